@@ -1,0 +1,102 @@
+"""Staged fine-tuning: freeze, train the head, unfreeze, train more, by a plan that is a function of the epoch.
+
+Sources: Howard and Ruder (2018), "ULMFiT" (gradual unfreezing, discriminative rates); the fast.ai course.
+"""
+
+from collections.abc import Sequence
+
+import lightning.pytorch as pl
+from lightning.pytorch.strategies import DDPStrategy
+from typing_extensions import override
+
+from lightning_recipes.classifier import ImageClassifier
+from lightning_recipes.data.datamodule import ImageDataModule
+from lightning_recipes.errors import UserError
+from lightning_recipes.plan import Plan, Stage
+
+__all__ = ["Stages"]
+
+
+class Stages(pl.Callback):
+    """Run a list of stages inside one fit: what trains, at which rates, on which images.
+
+    Keeps no state. What an epoch trains is a function of the epoch; base rates are written when a stage begins and live
+    on in the scheduler's own checkpoint, so whoever changes them inside a stage (a learning rate finder) is not undone.
+    The run ends with the plan, or earlier where ``trainer.max_epochs`` says so. Under DDP the model is wrapped again
+    when other layers train, so that every gradient is reduced and none is waited for.
+
+    Not with: Lightning's ``BackboneFinetuning``, which stays frozen after a resume.
+
+    Args:
+        stages: What happens, in this order.
+
+    Raises:
+        UserError: The list is empty, two stages share a name, or a value cannot work; at the start of a fit, the module
+            is no :class:`ImageClassifier`, or a stage changes the images of a foreign data module.
+    """
+
+    def __init__(self, stages: list[Stage]) -> None:
+        self.plan = Plan(tuple(stages))
+
+    @override
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Hand the plan to module and data, and freeze before DDP wraps the model."""
+        if stage != "fit":
+            return
+        module = self._module(pl_module)
+        module.plan = self.plan
+        module.apply_stage(self.plan.stages[0])
+        self._give_data_the_plan(trainer, module)
+        if trainer.max_epochs is None or not 0 <= trainer.max_epochs <= self.plan.epochs:
+            trainer.fit_loop.max_epochs = self.plan.epochs
+
+    def _give_data_the_plan(self, trainer: pl.Trainer, module: ImageClassifier) -> None:
+        changed = ("image_size", "batch_size", "augment", "cache_features")
+        if isinstance(trainer.datamodule, ImageDataModule):
+            trainer.datamodule.use_plan(self.plan, module.extract_features)
+            if len({_loader_key(stage, changed) for stage in self.plan.stages}) > 1:
+                trainer.reload_dataloaders_every_n_epochs = 1  # the loader of a stage is kept, so this costs nothing
+            return
+        for stage in self.plan.stages:
+            for key in changed:
+                if getattr(stage, key):
+                    raise UserError(f"stage '{stage.name}', {key}: needs an ImageDataModule, which this run does not have")
+
+    @override
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Apply the current stage; after a resume inside an epoch no epoch start will."""
+        self._apply(trainer, self._module(pl_module))
+
+    @override
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Apply the current stage, and write its base rates if it begins here."""
+        module, epoch = self._module(pl_module), trainer.current_epoch
+        self._apply(trainer, module)
+        position = self.plan.index_at(epoch)
+        stage = self.plan.stages[position]
+        if epoch == self.plan.start_of(position):
+            lr = module.hparams["lr"] if stage.lr is None else stage.lr
+            module.set_learning_rates(lr, stage.lr_decay or module.hparams["lr_decay"])
+
+    def _apply(self, trainer: pl.Trainer, module: ImageClassifier) -> None:
+        before = _trainable(module)
+        module.apply_stage(self.plan.at(trainer.current_epoch))
+        strategy = trainer.strategy
+        if isinstance(strategy, DDPStrategy) and _trainable(module) != before:
+            # DDP looks at requires_grad once, when it wraps; without this the ranks drift apart (Lightning 20340).
+            strategy.model = strategy.lightning_module
+            strategy.configure_ddp()
+
+    @staticmethod
+    def _module(pl_module: pl.LightningModule) -> ImageClassifier:
+        if not isinstance(pl_module, ImageClassifier):
+            raise UserError(f"Stages: needs an ImageClassifier or a subclass of it, not {type(pl_module).__name__}")
+        return pl_module
+
+
+def _loader_key(stage: Stage, keys: Sequence[str]) -> str:
+    return repr([getattr(stage, key) for key in keys])
+
+
+def _trainable(module: pl.LightningModule) -> list[bool]:
+    return [parameter.requires_grad for parameter in module.parameters()]

@@ -1,0 +1,324 @@
+"""The image classifier: a timm backbone, a head, one optimizer for the whole run. It knows no callback and no logger."""
+
+import math
+from dataclasses import asdict
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
+from torch import Tensor, nn
+from torch.optim.lr_scheduler import LambdaLR
+from torchmetrics import MeanMetric, MetricCollection
+from torchmetrics.classification import MulticlassAccuracy
+from typing_extensions import Self, override
+
+from lightning_recipes.data.batch import Batch, Features
+from lightning_recipes.errors import UserError
+from lightning_recipes.evaluation.metrics import classification_metrics, loss_mean
+from lightning_recipes.models.backbone import InputConfig, check_image_size, create_backbone
+from lightning_recipes.models.groups import LayerGroup, freeze_to, layer_groups, set_modes
+from lightning_recipes.optim.losses import create_loss
+from lightning_recipes.optim.optimizers import create_optimizer
+from lightning_recipes.optim.parameter_groups import layer_learning_rate, parameter_groups
+from lightning_recipes.plan import Plan, Stage, Timeline
+from lightning_recipes.randomness import seed_process
+from lightning_recipes.schedules import resolve_schedule
+
+__all__ = ["ImageClassifier"]
+
+
+class ImageClassifier(pl.LightningModule):
+    """Any timm backbone with a fresh head, ready for freeze-then-unfreeze transfer learning.
+
+    Made to be subclassed: override :meth:`configure_head`, :meth:`configure_loss`, :meth:`configure_metrics`,
+    :meth:`forward` or :meth:`compute_loss`; each does one thing.
+
+    A batch is (images, labels, ...): images (N, 3, H, W) normalised, labels (N,) int64.
+
+    Args:
+        backbone: Name of a timm architecture, with or without a tag: ``resnet50``, ``vit_small_patch16_224.augreg_in1k``.
+        num_classes: Number of classes, >= 2 (on the command line: linked from the data).
+        pretrained: ``true`` (timm's own weights), ``false``, a path to a ``.safetensors``, ``.pth`` or a run's ``.ckpt``, or
+            ``hf-hub:...``. A classifier for another number of classes is dropped.
+        backbone_kwargs: Arguments of the timm architecture.
+        image_size: Side of the images in pixels, for backbones that are built for one size (linked from the data).
+        class_names: Names of the classes (linked from the data).
+        lr: Base learning rate of the head, at the peak of the schedule.
+        lr_decay: Factor between neighbouring layer groups, in (0, 1]: group g, counted from the head, trains at
+            ``lr * lr_decay ** g``.
+        weight_decay: Of the weights; biases and norm weights get none.
+        optimizer: Optimizer of torch or timm by name or class path, with its arguments.
+        schedule: Factor on all rates over a stage, with its arguments: ``constant``, ``cosine``, ``one_cycle``.
+        loss: On logits (N, C) and labels (N,), with its arguments.
+        freeze_norm_stats: Keep the norm statistics of the backbone as pretrained, also where it trains.
+
+    Raises:
+        UserError: The backbone, its weights or a value does not fit; the text names the key.
+    """
+
+    def __init__(
+        self,
+        backbone: str,
+        num_classes: int,
+        pretrained: bool | str = True,
+        backbone_kwargs: dict[str, Any] | None = None,
+        image_size: int | None = None,
+        class_names: list[str] | None = None,
+        lr: float = 1e-3,
+        lr_decay: float = 1.0,
+        weight_decay: float = 0.01,
+        optimizer: str | dict[str, Any] = "adamw",
+        schedule: str | dict[str, Any] = "cosine",
+        loss: str | dict[str, Any] = "cross_entropy",
+        freeze_norm_stats: bool = False,
+    ) -> None:
+        super().__init__()
+        if not num_classes >= 2:
+            raise UserError(f"model.num_classes: {num_classes} is not a number >= 2")
+        if not 0 <= lr < math.inf:
+            raise UserError(f"model.lr: {lr} is not a learning rate >= 0")
+        if not 0 < lr_decay <= 1:
+            raise UserError(f"model.lr_decay: {lr_decay} is not a factor in (0, 1]")
+        if not 0 <= weight_decay < math.inf:
+            raise UserError(f"model.weight_decay: {weight_decay} is not a number >= 0")
+        resolve_schedule("model.schedule", schedule)  # before the weights are read
+        self.save_hyperparameters()
+        built = create_backbone(
+            backbone,
+            num_classes=num_classes,
+            pretrained=pretrained,
+            backbone_kwargs=backbone_kwargs,
+            image_size=image_size,
+        )
+        self.backbone = built.features
+        self.head = self.configure_head(built.head, built.num_features)
+        self.input_config: InputConfig = built.input
+        self.num_classes = num_classes
+        self.loss = self.configure_loss()
+        self.train_accuracy = MulticlassAccuracy(num_classes, average="micro", validate_args=False)
+        self.train_loss, self.val_loss, self.test_loss = loss_mean(), loss_mean(), loss_mean()
+        self.val_metrics, self.test_metrics = self.configure_metrics("val_"), self.configure_metrics("test_")
+        self.plan: Plan | None = None
+        self._trainable_groups: int | None = None
+
+    # What a subclass may want to be otherwise.
+
+    def configure_head(self, head: nn.Module, num_features: int) -> nn.Module:
+        """Return the head: features (N, ``num_features``) in, logits (N, C) out.
+
+        Args:
+            head: The linear head that is used by default; its first loss is ln(C), or it is pretrained.
+            num_features: Width of the backbone's features.
+        """
+        return head
+
+    def configure_loss(self) -> nn.Module:
+        """Return the loss, called with logits (N, C) and labels (N,)."""
+        return create_loss(self.hparams["loss"])
+
+    def configure_metrics(self, prefix: str) -> MetricCollection:
+        """Return what evaluation reports, from probabilities (N, C) and labels (N,); names open with ``prefix``."""
+        return classification_metrics(self.num_classes, prefix)
+
+    @override
+    def forward(self, images: Tensor) -> Tensor:
+        """Return logits (N, C) of images (N, 3, H, W)."""
+        logits: Tensor = self.head(self.backbone(images))
+        return logits
+
+    def compute_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return the loss of a batch, a scalar."""
+        loss: Tensor = self.loss(logits, labels)
+        return loss
+
+    # Layer groups: what trains, and at which rate.
+
+    @property
+    def layer_groups(self) -> list[LayerGroup]:
+        """Consecutive blocks of the network, stem first, head last."""
+        return layer_groups(self.backbone, self.head)
+
+    def freeze_to(self, trainable: int) -> None:
+        """Train the last ``trainable`` layer groups only; 1 is the head alone.
+
+        The others need no gradient, keep their norm statistics and use no dropout, and stay so when the module is put
+        into train mode again.
+        """
+        groups = self.layer_groups
+        if not 1 <= trainable <= len(groups):
+            raise UserError(f"train: {trainable} layer groups asked for; {self.hparams['backbone']} has 1 to {len(groups)}")
+        freeze_to(groups, trainable)
+        self._trainable_groups = trainable
+        self.train(self.training)
+
+    def unfreeze(self) -> None:
+        """Train all layer groups."""
+        self.freeze_to(len(self.layer_groups))
+
+    def apply_stage(self, stage: Stage) -> None:
+        """Freeze what a stage does not train; doing it twice is doing it once."""
+        count = {"head": 1, "all": len(self.layer_groups)}
+        self.freeze_to(count[stage.train] if isinstance(stage.train, str) else stage.train)
+
+    @override
+    def train(self, mode: bool = True) -> Self:
+        """Set the mode of all modules but those of frozen layer groups, which stay in eval mode."""
+        super().train(mode)
+        trainable = getattr(self, "_trainable_groups", None)
+        if mode and (trainable is not None or self.hparams["freeze_norm_stats"]):
+            groups = self.layer_groups
+            set_modes(groups, trainable or len(groups), fixed_norm=self.hparams["freeze_norm_stats"])
+        return self
+
+    def set_learning_rates(self, lr: float, lr_decay: float) -> None:
+        """Give every layer group its base rate; the schedule goes on from where it is.
+
+        Args:
+            lr: Base rate of the head.
+            lr_decay: Factor between neighbouring layer groups.
+        """
+        optimizer, scheduler = self.optimizers(use_pl_optimizer=False), self.lr_schedulers()
+        assert isinstance(optimizer, torch.optim.Optimizer) and isinstance(scheduler, LambdaLR)
+        for position, group in enumerate(optimizer.param_groups):
+            rate = layer_learning_rate(lr, lr_decay, group["depth"])
+            scheduler.base_lrs[position] = group["initial_lr"] = rate
+            group["lr"] = rate * scheduler.lr_lambdas[position](scheduler.last_epoch)
+
+    @override
+    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
+        """One optimizer for the run, with a group per layer group and decay kind, and the plan's schedules on it."""
+        p, timeline = self.hparams, self._timeline()
+        first = timeline.plan.stages[0]
+        lr = p["lr"] if first.lr is None else first.lr
+        layers = [(group.name, group.parameters) for group in self.layer_groups]
+        groups = parameter_groups(
+            layers, lr=lr, lr_decay=first.lr_decay or p["lr_decay"], weight_decay=p["weight_decay"]
+        )
+        optimizer = create_optimizer(p["optimizer"], groups, lr=lr, weight_decay=p["weight_decay"])
+        schedules = [
+            resolve_schedule("schedule", p["schedule"] if stage.schedule is None else stage.schedule)
+            for stage in timeline.plan.stages
+        ]
+
+        def factor(step: int) -> float:
+            position, progress = timeline.at(step)
+            return schedules[position](progress)
+
+        # A plain function, not an object: LambdaLR saves an object's attributes and would bring an old schedule back.
+        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": LambdaLR(optimizer, factor), "interval": "step"}}
+
+    def _timeline(self) -> Timeline:
+        """The plan, or without one a single stage of the whole run, counted in optimizer steps."""
+        if self.plan is None:
+            steps = self.trainer.estimated_stepping_batches
+            # Without any limit there is no end to count to, so only a schedule that needs none makes sense.
+            return Timeline(Plan((Stage("all", epochs=1),)), [int(min(steps, 2**31))])
+        return Timeline(self.plan, [self._steps_per_epoch(position) for position in range(len(self.plan.stages))])
+
+    def _steps_per_epoch(self, position: int) -> int:
+        """Optimizer steps of one epoch of the stage at ``position``."""
+        trainer = self.trainer
+        counted = getattr(trainer.datamodule, "train_batches", None)
+        if counted is None:
+            trainer.fit_loop.setup_data()
+            batches = trainer.num_training_batches
+        else:
+            batches, limit = counted(position), trainer.limit_train_batches
+            batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
+        return max(1, math.ceil(batches / trainer.accumulate_grad_batches))
+
+    # What Lightning calls.
+
+    @override
+    def setup(self, stage: str) -> None:
+        """Refuse an image size that the backbone cannot take, before anything is trained."""
+        for size in getattr(self.trainer.datamodule, "image_sizes", ()):
+            check_image_size(self.backbone, size)
+
+    @override
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Make dropout, stochastic depth and every other draw of this step a function of (seed, epoch, batch, rank)."""
+        seed_process("step", self.current_epoch, batch_idx, self.global_rank)
+
+    def logits_of(self, batch: Batch | Features | Any) -> Tensor:
+        """Return logits (N, C) of a batch of images or of stored features."""
+        if isinstance(batch, Features):
+            logits: Tensor = self.head(batch.features)
+            return logits
+        return self(batch[0])  # type: ignore[no-any-return]
+
+    @torch.inference_mode()
+    def extract_features(self, images: Tensor) -> Tensor:
+        """Return the backbone's features (N, F), float32 on the CPU, as evaluation would see them."""
+        was_training = self.training
+        self.eval()
+        with self.trainer.precision_plugin.forward_context():
+            features: Tensor = self.backbone(images.to(self.device))
+        self.train(was_training)
+        return features.float().cpu()
+
+    @override
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """Return the loss of a batch; logs ``train_loss_step``, and ``train_loss`` and ``train_accuracy`` of the epoch."""
+        logits, labels = self.logits_of(batch), batch[1]
+        loss = self.compute_loss(logits, labels)
+        self.train_accuracy(logits.detach(), labels)
+        self.train_loss(loss.detach(), weight=len(labels))
+        self.log("train_loss_step", loss.detach(), prog_bar=True, batch_size=len(labels))
+        self.log("train_loss", self.train_loss, on_step=False, on_epoch=True)
+        self.log("train_accuracy", self.train_accuracy, on_step=False, on_epoch=True)
+        return loss
+
+    def _evaluate(self, batch: Any, loss: MeanMetric, metrics: MetricCollection, prefix: str) -> dict[str, Tensor]:
+        logits, labels = self.logits_of(batch), batch[1]
+        probabilities = logits.float().softmax(dim=1)
+        loss.update(self.compute_loss(logits, labels), weight=len(labels))
+        metrics.update(probabilities, labels)
+        self.log(f"{prefix}_loss", loss, prog_bar=True, batch_size=len(labels))
+        self.log_dict(metrics, batch_size=len(labels))
+        outputs = {"probabilities": probabilities, "labels": labels}
+        return {**outputs, "indices": batch[2]} if len(batch) > 2 else outputs
+
+    @override
+    def validation_step(self, batch: Any, batch_idx: int) -> dict[str, Tensor]:
+        """Return ``probabilities`` (N, C), ``labels`` (N,) and ``indices`` (N,); logs the ``val_`` metrics."""
+        return self._evaluate(batch, self.val_loss, self.val_metrics, "val")
+
+    @override
+    def test_step(self, batch: Any, batch_idx: int) -> dict[str, Tensor]:
+        """Return what :meth:`validation_step` returns; logs the ``test_`` metrics."""
+        return self._evaluate(batch, self.test_loss, self.test_metrics, "test")
+
+    @override
+    def predict_step(self, batch: Any, batch_idx: int) -> dict[str, Any]:
+        """Return ``probabilities`` (N, C), predicted ``labels`` (names where known) and ``paths`` (None where unknown)."""
+        images = batch[0] if isinstance(batch, (tuple, list)) else batch
+        probabilities = self(images).float().softmax(dim=1)
+        names, source = self.hparams["class_names"], getattr(self.trainer.datamodule, "predict_source", None)
+        predicted = probabilities.argmax(dim=1).tolist()
+        return {
+            "probabilities": probabilities,
+            "labels": predicted if names is None else [names[label] for label in predicted],
+            "paths": None if source is None else [source.paths[i] for i in batch[2].tolist()],
+        }
+
+    @override
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Add what the weights expect of their images, and drop where they came from: they are in the file now."""
+        checkpoint["input_config"] = asdict(self.input_config)
+        if "pretrained" in checkpoint.get(self.CHECKPOINT_HYPER_PARAMS_KEY, {}):
+            checkpoint[self.CHECKPOINT_HYPER_PARAMS_KEY]["pretrained"] = False
+
+    @override
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse a checkpoint of other classes, and take over what its weights expect of their images."""
+        saved = checkpoint.get(self.CHECKPOINT_HYPER_PARAMS_KEY, {})
+        classes, ours = saved.get("num_classes", self.num_classes), self.num_classes
+        if classes != ours:
+            raise UserError(f"ckpt_path: the checkpoint has {classes} classes, the data has {ours}; use the data it was made for")
+        names, own_names = saved.get("class_names"), self.hparams["class_names"]
+        if names and own_names and list(names) != list(own_names):
+            raise UserError(f"ckpt_path: the checkpoint's classes {names[:5]} are not the data's {own_names[:5]}")
+        if "input_config" in checkpoint:
+            self.input_config = InputConfig(**checkpoint["input_config"])

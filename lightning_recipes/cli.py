@@ -1,0 +1,235 @@
+"""The command line proper: LightningCLI with run folders, recipes that name themselves, and errors of one line."""
+
+import logging
+import os
+import shutil
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+from jsonargparse import ArgumentError
+from lightning.pytorch.callbacks import ProgressBar
+from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
+from lightning.pytorch.loggers import Logger
+from lightning.pytorch.utilities.exceptions import MisconfigurationException
+from typing_extensions import override
+
+from lightning_recipes.callbacks.checkpoints import BestCheckpoint, LastCheckpoint
+from lightning_recipes.callbacks.run_summary import RunSummary
+from lightning_recipes.callbacks.save_recipe import SaveRecipe
+from lightning_recipes.classifier import ImageClassifier
+from lightning_recipes.data.datamodule import ImageDataModule
+from lightning_recipes.errors import UserError
+from lightning_recipes.metrics_csv import MetricsCSV
+from lightning_recipes.reporting import print_evaluation, print_summary, write_predictions
+from lightning_recipes.run_folder import choose_run_folder, last_checkpoint
+from lightning_recipes.usage import one_line
+
+__all__ = ["RecipesCLI", "run"]
+
+RUN_DIR_OF_MAIN_PROCESS = "LIGHTNING_RECIPES_RUN_DIR"
+SUBCOMMANDS = ("fit", "validate", "test", "predict")
+TOP_LEVEL = (
+    "seed_everything", "recipe", "run_dir", "data", "model", "trainer", "best_checkpoint", "last_checkpoint", "ckpt_path",
+)
+
+
+class RecipesCLI(LightningCLI):
+    """LightningCLI for recipes.
+
+    A run lives in a folder of its own; ``config.yaml`` in it makes the run again. Unlike LightningCLI's, a checkpoint
+    does not overrule the recipe or the command line.
+    """
+
+    run_folder: Path
+    resume_from: Path | None = None
+
+    def __init__(self, args: Sequence[str]) -> None:
+        quiet = {"exit_on_error": False}
+        super().__init__(
+            model_class=ImageClassifier,
+            datamodule_class=ImageDataModule,
+            save_config_callback=None,
+            trainer_defaults={"log_every_n_steps": 10, "deterministic": "warn", "enable_model_summary": False},
+            seed_everything_default=0,
+            parser_kwargs={**quiet, **{name: dict(quiet) for name in SUBCOMMANDS}},
+            subclass_mode_model=True,
+            subclass_mode_data=True,
+            args=list(args),
+            auto_configure_optimizers=False,
+        )
+
+    @override
+    def add_core_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add trainer, model and data; model and data may come as plain keys of our own classes."""
+        parser.add_lightning_class_args(self.trainer_class, "trainer")
+        parser.set_defaults({f"trainer.{name}": value for name, value in self.trainer_defaults.items()})
+        parser.add_lightning_class_args(self._model_class, "model", subclass_mode=True)
+        parser.add_lightning_class_args(self._datamodule_class, "data", subclass_mode=True)
+
+    @override
+    def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
+        """Add the run's own keys, the two checkpoints, and what the model takes from the data."""
+        parser.add_argument("--recipe", type=str | None, default=None, help="Name of the run (default: the file's).")
+        parser.add_argument(
+            "--run_dir",
+            type=str | None,
+            default=None,
+            help="Folder of the run; one that holds a run is only gone on with, by --ckpt_path last"
+            " (default: runs/<recipe>/<number>).",
+        )
+        parser.add_lightning_class_args(BestCheckpoint, "best_checkpoint")
+        parser.add_lightning_class_args(LastCheckpoint, "last_checkpoint")
+        for source, target in (("num_classes", "num_classes"), ("classes", "class_names"), ("image_size", "image_size")):
+            parser.link_arguments(f"data.{source}", f"model.init_args.{target}", apply_on="instantiate")
+
+    @override
+    def _parse_ckpt_path(self) -> None:
+        """Leave recipe and command line as they are: LightningCLI would put the checkpoint's values over both."""
+
+    @override
+    def before_instantiate_classes(self) -> None:
+        """Settle the run's folder and the checkpoint before anything slow is made."""
+        config = self.config[self.subcommand]
+        files = [Path(str(path)) for path in config.config or []]
+        config.recipe = config.recipe or (files[-1].stem if files else "run")
+        given = config.ckpt_path
+        if self.subcommand == "fit":
+            self.run_folder = self._choose_run_folder(config, files, resume=given == "last")
+            config.ckpt_path = last_checkpoint(self.run_folder) if given == "last" else given
+        elif given is not None:
+            path = Path(given)
+            self.run_folder = Path(config.run_dir or (path.parents[1] if path.parent.name == "checkpoints" else "."))
+        else:
+            raise UserError(f"ckpt_path: {self.subcommand} needs the weights to use; give --ckpt_path RUN/checkpoints/best.ckpt")
+        if config.ckpt_path is not None:
+            if not Path(config.ckpt_path).is_file():
+                raise UserError(f"ckpt_path: '{config.ckpt_path}' does not exist; give a checkpoint file, or last for fit")
+            config.ckpt_path = str(config.ckpt_path)
+
+    def _choose_run_folder(self, config: Any, files: Sequence[Path], *, resume: bool) -> Path:
+        if "LOCAL_RANK" in os.environ and RUN_DIR_OF_MAIN_PROCESS in os.environ:
+            return Path(os.environ[RUN_DIR_OF_MAIN_PROCESS])  # a process that Lightning started: the folder is chosen
+        folder = choose_run_folder(config.run_dir, config.recipe, config=files[-1] if files else None, resume=resume)
+        os.environ[RUN_DIR_OF_MAIN_PROCESS] = str(folder)
+        return folder
+
+    @override
+    def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
+        """Add what every run has: its folder, its checkpoints, its files and its loggers."""
+        config = self._get(self.config_init, "trainer")
+        callbacks = config["callbacks"] or []
+        callbacks = list(callbacks) if isinstance(callbacks, list) else [callbacks]
+        if not any(isinstance(callback, ProgressBar) for callback in callbacks) and config["enable_progress_bar"] is not False:
+            callbacks.append(_progress_bar())
+        logger: Any = False
+        if self.subcommand == "fit":
+            own = self.config[self.subcommand]
+            callbacks.append(RunSummary(str(self.run_folder), own.recipe))
+            callbacks.append(SaveRecipe(self.run_folder, self._recipe_text()))
+            callbacks += [self._get(self.config_init, key) for key in ("best_checkpoint", "last_checkpoint")]
+            logger = self._loggers(config["logger"], own.recipe)
+        options = {**config, "callbacks": callbacks, "logger": logger, "default_root_dir": str(self.run_folder)}
+        return self.trainer_class(**{**options, **kwargs})
+
+    def _loggers(self, chosen: Any, recipe: str) -> list[Logger]:
+        loggers: list[Logger] = [MetricsCSV(str(self.run_folder))]
+        if chosen is None or chosen is True:
+            return [*loggers, _wandb_logger(self.run_folder, recipe)]
+        if chosen is False:
+            return loggers
+        return [*loggers, *(chosen if isinstance(chosen, list) else [chosen])]
+
+    def _recipe_text(self) -> str:
+        """The recipe as it was run; without a folder or a checkpoint, so that it makes a run of its own."""
+        config = self.config[self.subcommand].clone()
+        for key in ("run_dir", "ckpt_path", "config"):
+            if key in config:
+                config[key] = None
+        text: str = self._parser(self.subcommand).dump(config, skip_none=False, skip_validation=True)
+        return text.rstrip() + "\n"
+
+    # Commands.
+
+    def after_fit(self) -> None:
+        """Say what was reached."""
+        if self.trainer.is_global_zero:
+            print_summary(self.run_folder)
+
+    def validate(self, model: pl.LightningModule, **kwargs: Any) -> None:
+        """Evaluate and print."""
+        print_evaluation("validate", self.trainer.validate(model, verbose=False, **_only_data(kwargs)))
+
+    def test(self, model: pl.LightningModule, **kwargs: Any) -> None:
+        """Evaluate and print."""
+        print_evaluation("test", self.trainer.test(model, verbose=False, **_only_data(kwargs)))
+
+    def predict(self, model: pl.LightningModule, **kwargs: Any) -> None:
+        """Write ``predictions.csv``."""
+        outputs = self.trainer.predict(model, **_only_data(kwargs))
+        write_predictions(self.run_folder / "predictions.csv", outputs or [], self.datamodule)
+
+
+def _only_data(kwargs: dict[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in kwargs.items() if name in ("datamodule", "ckpt_path")}
+
+
+def _progress_bar() -> pl.Callback:
+    from lightning.pytorch.callbacks import RichProgressBar, TQDMProgressBar
+
+    # Rich redraws; where nobody watches, a log file wants lines.
+    return RichProgressBar(leave=False) if sys.stdout.isatty() else TQDMProgressBar(refresh_rate=0)
+
+
+def _wandb_logger(folder: Path, recipe: str) -> Logger:
+    from lightning.pytorch.loggers import WandbLogger
+
+    os.environ.setdefault("WANDB_SILENT", "true")
+    offline = os.environ.get("WANDB_MODE", "offline") != "online"
+    folder.mkdir(parents=True, exist_ok=True)
+    return WandbLogger(name=f"{recipe}/{folder.name}", project="lightning-recipes", save_dir=str(folder), offline=offline)
+
+
+def _quieten() -> None:
+    """Leave out what Lightning says at every start, and warnings of what is meant to be so here."""
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.WARNING)
+    for message in (
+        r".*module\(s\) in eval mode.*",  # frozen layers are
+        r".*does not have many workers.*",  # data.num_workers says how many
+        r".*smaller than the logging interval.*",
+        r".*`max_epochs` was not set.*",  # the stages say how many
+        r".*callbacks used to create the checkpoint need to be provided.*",  # validate needs none of them
+        r".*LightningCLI's args parameter.*",
+        r".*isinstance\(treespec, LeafSpec\).*",
+    ):
+        warnings.filterwarnings("ignore", message=message)
+
+
+def run(args: Sequence[str]) -> int:
+    """Run one command and return its exit code.
+
+    Args:
+        args: The subcommand as a Python name, then its options.
+    """
+    _quieten()
+    cli: RecipesCLI | None = None
+    try:
+        cli = RecipesCLI(args)
+    except (UserError, MisconfigurationException, ArgumentError) as error:
+        print(f"lightning-recipes: {one_line(error, TOP_LEVEL)}", file=sys.stderr)
+        _remove_empty_run()
+        return 2
+    return 0
+
+
+def _remove_empty_run() -> None:
+    """Remove the folder of a run that never began; a run has its ``config.yaml`` from its first moment on."""
+    chosen = os.environ.get(RUN_DIR_OF_MAIN_PROCESS)
+    if chosen and "LOCAL_RANK" not in os.environ and not (Path(chosen) / "config.yaml").exists():
+        shutil.rmtree(Path(chosen) / "wandb", ignore_errors=True)
+        if Path(chosen).is_dir() and not any(Path(chosen).iterdir()):
+            Path(chosen).rmdir()

@@ -1,0 +1,308 @@
+"""The data of a run: opens the images, and gives each epoch the loaders that the plan asks for."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any, Literal
+
+import lightning.pytorch as pl
+import torch
+from torch.utils.data import DataLoader
+from typing_extensions import override
+
+from lightning_recipes.data.dataset import FeatureDataset, ImageDataset
+from lightning_recipes.data.features import Extract, compute_features
+from lightning_recipes.data.loader import TrainLoader, keep_batch
+from lightning_recipes.data.open import OpenedData, open_splits, open_unlabelled
+from lightning_recipes.data.sampler import EpochSampler, ShardSampler
+from lightning_recipes.data.source import ImageSource
+from lightning_recipes.data.transforms import Transform, eval_transform, train_transform
+from lightning_recipes.errors import UserError
+from lightning_recipes.plan import Plan, Stage
+
+__all__ = ["ImageDataModule", "LoaderSettings"]
+
+Augment = str | dict[str, Any] | list[Any]
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+@dataclass(frozen=True)
+class LoaderSettings:
+    """What the loaders of one stage are made with."""
+
+    image_size: int
+    batch_size: int
+    augment: Augment
+    cache_features: bool
+
+
+class ImageDataModule(pl.LightningDataModule):
+    """Labelled images from a folder, a zip, a CSV file or a data set known by name.
+
+    The training order and every augmentation are functions of (seed, epoch, image), so neither the number of workers nor
+    a resume changes them.
+
+    Args:
+        root: A folder, or a ``.zip`` of one that is read in place, with ``train/`` and ``val/`` (``valid/``,
+            ``validation/``, ``test/`` are understood) or only class folders; a ``.csv`` with the columns path and label;
+            ``sklearn:digits`` (ships with scikit-learn); ``fonts:letters`` (rendered here); or a data set of torchvision
+            by name, such as ``torchvision:CIFAR10``.
+        image_size: Side of the square images, in pixels (default: what the backbone was made for).
+        batch_size: Images a process a training batch.
+        eval_batch_size: Images a process a batch of evaluation (default: ``batch_size``).
+        num_workers: Loader processes; the result does not depend on it.
+        augment: A policy by name (``none``, ``light``, ``medium``, ``strong``, ``randaugment``, ``trivialaugment``), a
+            mapping of a name and its parameters, or a list of albumentations transforms.
+        val_fraction: Share of each class that becomes validation where the data has no split, in (0, 1).
+        split_seed: Seed of that split and of ``images_per_class``; apart from the run's seed, so that runs of several
+            seeds are judged on the same images.
+        images_per_class: Train on so many images a class, drawn at random (default: all).
+        balance: Draw images of smaller classes again until all classes are of one size.
+        on_bad_image: ``error`` lists unreadable files and stops; ``skip`` leaves them out and counts them.
+        mean: Of the normalisation, per channel in [0, 1] (default: the backbone's own).
+        std: Of the normalisation, likewise.
+        download_dir: Where data sets known by name are kept.
+        predict_root: Unlabelled images for ``predict``, a folder or a ``.zip`` (default: the test or validation split).
+
+    Raises:
+        UserError: The data cannot be used; the text names the key or the file and what to do.
+    """
+
+    def __init__(
+        self,
+        root: str,
+        image_size: int | None = None,
+        batch_size: int = 32,
+        eval_batch_size: int | None = None,
+        num_workers: int = 2,
+        augment: str | dict[str, Any] | list[Any] = "light",
+        val_fraction: float = 0.2,
+        split_seed: int = 0,
+        images_per_class: int | None = None,
+        balance: bool = False,
+        on_bad_image: Literal["error", "skip"] = "error",
+        mean: list[float] | None = None,
+        std: list[float] | None = None,
+        download_dir: str | None = None,
+        predict_root: str | None = None,
+    ) -> None:
+        super().__init__()
+        for key, value, least in (
+            ("image_size", image_size, 1),
+            ("batch_size", batch_size, 1),
+            ("eval_batch_size", eval_batch_size, 1),
+            ("num_workers", num_workers, 0),
+        ):
+            if value is not None and not value >= least:
+                raise UserError(f"data.{key}: {value} is not a number >= {least}")
+        for key, channels in (("mean", mean), ("std", std)):
+            if channels is not None and len(channels) != 3:
+                raise UserError(f"data.{key}: {channels} is not a list of three numbers, red, green and blue")
+        self.save_hyperparameters()
+        self.plan: Plan | None = None
+        self.feature_extractor: Extract | None = None
+        self._features: dict[tuple[str, int], FeatureDataset] = {}
+        self._train_loader: tuple[int, TrainLoader] | None = None
+
+    @cached_property
+    def opened(self) -> OpenedData:
+        """The data, opened and checked at the first use."""
+        p = self.hparams
+        return open_splits(
+            p["root"],
+            val_fraction=p["val_fraction"],
+            split_seed=p["split_seed"],
+            images_per_class=p["images_per_class"],
+            on_bad_image=p["on_bad_image"],
+            download_dir=p["download_dir"],
+        )
+
+    @property
+    def classes(self) -> list[str]:
+        """Names of the classes, in the order of the labels."""
+        return list(self.opened.splits.train.classes)
+
+    @property
+    def num_classes(self) -> int:
+        """Number of classes."""
+        return len(self.classes)
+
+    @property
+    def image_size(self) -> int | None:
+        """Side of the images in pixels as the recipe gives it; None where the backbone decides."""
+        size: int | None = self.hparams["image_size"]
+        return size
+
+    @property
+    def image_sizes(self) -> set[int]:
+        """Every side that an image of this run can have."""
+        return {self.settings_of(stage).image_size for stage in (*(self.plan.stages if self.plan else ()), None)}
+
+    @cached_property
+    def predict_source(self) -> ImageSource:
+        """The images that ``predict`` runs over; its ``paths`` name them."""
+        if self.hparams["predict_root"] is not None:
+            return open_unlabelled(self.hparams["predict_root"], self.opened.splits.train.classes)
+        return self.opened.splits.test or self.opened.splits.val
+
+    def use_plan(self, plan: Plan, extract: Extract) -> None:
+        """Give every epoch the loaders of its stage.
+
+        Args:
+            plan: The stages of the run.
+            extract: Gives the features for stages that cache them.
+
+        Raises:
+            UserError: A stage's batch is larger than the training set.
+        """
+        self.plan, self.feature_extractor = plan, extract
+        for position in range(len(plan.stages)):
+            self.train_batches(position)
+
+    @override
+    def setup(self, stage: str) -> None:
+        """Open the data, so that what is wrong with it is said before anything is trained."""
+        if stage == "fit" and self.plan is None:
+            self.train_batches()
+        _ = self.opened
+
+    def settings_of(self, stage: Stage | None) -> LoaderSettings:
+        """Return what the loaders of a stage are made with: the stage's own values, else the data module's."""
+        size = (stage and stage.image_size) or self.hparams["image_size"] or self._input_config("image_size", 224)
+        augment = self.hparams["augment"] if stage is None or stage.augment is None else stage.augment
+        cached = stage is not None and stage.cache_features
+        return LoaderSettings(
+            image_size=size,
+            batch_size=(stage and stage.batch_size) or self.hparams["batch_size"],
+            augment="none" if cached else augment,
+            cache_features=cached,
+        )
+
+    def train_batches(self, position: int = 0) -> int:
+        """Return the training batches of a process in one epoch of the stage at ``position``.
+
+        Raises:
+            UserError: A batch is larger than the training set.
+        """
+        settings = self.settings_of(self.plan.stages[position] if self.plan else None)
+        batches = self._sampler(settings).num_batches
+        if batches == 0:
+            images, world_size = len(self.opened.splits.train), self._trainer_value("world_size", 1)
+            many = f"{world_size} processes x {settings.batch_size}" if world_size > 1 else str(settings.batch_size)
+            raise UserError(
+                f"data.batch_size: a batch of {many} is larger than the training set of {images} images; "
+                f"give at most {max(1, images // world_size)}"
+            )
+        return batches
+
+    @override
+    def train_dataloader(self) -> TrainLoader:
+        """Return the loader of the current epoch's stage; the same one throughout the stage."""
+        position = self._position() or 0
+        if self._train_loader is None or self._train_loader[0] != position:
+            self._train_loader = (position, self._make_train_loader(self.settings_of(self._stage())))
+        return self._train_loader[1]
+
+    @override
+    def val_dataloader(self) -> DataLoader[Any]:
+        """Return the validation images, or their features in a stage that caches them."""
+        return self._eval_loader("val", self.opened.splits.val, self.settings_of(self._stage()))
+
+    @override
+    def test_dataloader(self) -> DataLoader[Any]:
+        """Return the test images.
+
+        Raises:
+            UserError: The data has no test split.
+        """
+        if self.opened.splits.test is None:
+            raise UserError(f"data.root: '{self.hparams['root']}' has no test split; use validate, or add a test folder")
+        return self._eval_loader("test", self.opened.splits.test, self.settings_of(None))
+
+    @override
+    def predict_dataloader(self) -> DataLoader[Any]:
+        """Return the images of :attr:`predict_source`."""
+        return self._eval_loader("predict", self.predict_source, self.settings_of(None))
+
+    def _trainer_value(self, name: str, default: Any) -> Any:
+        return getattr(self.trainer, name) if self.trainer is not None else default
+
+    def _position(self) -> int | None:
+        """Position of the current stage; None outside a fit with a plan."""
+        if self.plan is None or self.trainer is None or self.trainer.state.fn != "fit":
+            return None
+        return self.plan.index_at(self.trainer.current_epoch)
+
+    def _stage(self) -> Stage | None:
+        position = self._position()
+        return None if self.plan is None or position is None else self.plan.stages[position]
+
+    def _input_config(self, name: str, default: Any) -> Any:
+        """What the model says its weights were made for; models that say nothing get ImageNet's values."""
+        module = getattr(self.trainer, "lightning_module", None)
+        return getattr(getattr(module, "input_config", None), name, default)
+
+    def _transform(self, settings: LoaderSettings, *, train: bool) -> Transform:
+        mean = tuple(self.hparams["mean"] or self._input_config("mean", IMAGENET_MEAN))
+        std = tuple(self.hparams["std"] or self._input_config("std", IMAGENET_STD))
+        how = {"mean": mean, "std": std, "interpolation": self._input_config("interpolation", "bilinear")}
+        crop_pct = self._input_config("crop_pct", 0.875)
+        if train and settings.augment != "none":
+            return train_transform(settings.augment, image_size=settings.image_size, **how)
+        return eval_transform(image_size=settings.image_size, crop_pct=crop_pct, **how)
+
+    def _dataset(self, source: ImageSource, settings: LoaderSettings, *, train: bool = False) -> ImageDataset:
+        # Twice the size: a crop of a part of the picture is not blown up from too few pixels.
+        transform = self._transform(settings, train=train)
+        return ImageDataset(source, transform, min_size=2 * settings.image_size)
+
+    def _sampler(self, settings: LoaderSettings) -> EpochSampler:
+        return EpochSampler(
+            self.opened.splits.train.labels,
+            settings.batch_size,
+            balance=self.hparams["balance"],
+            num_replicas=self._trainer_value("world_size", 1),
+            rank=self._trainer_value("global_rank", 0),
+        )
+
+    def _make_train_loader(self, settings: LoaderSettings) -> TrainLoader:
+        source, sampler = self.opened.splits.train, self._sampler(settings)
+        if settings.cache_features:
+            return TrainLoader(
+                self._cached("train", source, settings), sampler, trainer=self.trainer, collate_fn=keep_batch
+            )
+        dataset = self._dataset(source, settings, train=True)
+        return TrainLoader(dataset, sampler, trainer=self.trainer, **self._worker_options())
+
+    def _eval_loader(self, split: str, source: ImageSource, settings: LoaderSettings) -> DataLoader[Any]:
+        sampler = ShardSampler(
+            source, num_replicas=self._trainer_value("world_size", 1), rank=self._trainer_value("global_rank", 0)
+        )
+        batch_size = self.hparams["eval_batch_size"] or settings.batch_size
+        if settings.cache_features:
+            features = self._cached(split, source, settings)
+            return DataLoader(features, batch_size=batch_size, sampler=sampler, collate_fn=keep_batch)
+        dataset = self._dataset(source, settings)
+        return DataLoader(dataset, batch_size=batch_size, sampler=sampler, **self._worker_options())
+
+    def _worker_options(self) -> Mapping[str, Any]:
+        return {"num_workers": self.hparams["num_workers"], "pin_memory": self._device().type == "cuda"}
+
+    def _device(self) -> torch.device:
+        return torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device
+
+    def _cached(self, split: str, source: ImageSource, settings: LoaderSettings) -> FeatureDataset:
+        if self.feature_extractor is None:
+            raise UserError("cache_features: no backbone gave this data module its features; add the Stages callback")
+        key = (split, settings.image_size)
+        if key not in self._features:
+            self._features[key] = compute_features(
+                self._dataset(source, settings),
+                self.feature_extractor,
+                batch_size=self.hparams["eval_batch_size"] or settings.batch_size,
+                num_workers=self.hparams["num_workers"],
+                world_size=self._trainer_value("world_size", 1),
+                rank=self._trainer_value("global_rank", 0),
+                device=self._device(),
+            )
+        return self._features[key]

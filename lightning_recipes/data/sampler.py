@@ -1,0 +1,105 @@
+"""The order of training images as a function of (seed, epoch), and evaluation shards that repeat no image."""
+
+from collections.abc import Iterator, Sequence, Sized
+from typing import NamedTuple
+
+import numpy as np
+import torch
+from torch.utils.data import DistributedSampler
+
+from lightning_recipes.randomness import generator_for
+
+__all__ = ["EpochSampler", "Key", "ShardSampler", "balanced_order"]
+
+
+class Key(NamedTuple):
+    """What the sampler asks the data set for: everything that the draw of an augmentation may depend on."""
+
+    epoch: int
+    index: int
+    repeat: int = 0
+
+
+def balanced_order(labels: Sequence[int], generator: torch.Generator) -> list[int]:
+    """Return an order in which every class comes equally often: smaller classes are drawn again, all images are in it.
+
+    Args:
+        labels: One label an image, >= 0.
+        generator: Consumed by one permutation a class and round, and one for the whole.
+    """
+    array = np.asarray(labels)
+    members = [np.flatnonzero(array == label) for label in np.unique(array)]
+    most = max(len(m) for m in members)
+    picked: list[int] = []
+    for m in members:
+        rounds = [m[torch.randperm(len(m), generator=generator).numpy()] for _ in range(-(-most // len(m)))]
+        picked.extend(np.concatenate(rounds)[:most].tolist())
+    return [picked[i] for i in torch.randperm(len(picked), generator=generator).tolist()]
+
+
+class EpochSampler(DistributedSampler):  # type: ignore[type-arg]
+    """Hands out keys in an order that depends on (seed, epoch) alone; the tail that fills no batch is left out.
+
+    A ``DistributedSampler`` so that Lightning does not replace it. Rank r takes every world-size-th key from r on, so
+    the ranks' n-th batches together are the n-th batch of one process with a batch world-size times as large.
+
+    Args:
+        labels: One label an image of the training split.
+        batch_size: Images a process a batch.
+        balance: Draw images of smaller classes again until all classes are of one size.
+        num_replicas: Number of processes.
+        rank: This process.
+    """
+
+    def __init__(
+        self, labels: Sequence[int], batch_size: int, *, balance: bool = False, num_replicas: int = 1, rank: int = 0
+    ) -> None:
+        super().__init__(labels, num_replicas=num_replicas, rank=rank, shuffle=True, drop_last=True)  # type: ignore[arg-type]
+        self.labels, self.batch_size, self.balance = labels, batch_size, balance
+        self.skip_batches = 0
+        images = len(labels)
+        if balance:
+            counts = np.unique(np.asarray(labels), return_counts=True)[1]
+            images = int(counts.max()) * len(counts)
+        self.num_batches = images // (batch_size * num_replicas)
+
+    def keys(self) -> list[Key]:
+        """Return the keys of this epoch, of all ranks, in their order."""
+        generator = generator_for("order", self.epoch)
+        if not self.balance:
+            return [Key(self.epoch, index) for index in torch.randperm(len(self.labels), generator=generator).tolist()]
+        # Counted over all ranks, so that an image's draws are the same however many processes share them.
+        seen: dict[int, int] = {}
+        keys = []
+        for index in balanced_order(self.labels, generator):
+            seen[index] = seen.get(index, -1) + 1
+            keys.append(Key(self.epoch, index, seen[index]))
+        return keys
+
+    def __iter__(self) -> Iterator[Key]:  # type: ignore[override]
+        """Yield this rank's keys, from batch ``skip_batches`` on."""
+        mine = self.keys()[self.rank : self.num_batches * self.batch_size * self.num_replicas : self.num_replicas]
+        return iter(mine[self.skip_batches * self.batch_size :])
+
+    def __len__(self) -> int:
+        """Images of this rank in an epoch."""
+        return self.num_batches * self.batch_size
+
+
+class ShardSampler(DistributedSampler):  # type: ignore[type-arg]
+    """Every world-size-th image from this rank on, none of them twice: exact sums over all ranks.
+
+    Lightning's own would pad the ranks to one length with repeated images, which shifts every figure of evaluation.
+    """
+
+    def __init__(self, data: Sized, *, num_replicas: int = 1, rank: int = 0) -> None:
+        super().__init__(data, num_replicas=num_replicas, rank=rank, shuffle=False)  # type: ignore[arg-type]
+        self.num_images = len(data)
+
+    def __iter__(self) -> Iterator[int]:  # type: ignore[override]
+        """Yield this rank's positions in rising order."""
+        return iter(range(self.rank, self.num_images, self.num_replicas))
+
+    def __len__(self) -> int:
+        """Images of this rank."""
+        return len(range(self.rank, self.num_images, self.num_replicas))

@@ -1,0 +1,67 @@
+"""Optimizers by name: those of torch, then those of timm, then a user's class by import path."""
+
+import inspect
+from typing import Any
+
+import torch
+from torch.optim import Optimizer
+
+from lightning_recipes.errors import UserError, did_you_mean
+from lightning_recipes.specs import Spec, check_arguments, import_object, parse_spec
+
+__all__ = ["create_optimizer"]
+
+KEY = "model.optimizer"
+
+
+def _torch_optimizers() -> dict[str, type[Optimizer]]:
+    """Optimizer classes of torch by lower-case name."""
+    return {
+        name.lower(): value
+        for name, value in vars(torch.optim).items()
+        if inspect.isclass(value) and issubclass(value, Optimizer) and value is not Optimizer
+    }
+
+
+def create_optimizer(spec: Spec, groups: list[dict[str, Any]], *, lr: float, weight_decay: float) -> Optimizer:
+    """Return an optimizer over parameter groups.
+
+    Args:
+        spec: ``"adamw"``, ``{"name": "sgd", "momentum": 0.9, "nesterov": True}`` or ``{"class_path": ..., "init_args":
+            ...}``. A name that torch has (in any case) means torch's class, any other is looked up in timm.
+        groups: Parameter groups that bring their own ``lr`` and ``weight_decay``.
+        lr: Default rate; the groups' own override it.
+        weight_decay: Default decay, likewise; for optimizers that take one.
+
+    Raises:
+        UserError: Unknown optimizer, or an argument that it does not take.
+    """
+    name, arguments = parse_spec(KEY, spec)
+    for owned in ("lr", "weight_decay"):
+        if owned in arguments:
+            raise UserError(f"{KEY}.{owned}: give model.{owned}; the layer groups' own values are made from it")
+    bound: dict[str, Any] = {}
+    if "." in name:
+        cls = import_object(KEY, name)
+    elif name.lower() in _torch_optimizers():
+        cls = _torch_optimizers()[name.lower()]
+    else:
+        cls, bound = _timm_optimizer(name)
+    check_arguments(KEY, cls, arguments)
+    if "weight_decay" in inspect.signature(cls).parameters:
+        bound = {"weight_decay": weight_decay, **bound}
+    try:
+        return cls(groups, lr=lr, **{**bound, **arguments})
+    except (TypeError, ValueError) as error:
+        raise UserError(f"{KEY}: {name} refuses its arguments: {error}") from error
+
+
+def _timm_optimizer(name: str) -> tuple[Any, dict[str, Any]]:
+    """Return timm's class of that name and the arguments that the name stands for."""
+    # timm's optimizer room is fast to import once timm is there, and most recipes do not need it.
+    from timm.optim import get_optimizer_class, get_optimizer_info, list_optimizers
+
+    if name.lower() not in list_optimizers():
+        known = [*_torch_optimizers(), *list_optimizers()]
+        raise UserError(f"{KEY}: neither torch nor timm has '{name}'{did_you_mean(name.lower(), known)}")
+    return get_optimizer_class(name.lower(), bind_defaults=False), dict(get_optimizer_info(name.lower()).defaults or {})

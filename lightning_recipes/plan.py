@@ -1,0 +1,124 @@
+"""The plan of a run: which stage an epoch belongs to. A pure function of the epoch, so nothing of it is saved."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from lightning_recipes.errors import UserError
+from lightning_recipes.schedules import Progress
+from lightning_recipes.specs import Spec
+
+__all__ = ["Plan", "Stage", "Timeline"]
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Consecutive epochs that train the same layers with one schedule. What is not given stays as model and data say.
+
+    Args:
+        name: What the stage is called in tables, figures and errors.
+        epochs: Number of epochs, >= 1.
+        train: ``head``, ``all``, or the number of last layer groups that train (1 is the head alone).
+        lr: Learning rate of the head (default: ``model.lr``).
+        lr_decay: Factor between neighbouring layer groups, in (0, 1] (default: ``model.lr_decay``).
+        schedule: Schedule over this stage (default: ``model.schedule``).
+        image_size: Side of the square images, in pixels (default: ``data.image_size``).
+        batch_size: Images a process a batch (default: ``data.batch_size``).
+        augment: Augmentation policy (default: ``data.augment``).
+        cache_features: Run the frozen backbone once over all images and train the head on what it gave; needs
+            ``train: head``, and turns augmentation off.
+    """
+
+    name: str
+    epochs: int
+    train: Literal["head", "all"] | int = "all"
+    lr: float | None = None
+    lr_decay: float | None = None
+    schedule: Spec | None = None
+    image_size: int | None = None
+    batch_size: int | None = None
+    augment: str | dict[str, Any] | list[Any] | None = None
+    cache_features: bool = False
+
+    def __post_init__(self) -> None:
+        """Refuse values that cannot work, by key."""
+        for key in ("epochs", "image_size", "batch_size"):
+            value = getattr(self, key)
+            if value is not None and not value >= 1:
+                raise UserError(f"stage '{self.name}', {key}: {value} is not a number >= 1")
+        if not isinstance(self.train, str) and not self.train >= 1:
+            raise UserError(f"stage '{self.name}', train: {self.train} is not head, all or a number >= 1")
+        if self.lr is not None and not 0 <= self.lr < math.inf:
+            raise UserError(f"stage '{self.name}', lr: {self.lr} is not a learning rate >= 0")
+        if self.lr_decay is not None and not 0 < self.lr_decay <= 1:
+            raise UserError(f"stage '{self.name}', lr_decay: {self.lr_decay} is not a factor in (0, 1]")
+        if self.cache_features and self.train not in ("head", 1):
+            raise UserError(f"stage '{self.name}', cache_features: needs train: head, but train is {self.train}")
+        if self.cache_features and self.augment not in (None, "none"):
+            raise UserError(f"stage '{self.name}', cache_features: features are computed once, so augment must be none")
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The stages of a run, one after another."""
+
+    stages: tuple[Stage, ...]
+
+    def __post_init__(self) -> None:
+        """Refuse an empty plan and two stages of one name."""
+        if not self.stages:
+            raise UserError("stages: the list is empty; give at least one stage with name and epochs")
+        names = [stage.name for stage in self.stages]
+        for name in names:
+            if names.count(name) > 1:
+                raise UserError(f"stages: {names.count(name)} stages are called '{name}'; give each its own name")
+
+    @property
+    def epochs(self) -> int:
+        """Number of epochs of the whole plan."""
+        return sum(stage.epochs for stage in self.stages)
+
+    def index_at(self, epoch: int) -> int:
+        """Return the position of the stage that an epoch belongs to; epochs after the plan belong to its last stage."""
+        for position in range(len(self.stages)):
+            if epoch < self.start_of(position) + self.stages[position].epochs:
+                return position
+        return len(self.stages) - 1
+
+    def at(self, epoch: int) -> Stage:
+        """Return the stage that an epoch belongs to.
+
+        Example:
+            >>> plan = Plan((Stage("head", epochs=1, train="head"), Stage("all", epochs=3)))
+            >>> [plan.at(epoch).name for epoch in range(5)]
+            ['head', 'all', 'all', 'all', 'all']
+        """
+        return self.stages[self.index_at(epoch)]
+
+    def start_of(self, position: int) -> int:
+        """Return the first epoch of a stage."""
+        return sum(stage.epochs for stage in self.stages[:position])
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """A plan counted in optimizer steps.
+
+    Attributes:
+        plan: The stages.
+        steps_per_epoch: For each stage, the optimizer steps of one of its epochs, >= 1.
+    """
+
+    plan: Plan
+    steps_per_epoch: Sequence[int]
+
+    def at(self, step: int) -> tuple[int, Progress]:
+        """Return the position of the stage that an optimizer step belongs to, and how far the stage is before it."""
+        last = len(self.plan.stages) - 1
+        for position, (stage, per_epoch) in enumerate(zip(self.plan.stages, self.steps_per_epoch, strict=True)):
+            steps = stage.epochs * per_epoch
+            if step < steps or position == last:
+                return position, Progress(step, steps, per_epoch)
+            step -= steps
+        raise AssertionError("a plan has at least one stage")

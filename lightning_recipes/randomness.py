@@ -1,0 +1,58 @@
+"""Randomness as a function: every draw depends on (seed, key) alone, never on what was drawn before.
+
+Nothing has to be saved to resume exactly, and a draw more or less somewhere changes no other draw.
+"""
+
+import os
+import random
+import zlib
+
+import numpy as np
+import torch
+
+__all__ = ["generator_for", "numpy_generator_for", "run_seed", "seed_for", "seed_process"]
+
+
+def run_seed() -> int:
+    """Return the seed of the run, as ``lightning.seed_everything`` set it, or 0 where nobody did."""
+    return int(os.environ.get("PL_GLOBAL_SEED") or 0)
+
+
+def _sequence(key: tuple[str | int, ...], seed: int | None) -> np.random.SeedSequence:
+    words = [zlib.crc32(part.encode()) if isinstance(part, str) else part for part in key]
+    return np.random.SeedSequence([run_seed() if seed is None else seed, *words])
+
+
+def seed_for(*key: str | int, seed: int | None = None) -> int:
+    """Return a 32-bit seed that is a function of the key alone.
+
+    Args:
+        key: Words that say what the draw is for and non-negative integers that say which, such as
+            ``("augment", epoch, index)``.
+        seed: In place of the run's seed, for draws that must not change with it, such as a split.
+
+    Example:
+        >>> seed_for("augment", 0, 7, seed=1) == seed_for("augment", 0, 7, seed=1) != seed_for("augment", 1, 7, seed=1)
+        True
+    """
+    return int(_sequence(key, seed).generate_state(1)[0])
+
+
+def generator_for(
+    *key: str | int, seed: int | None = None, device: torch.device | str = "cpu"
+) -> torch.Generator:
+    """Return a fresh torch generator for the key; arguments as in :func:`seed_for`."""
+    return torch.Generator(device).manual_seed(int(_sequence(key, seed).generate_state(1, np.uint64)[0] >> np.uint64(1)))
+
+
+def numpy_generator_for(*key: str | int, seed: int | None = None) -> np.random.Generator:
+    """Return a fresh NumPy generator for the key; arguments as in :func:`seed_for`."""
+    return np.random.Generator(np.random.PCG64(_sequence(key, seed)))
+
+
+def seed_process(*key: str | int) -> None:
+    """Seed the global generators of torch (all devices), NumPy and Python for the key."""
+    seed = seed_for(*key)
+    torch.manual_seed(seed)
+    np.random.seed(seed)
+    random.seed(seed)

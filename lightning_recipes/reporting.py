@@ -1,0 +1,62 @@
+"""What the command line prints when it is done."""
+
+import csv
+import json
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+__all__ = ["print_evaluation", "print_summary", "write_predictions"]
+
+
+def _percent(value: float | None) -> str:
+    return "-" if value is None else f"{100 * value:.1f} %"
+
+
+def print_summary(folder: Path) -> None:
+    """Print what a run reached, with its interval, and where it lies."""
+    summary = json.loads((folder / "summary.json").read_text())
+    table = Table(title=f"{summary['recipe']}: {summary['epochs']} epochs in {summary['seconds']:.0f} s", title_justify="left")
+    table.add_column("figure")
+    table.add_column("value", justify="right")
+    table.add_column("95 % interval", justify="right")
+    interval = summary["val_accuracy_ci95"]
+    between = "" if interval is None else f"{_percent(interval[0])} to {_percent(interval[1])}"
+    table.add_row(f"val_accuracy ({summary['val_images']} images)", _percent(summary["val_accuracy"]), between)
+    if summary["val_loss"] is not None:
+        table.add_row("val_loss", f"{summary['val_loss']:.4f}", "")
+    for stage in summary["stages"]:
+        speed = stage["images_per_second"]
+        table.add_row(f"stage {stage['name']}", "-" if speed is None else f"{speed:.0f} images/s", "")
+    console = Console()
+    console.print(table)
+    console.print(f"Best of {summary['epochs']} epochs: epoch {summary['best_epoch']}. Everything is in {folder}", soft_wrap=True)
+
+
+def print_evaluation(command: str, results: Sequence[Mapping[str, float]]) -> None:
+    """Print the metrics of ``validate`` or ``test``."""
+    table = Table(title=command, title_justify="left")
+    table.add_column("figure")
+    table.add_column("value", justify="right")
+    for metrics in results:
+        for name, value in metrics.items():
+            table.add_row(name, f"{value:.4f}")
+    Console().print(table)
+
+
+def write_predictions(path: Path, outputs: Sequence[Mapping[str, Any]], datamodule: Any) -> None:
+    """Write one row an image: path, predicted, and the probability of each class."""
+    classes = datamodule.classes
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_suffix(".tmp")
+    with part.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["path", "predicted", *classes])
+        for batch in outputs:
+            for name, label, probabilities in zip(batch["paths"], batch["labels"], batch["probabilities"].tolist(), strict=True):
+                writer.writerow([name, label, *(f"{p:.6f}" for p in probabilities)])
+    part.replace(path)
+    Console().print(f"Predictions are in {path}", soft_wrap=True)

@@ -1,0 +1,65 @@
+"""How a recipe names a function or a class with its arguments: one spelling for losses, schedules and optimizers."""
+
+import inspect
+from collections.abc import Callable, Mapping
+from importlib import import_module
+from typing import Any
+
+from lightning_recipes.errors import UserError, did_you_mean
+
+__all__ = ["Spec", "check_arguments", "import_object", "parse_spec"]
+
+Spec = str | dict[str, Any]
+"""``"adamw"``, ``{"name": "adamw", "betas": [0.9, 0.95]}`` or ``{"class_path": ..., "init_args": {...}}``."""
+
+
+def parse_spec(key: str, spec: Spec) -> tuple[str, dict[str, Any]]:
+    """Return the name and the keyword arguments of a spec.
+
+    Args:
+        key: The recipe's key, for the error.
+        spec: In any of the three spellings of :data:`Spec`.
+
+    Raises:
+        UserError: It is none of them.
+
+    Example:
+        >>> parse_spec("model.optimizer", {"name": "sgd", "momentum": 0.9})
+        ('sgd', {'momentum': 0.9})
+    """
+    if isinstance(spec, str) and spec:
+        return spec, {}
+    if isinstance(spec, Mapping):
+        if isinstance(spec.get("class_path"), str) and set(spec) <= {"class_path", "init_args"}:
+            return spec["class_path"], dict(spec.get("init_args") or {})
+        if isinstance(spec.get("name"), str):
+            return spec["name"], {name: value for name, value in spec.items() if name != "name"}
+    raise UserError(f"{key}: {spec!r} is neither a name nor a mapping with 'name' (or 'class_path' and 'init_args')")
+
+
+def import_object(key: str, path: str) -> Any:
+    """Import what a dotted path names; the error says which part is missing and what it is near to."""
+    module_name, _, name = path.rpartition(".")
+    try:
+        module = import_module(module_name)
+    except ImportError as error:
+        raise UserError(f"{key}: cannot import '{path}' ({error}); give an import path that works from here") from None
+    if not hasattr(module, name):
+        raise UserError(f"{key}: module '{module_name}' has no '{name}'{did_you_mean(name, dir(module))}")
+    return getattr(module, name)
+
+
+def check_arguments(key: str, function: Callable[..., Any], arguments: Mapping[str, Any]) -> None:
+    """Refuse keyword arguments that the function or class does not take.
+
+    Raises:
+        UserError: Names ``key.argument`` and the nearest one that exists.
+    """
+    parameters = inspect.signature(function).parameters
+    if any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
+        return
+    known = [name for name, p in parameters.items() if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD)]
+    for name in arguments:
+        if name not in known:
+            label = getattr(function, "__name__", str(function))
+            raise UserError(f"{key}.{name}: '{label}' takes no such argument{did_you_mean(name, known)}")

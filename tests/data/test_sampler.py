@@ -1,0 +1,72 @@
+"""The order of images: a function of (seed, epoch), shared out among ranks without loss."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from lightning_recipes.data.sampler import EpochSampler, Key, ShardSampler
+
+LABELS = [0] * 20 + [1] * 13
+
+
+def keys(epoch: int, *, skip: int = 0, balance: bool = False, replicas: int = 1, rank: int = 0, batch: int = 4) -> list[Key]:
+    sampler = EpochSampler(LABELS, batch, balance=balance, num_replicas=replicas, rank=rank)
+    sampler.set_epoch(epoch)
+    sampler.skip_batches = skip
+    return list(sampler)
+
+
+def test_an_epochs_order_is_the_same_again_and_another_in_the_next_epoch() -> None:
+    assert keys(3) == keys(3)
+    assert [key.index for key in keys(3)] != [key.index for key in keys(4)]
+
+
+def test_every_image_comes_at_most_once_and_only_the_tail_is_left_out() -> None:
+    indices = [key.index for key in keys(0)]
+    assert len(indices) == len(set(indices)) == 32  # 33 images in batches of 4
+
+
+def test_going_on_inside_an_epoch_gives_the_rest_of_it() -> None:
+    assert keys(2, skip=3) == keys(2)[3 * 4 :]
+
+
+@pytest.mark.parametrize("balance", [False, True])
+def test_two_ranks_batches_are_one_ranks_batches_of_twice_the_size(balance: bool) -> None:
+    whole = keys(1, batch=8, balance=balance)
+    parts = [keys(1, batch=4, replicas=2, rank=rank, balance=balance) for rank in (0, 1)]
+    for batch in range(len(whole) // 8):
+        together = [key for part in parts for key in part[4 * batch : 4 * batch + 4]]
+        assert sorted(together) == sorted(whole[8 * batch : 8 * batch + 8])
+
+
+def test_balancing_draws_every_class_equally_often_and_uses_every_image() -> None:
+    drawn = keys(0, balance=True)
+    counts = Counter(LABELS[key.index] for key in drawn)
+    assert counts == {0: 20, 1: 20}
+    assert {key.index for key in drawn} == set(range(33))
+
+
+def test_a_repeated_image_has_a_key_of_its_own_so_that_its_augmentation_differs() -> None:
+    drawn = keys(0, balance=True)
+    assert len(drawn) == len(set(drawn))
+
+
+def test_the_runs_seed_changes_the_order(monkeypatch: pytest.MonkeyPatch) -> None:
+    orders = []
+    for seed in ("1", "2"):
+        monkeypatch.setenv("PL_GLOBAL_SEED", seed)
+        orders.append(keys(0))
+    assert orders[0] != orders[1]
+
+
+@pytest.mark.parametrize("images", [1, 7, 8])
+def test_evaluation_shards_cover_every_image_once(images: int) -> None:
+    shards = [list(ShardSampler(range(images), num_replicas=3, rank=rank)) for rank in range(3)]
+    assert sorted(index for shard in shards for index in shard) == list(range(images))
+    assert [len(ShardSampler(range(images), num_replicas=3, rank=rank)) for rank in range(3)] == [len(s) for s in shards]
+
+
+def test_labels_may_be_a_numpy_array() -> None:
+    sampler = EpochSampler(np.asarray(LABELS), 4, balance=True)  # type: ignore[arg-type]
+    assert sampler.num_batches == len(list(sampler)) // 4 == 10

@@ -1,0 +1,78 @@
+"""Two gloo processes on the CPU: the ranks agree after unfreezing, and together they are one process of twice the batch."""
+
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import pytest
+import torch
+from torch import Tensor
+from typing_extensions import override
+
+from lightning_recipes.callbacks.run_summary import RunSummary
+from lightning_recipes.callbacks.stages import Stages
+from lightning_recipes.plan import Stage
+from tests.small import classifier, digits, fit
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork.*", "ignore:.*fork.*:DeprecationWarning")
+TWO = {"strategy": "ddp_fork", "devices": 2}
+
+
+class KeepWeights(pl.Callback):
+    """Each rank writes its weights at the end of each epoch, as children's memory is gone with them."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    @override
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        state = {name: p.detach().clone() for name, p in pl_module.named_parameters()}
+        torch.save(state, self.folder / f"epoch{trainer.current_epoch}-rank{trainer.global_rank}.pt")
+        torch.save(dict(trainer.callback_metrics), self.folder / f"metrics{trainer.current_epoch}-rank{trainer.global_rank}.pt")
+
+
+def stages(*, cache_features: bool) -> Stages:
+    return Stages(
+        [
+            Stage("head", epochs=1, train="head", lr=0.05, cache_features=cache_features),
+            Stage("some", epochs=1, train=2, lr=0.02),
+            Stage("all", epochs=1, lr=0.01, lr_decay=0.5, schedule="one_cycle"),
+        ]
+    )
+
+
+def train(folder: Path, batch_size: int, *, cache: bool, **options: Any) -> None:
+    folder.mkdir()
+    model = classifier(backbone_kwargs={}, optimizer={"name": "sgd", "momentum": 0.9}, freeze_norm_stats=True)
+    data = digits(batch_size=batch_size, augment="light", val_fraction=0.021)  # an odd number of validation images
+    fit(model, data, stages(cache_features=cache), KeepWeights(folder), RunSummary(str(folder)), max_epochs=-1, **options)
+
+
+def load(folder: Path, name: str) -> dict[str, Tensor]:
+    state: dict[str, Tensor] = torch.load(folder / f"{name}.pt", weights_only=True)
+    return state
+
+
+@pytest.mark.parametrize("cache", [True, False])
+def test_ranks_agree_and_equal_one_process_of_twice_the_batch(tmp_path: Path, cache: bool) -> None:
+    train(tmp_path / "two", 5, cache=cache, **TWO)
+    train(tmp_path / "one", 10, cache=cache)
+    for epoch in range(3):
+        first, second = (load(tmp_path / "two", f"epoch{epoch}-rank{rank}") for rank in (0, 1))
+        single = load(tmp_path / "one", f"epoch{epoch}-rank0")
+        for name in single:
+            assert torch.equal(first[name], second[name]), f"epoch {epoch}: ranks differ in {name}"
+            torch.testing.assert_close(first[name], single[name], rtol=1e-4, atol=1e-5)
+    moved = load(tmp_path / "one", "epoch2-rank0")
+    before = load(tmp_path / "one", "epoch0-rank0")
+    assert any(not torch.equal(moved[name], before[name]) for name in moved if name.startswith("backbone.conv1"))
+
+
+def test_figures_of_two_processes_are_those_of_all_images(tmp_path: Path) -> None:
+    train(tmp_path / "two", 5, cache=False, **TWO)
+    train(tmp_path / "one", 10, cache=False)
+    two, one = (load(tmp_path / run, "metrics2-rank0") for run in ("two", "one"))
+    for name in ("val_loss", "val_accuracy", "val_f1", "val_ece", "train_loss", "train_accuracy"):
+        torch.testing.assert_close(two[name], one[name], rtol=1e-4, atol=1e-4, msg=lambda text, name=name: f"{name}: {text}")
+    rows = [(tmp_path / run / "val_predictions.csv").read_text().splitlines() for run in ("two", "one")]
+    assert [row.split(",")[:3] for row in rows[0]] == [row.split(",")[:3] for row in rows[1]]

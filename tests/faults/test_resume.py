@@ -1,0 +1,62 @@
+"""A run that is stopped at any step and resumed ends at the same weights, to the bit."""
+
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import pytest
+from typing_extensions import override
+
+from lightning_recipes.callbacks.checkpoints import LastCheckpoint
+from tests.small import classifier, digits, fit, two_stages
+
+STEPS = 12  # three epochs of four batches
+
+
+class KeepEvery(LastCheckpoint):
+    """Keeps the checkpoint of every step under its own name, as if each had been the last before a kill."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        super().__init__(every_n_train_steps=1, dirpath=str(folder))
+        self.folder, self.name = folder, name
+
+    @override
+    def save(self, trainer: pl.Trainer) -> None:
+        trainer.save_checkpoint(self.folder / f"{self.name}-{trainer.global_step:02d}.ckpt")
+
+
+def run(folder: Path, name: str, *, ckpt_path: Path | None = None, cache: bool = True, **data: Any) -> str:
+    keep = KeepEvery(folder, name)
+    model = classifier(optimizer="adamw")
+    _, sha = fit(
+        model, digits(augment="medium", **data), two_stages(cache_features=cache), keep, max_epochs=-1,
+        ckpt_path=ckpt_path, enable_checkpointing=True,
+    )  # fmt: skip
+    return sha
+
+
+@pytest.mark.parametrize("cache", [True, False])
+def test_every_resume_and_every_resume_of_a_resume_ends_at_the_same_weights(tmp_path: Path, cache: bool) -> None:
+    whole = run(tmp_path, "whole", cache=cache)
+    first = sorted(tmp_path.glob("whole-*.ckpt"))
+    assert len(first) == STEPS
+    for path in first[:-1]:
+        assert run(tmp_path, f"from{path.stem[-2:]}", ckpt_path=path, cache=cache) == whole, path.stem
+    # A second stop, one to eleven steps after the first, resumed from the resumed run's own checkpoint.
+    for path in sorted(tmp_path.glob("from*.ckpt"))[:: 3 if cache else 9]:
+        if not path.stem.endswith(f"-{STEPS}"):
+            assert run(tmp_path, "chained", ckpt_path=path, cache=cache) == whole, path.stem
+
+
+def test_the_same_run_twice_is_the_same_and_another_seed_is_not(tmp_path: Path) -> None:
+    shas = [fit(classifier(), digits(augment="light"), two_stages(), max_epochs=-1, seed=seed)[1] for seed in (1, 1, 2)]
+    assert shas[0] == shas[1] != shas[2]
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+def test_the_number_of_workers_does_not_change_the_weights(workers: int) -> None:
+    shas = [
+        fit(classifier(), digits(augment="medium", num_workers=n), two_stages(), max_epochs=-1)[1]
+        for n in (0, workers)
+    ]
+    assert shas[0] == shas[1]

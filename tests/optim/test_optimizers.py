@@ -1,0 +1,74 @@
+"""Optimizers and losses by name: the classes of torch and timm, with clear errors."""
+
+from typing import Any
+
+import pytest
+import timm.optim
+import torch
+from torch import nn
+
+from lightning_recipes.errors import UserError
+from lightning_recipes.optim.losses import create_loss
+from lightning_recipes.optim.optimizers import create_optimizer
+from lightning_recipes.specs import Spec
+
+
+def make(spec: Spec) -> torch.optim.Optimizer:
+    groups: list[dict[str, Any]] = [{"params": [nn.Parameter(torch.ones(2, 2))], "lr": 0.5, "weight_decay": 0.25}]
+    return create_optimizer(spec, groups, lr=0.1, weight_decay=0.2)
+
+
+@pytest.mark.parametrize(
+    ("spec", "cls"),
+    [
+        ("adamw", torch.optim.AdamW),
+        ("AdamW", torch.optim.AdamW),
+        ({"name": "sgd", "momentum": 0.9, "nesterov": True}, torch.optim.SGD),
+        ({"class_path": "torch.optim.RMSprop", "init_args": {"alpha": 0.9}}, torch.optim.RMSprop),
+        ("lamb", timm.optim.Lamb),
+        ("lion", timm.optim.Lion),
+    ],
+)
+def test_a_name_gives_the_class_and_the_groups_keep_their_own_rates(spec: Spec, cls: type) -> None:
+    optimizer = make(spec)
+    assert type(optimizer) is cls
+    assert (optimizer.param_groups[0]["lr"], optimizer.param_groups[0]["weight_decay"]) == (0.5, 0.25)
+
+
+def test_arguments_reach_the_optimizer() -> None:
+    assert make({"name": "adamw", "betas": [0.8, 0.9]}).param_groups[0]["betas"] == (0.8, 0.9)
+
+
+@pytest.mark.parametrize(
+    ("spec", "text"),
+    [
+        ("adamx", r"model\.optimizer: neither torch nor timm has 'adamx'; did you mean"),
+        ({"name": "sgd", "momentun": 0.9}, r"model\.optimizer\.momentun: 'SGD' takes no such argument; did you mean momentum"),
+        ({"name": "sgd", "lr": 0.9}, r"model\.optimizer\.lr: give model\.lr"),
+        ({"name": "sgd", "momentum": -1.0}, r"model\.optimizer: sgd refuses its arguments: Invalid momentum"),
+    ],
+)
+def test_a_wrong_optimizer_is_named_in_the_error(spec: Spec, text: str) -> None:
+    with pytest.raises(UserError, match=text):
+        make(spec)
+
+
+def test_losses_take_their_arguments_and_users_own_classes() -> None:
+    logits, labels = torch.tensor([[2.0, 0.0]]), torch.tensor([0])
+    smooth = create_loss({"name": "cross_entropy", "label_smoothing": 0.2})
+    expected = nn.functional.cross_entropy(logits, torch.tensor([[0.9, 0.1]]))  # smoothing by hand
+    torch.testing.assert_close(smooth(logits, labels), expected)
+    assert isinstance(create_loss("torch.nn.MultiMarginLoss"), nn.MultiMarginLoss)
+
+
+@pytest.mark.parametrize(
+    ("spec", "text"),
+    [
+        ("cross_entrpy", r"model\.loss: .*did you mean cross_entropy"),
+        ({"name": "cross_entropy", "smoothing": 0.1}, r"model\.loss\.smoothing: .*did you mean label_smoothing"),
+        ("torch.zeros", r"model\.loss: 'torch\.zeros' is not a subclass of torch\.nn\.Module"),
+    ],
+)
+def test_a_wrong_loss_is_named_in_the_error(spec: Spec, text: str) -> None:
+    with pytest.raises(UserError, match=text):
+        create_loss(spec)
