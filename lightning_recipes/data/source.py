@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Protocol
 
 import numpy as np
@@ -19,9 +20,14 @@ class ImageSource(Protocol):
         paths: One name an image, as a person would look it up; unique within the source.
     """
 
-    classes: tuple[str, ...]
-    labels: Sequence[int]
-    paths: Sequence[str]
+    @property
+    def classes(self) -> tuple[str, ...]: ...  # noqa: D102
+
+    @property
+    def labels(self) -> Sequence[int] | NDArray[np.int64]: ...  # noqa: D102
+
+    @property
+    def paths(self) -> Sequence[str] | NDArray[np.str_]: ...  # noqa: D102
 
     def __len__(self) -> int: ...
 
@@ -30,30 +36,31 @@ class ImageSource(Protocol):
         ...
 
 
-@dataclass(frozen=True)
 class Subset:
-    """Some images of a source, in the order given; itself a source."""
+    """Some images of a source; itself a source.
 
-    source: ImageSource
-    indices: Sequence[int]
+    Args:
+        source: All images.
+        indices: Positions in it, in the order that is wanted.
+    """
 
-    @property
-    def classes(self) -> tuple[str, ...]:  # noqa: D102
-        return self.source.classes
+    def __init__(self, source: ImageSource, indices: NDArray[np.int64]) -> None:
+        self.source, self.indices = source, indices
+        self.classes = source.classes
+        self.labels = np.asarray(source.labels)[indices]
 
-    @property
-    def labels(self) -> Sequence[int]:  # noqa: D102
-        return [self.source.labels[i] for i in self.indices]
-
-    @property
-    def paths(self) -> Sequence[str]:  # noqa: D102
-        return [self.source.paths[i] for i in self.indices]
+    @cached_property
+    def paths(self) -> NDArray[np.str_]:
+        """One name an image."""
+        return np.asarray(self.source.paths)[self.indices]
 
     def __len__(self) -> int:
+        """Number of images."""
         return len(self.indices)
 
-    def read(self, index: int, min_size: int | None = None) -> NDArray[np.uint8]:  # noqa: D102
-        return self.source.read(self.indices[index], min_size)
+    def read(self, index: int, min_size: int | None = None) -> NDArray[np.uint8]:
+        """Return an image as RGB."""
+        return self.source.read(int(self.indices[index]), min_size)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,100 @@
+"""From what a recipe calls its data to the images of each split."""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from lightning_recipes.data.checks import drop_bad
+from lightning_recipes.data.digits import open_digits
+from lightning_recipes.data.files import FileSource, is_picture, open_tree
+from lightning_recipes.data.folders import read_class_folders
+from lightning_recipes.data.letters import open_letters
+from lightning_recipes.data.manifest import read_manifest
+from lightning_recipes.data.source import ImageSource, Splits
+from lightning_recipes.data.splits import few_per_class, stratified_split
+from lightning_recipes.data.torchvision_sets import open_torchvision
+from lightning_recipes.errors import UserError, did_you_mean
+
+__all__ = ["EMBEDDED", "OpenedData", "open_splits", "open_unlabelled"]
+
+EMBEDDED: dict[str, Callable[[], ImageSource]] = {"sklearn:digits": open_digits, "fonts:letters": open_letters}
+TORCHVISION = "torchvision:"
+
+
+@dataclass(frozen=True)
+class OpenedData:
+    """Data, opened and checked.
+
+    Attributes:
+        splits: The images of each split.
+        skipped: Files that were left out, with what is wrong with them.
+    """
+
+    splits: Splits
+    skipped: tuple[str, ...] = ()
+
+
+def open_splits(
+    root: str,
+    *,
+    val_fraction: float = 0.2,
+    split_seed: int = 0,
+    images_per_class: int | None = None,
+    on_bad_image: Literal["error", "skip"] = "error",
+    download_dir: str | None = None,
+) -> OpenedData:
+    """Open data; arguments as in :class:`lightning_recipes.data.datamodule.ImageDataModule`.
+
+    Where there is no validation split, the test split serves as it; where there is neither, it is drawn.
+
+    Raises:
+        UserError: The data cannot be used; the text names the key or the file and what to do.
+    """
+    skipped: list[str] = []
+    if root.startswith(TORCHVISION):
+        name = root.removeprefix(TORCHVISION)
+        splits = open_torchvision(name, download_dir=download_dir, val_fraction=val_fraction, split_seed=split_seed)
+    elif root in EMBEDDED:
+        splits = Splits(*stratified_split(EMBEDDED[root](), val_fraction, split_seed))
+    else:
+        _refuse_unknown_scheme(root)
+        parts: dict[str, ImageSource] = {}
+        is_manifest = root.lower().endswith(".csv") and os.path.isfile(root)
+        found = read_manifest(root) if is_manifest else read_class_folders(open_tree(root))
+        for split, source in found.parts.items():
+            parts[split], bad = drop_bad(source, on_bad_image)
+            skipped += bad
+        splits = _with_validation(parts, val_fraction, split_seed)
+    if images_per_class is not None:
+        few = few_per_class(splits.train, images_per_class, split_seed)
+        splits = Splits(few, splits.val, splits.test)
+    return OpenedData(splits, tuple(skipped))
+
+
+def _refuse_unknown_scheme(root: str) -> None:
+    scheme = root.split(":")[0] + ":"
+    if scheme in ("sklearn:", "fonts:"):
+        raise UserError(f"data.root: there is no '{root}'{did_you_mean(root, EMBEDDED)}")
+
+
+def _with_validation(parts: dict[str, ImageSource], val_fraction: float, split_seed: int) -> Splits:
+    train, test = parts["train"], parts.get("test")
+    val = parts.get("val", test)
+    if val is None:
+        kept, drawn = stratified_split(train, val_fraction, split_seed)
+        return Splits(kept, drawn)
+    return Splits(train, val, test)
+
+
+def open_unlabelled(root: str, classes: Sequence[str]) -> ImageSource:
+    """Open pictures without labels, of a folder or a zip, however deep they lie.
+
+    Raises:
+        UserError: There are none.
+    """
+    tree = open_tree(root, "data.predict_root")
+    names = [name for name in tree.names() if is_picture(name)]
+    if not names:
+        raise UserError(f"data.predict_root: '{root}' has no images")
+    return FileSource(tree, names, [-1] * len(names), classes)

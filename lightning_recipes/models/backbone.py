@@ -1,0 +1,207 @@
+"""Backbones of timm by name, without their classifier; the classifier apart, with a first loss of ln(classes)."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import timm
+import torch
+from timm.data import resolve_data_config
+from torch import nn
+
+from lightning_recipes.errors import UserError, did_you_mean
+from lightning_recipes.models.weights import KEY as PRETRAINED
+from lightning_recipes.models.weights import Weights, describe_misfit, read_weights
+
+__all__ = ["Backbone", "InputConfig", "check_image_size", "create_backbone"]
+
+HUBS = ("hf-hub:", "hf_hub:", "local-dir:")
+
+
+@dataclass(frozen=True)
+class InputConfig:
+    """What images the weights were made for.
+
+    Attributes:
+        image_size: Side in pixels.
+        mean: Per channel, in [0, 1].
+        std: Per channel.
+        interpolation: Of resizing: ``bilinear``, ``bicubic``.
+        crop_pct: Side of the centre crop as a share of the resized image, in (0, 1].
+    """
+
+    image_size: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    interpolation: str
+    crop_pct: float
+
+
+@dataclass(frozen=True)
+class Backbone:
+    """A network in two parts: ``logits = head(features(images))``.
+
+    Attributes:
+        features: Images (N, 3, H, W) to features (N, F).
+        head: Features (N, F) to logits (N, C).
+        num_features: F.
+        input: What the weights expect.
+        head_is_pretrained: The head came with the weights, for the same number of classes.
+    """
+
+    features: nn.Module
+    head: nn.Module
+    num_features: int
+    input: InputConfig
+    head_is_pretrained: bool
+
+
+def create_backbone(
+    name: str,
+    *,
+    num_classes: int,
+    pretrained: bool | str = False,
+    backbone_kwargs: Mapping[str, Any] | None = None,
+    image_size: int | None = None,
+) -> Backbone:
+    """Build a timm model and take its classifier off.
+
+    A fresh head starts at zero, as in Kolesnikov et al. (2020), "Big Transfer", section 3.3: the first loss is
+    ln(classes) exactly. timm's own initialisation of a classifier for few classes is so wide that the first steps go
+    into undoing it.
+
+    Args:
+        name: timm's name, with or without a tag.
+        num_classes: C.
+        pretrained: See :class:`lightning_recipes.classifier.ImageClassifier`.
+        backbone_kwargs: Arguments of the architecture; they come before what a weights file asks for.
+        image_size: Passed on where the architecture is built for one size.
+
+    Raises:
+        UserError: Unknown name or argument, or weights that cannot be had or do not fit.
+    """
+    own_source = isinstance(pretrained, str) and not pretrained.startswith(HUBS)
+    weights = read_weights(str(pretrained)) if own_source else None
+    _check_name(name, weights)
+    kwargs = {**(weights.backbone_kwargs if weights else {}), **(backbone_kwargs or {})}
+    if image_size is not None and _is_built_for_one_size(name):
+        kwargs = {"img_size": image_size, **kwargs}
+    if weights is not None:
+        model, classes, fitted_head = _load(name, weights, kwargs)
+    else:
+        model = _build(name, pretrained, num_classes, kwargs)
+        classes, fitted_head = (_pretrained_classes(model) if pretrained else None), None
+    config = resolve_data_config({}, model=model)
+    features, classifier, width = _split(model)
+    if classes == num_classes and fitted_head is not None:
+        head = nn.Linear(width, num_classes)
+        head.load_state_dict(fitted_head)
+    elif classes == num_classes and classifier is not None:
+        head, width = classifier, classifier.in_features
+    else:
+        classes = None
+        head = nn.Linear(width, num_classes)
+        nn.init.zeros_(head.weight)
+        nn.init.zeros_(head.bias)
+    size = config["input_size"][-1]
+    inputs = InputConfig(size, tuple(config["mean"]), tuple(config["std"]), config["interpolation"], config["crop_pct"])
+    return Backbone(features, head, width, inputs, classes is not None)
+
+
+def _check_name(name: str, weights: Weights | None) -> None:
+    base = name.split(".")[0]
+    if not name.startswith(HUBS) and not timm.is_model(base):
+        raise UserError(f"model.backbone: '{name}' is not a timm model{did_you_mean(base, timm.list_models())}")
+    if weights is not None and weights.architecture and weights.architecture.split(".")[0] != base:
+        raise UserError(
+            f"{PRETRAINED}: '{weights.path}' is for {weights.architecture}, not {name}; "
+            f"give --model.backbone {weights.architecture}"
+        )
+
+
+def _is_built_for_one_size(name: str) -> bool:
+    config = None if name.startswith(HUBS) else timm.get_pretrained_cfg(name, allow_unregistered=True)
+    return bool(config is not None and config.fixed_input_size)
+
+
+def _build(name: str, pretrained: bool | str, num_classes: int, kwargs: dict[str, Any], **overlay: Any) -> nn.Module:
+    """Call timm, and say in one line what it refuses."""
+    source = pretrained if isinstance(pretrained, str) else name
+    try:
+        model: nn.Module = timm.create_model(
+            source, pretrained=bool(pretrained), num_classes=num_classes, **kwargs, **overlay
+        )
+    except TypeError as error:
+        found = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+        if found is None:
+            raise
+        if found[1] == "img_size" and "img_size" in kwargs:
+            return _build(name, pretrained, num_classes, {k: v for k, v in kwargs.items() if k != "img_size"}, **overlay)
+        raise UserError(f"model.backbone_kwargs.{found[1]}: '{name}' takes no such argument") from error
+    except (AssertionError, ValueError) as error:
+        raise UserError(f"model.backbone: '{name}' cannot be built with {kwargs}: {error}") from error
+    except Exception as error:
+        if not pretrained or overlay:
+            raise
+        reason = " ".join(str(error).split())[:160]
+        raise UserError(
+            f"{PRETRAINED}: the weights of '{source}' cannot be had ({reason}); give the path of a weights file, or false"
+        ) from error
+    return model
+
+
+def _pretrained_classes(model: nn.Module) -> int | None:
+    config: Any = getattr(model, "pretrained_cfg", {})
+    classes: int | None = config.get("num_classes")
+    return classes
+
+
+def _load(name: str, weights: Weights, kwargs: dict[str, Any]) -> tuple[nn.Module, int | None, dict[str, Any] | None]:
+    """Build a model for the file's own classes, so that every tensor has to fit; return it, C and a head of ours."""
+    tensors, head = weights.tensors, None
+    classifier = timm.get_pretrained_cfg(name, allow_unregistered=True)
+    names = (classifier.classifier if classifier is not None else None) or ()
+    first = (names,) if isinstance(names, str) else tuple(names)
+    classes = next((len(tensors[f"{n}.weight"]) for n in first if f"{n}.weight" in tensors), None)
+    if weights.from_run:
+        head = {n.removeprefix("\0head."): t for n, t in tensors.items() if n.startswith("\0head.")}
+        tensors = {n: t for n, t in tensors.items() if not n.startswith("\0")}
+        classes = None
+    overlay = {"state_dict": tensors, "num_classes": classes or 0, "custom_load": False, **weights.config}
+    try:
+        model = _build(name, True, classes or 0, kwargs, pretrained_cfg_overlay=overlay)
+    except (RuntimeError, KeyError) as error:
+        raise UserError(describe_misfit(weights.path, name, str(error))) from error
+    model.pretrained_cfg.pop("state_dict", None)  # timm keeps the overlay, and with it a second copy of the weights
+    if head is not None and set(head) == {"weight", "bias"}:
+        return model, len(head["weight"]), head
+    return model, classes, None
+
+
+def _split(model: nn.Module) -> tuple[nn.Module, nn.Linear | None, int]:
+    """Take the classifier off; return the rest, the classifier if it is one linear layer, and the features' width."""
+    classifier = model.get_classifier()
+    model.reset_classifier(0)
+    width: int = getattr(model, "head_hidden_size", None) or model.num_features
+    # Not linear: two classifiers (distilled models), a convolution, or none.
+    return model, classifier if isinstance(classifier, nn.Linear) else None, width
+
+
+def check_image_size(backbone: nn.Module, size: int) -> None:
+    """Refuse a size of images that the backbone cannot take, by one forward pass of zeros that leaves no trace.
+
+    Raises:
+        UserError: It cannot.
+    """
+    modes = [(module, module.training) for module in backbone.modules()]
+    device = next(backbone.parameters()).device
+    try:
+        with torch.inference_mode():
+            backbone.eval()(torch.zeros(1, 3, size, size, device=device))
+    except Exception as error:
+        reason = " ".join(str(error).split())[:160]
+        raise UserError(f"data.image_size: the backbone cannot take images of {size} px ({reason})") from error
+    finally:
+        for module, mode in modes:
+            module.training = mode
