@@ -211,9 +211,9 @@ class ImageClassifier(pl.LightningModule):
     def _timeline(self) -> Timeline:
         """The plan, or without one a single stage of the whole run, counted in optimizer steps."""
         if self.plan is None:
-            steps = self.trainer.estimated_stepping_batches
-            # Without any limit there is no end to count to, so only a schedule that needs none makes sense.
-            return Timeline(Plan((Stage("all", epochs=1),)), [int(min(steps, 2**31))])
+            epochs, most = self.trainer.max_epochs or 1, self.trainer.max_steps
+            steps = self._steps_per_epoch(0) * epochs if epochs > 0 else 2**31  # no limit: no end to count to
+            return Timeline(Plan((Stage("all", epochs=1),)), [min(steps, most) if most > 0 else steps])
         return Timeline(self.plan, [self._steps_per_epoch(position) for position in range(len(self.plan.stages))])
 
     def _steps_per_epoch(self, position: int) -> int:
@@ -306,7 +306,8 @@ class ImageClassifier(pl.LightningModule):
     @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what the weights expect of their images, and drop where they came from: they are in the file now."""
-        checkpoint["input_config"] = asdict(self.input_config)
+        used = getattr(self.trainer.datamodule, "input_used", {}) if self._trainer is not None else {}
+        checkpoint["input_config"] = {**asdict(self.input_config), **used}
         if "pretrained" in checkpoint.get(self.CHECKPOINT_HYPER_PARAMS_KEY, {}):
             checkpoint[self.CHECKPOINT_HYPER_PARAMS_KEY]["pretrained"] = False
 

@@ -138,6 +138,12 @@ class ImageDataModule(pl.LightningDataModule):
         """Every side that an image of this run can have."""
         return {self.settings_of(stage).image_size for stage in (*(self.plan.stages if self.plan else ()), None)}
 
+    @property
+    def input_used(self) -> dict[str, Any]:
+        """What the model's images are like: ``image_size``, ``mean`` and ``std``, where the recipe gives them."""
+        given = {key: self.hparams[key] for key in ("image_size", "mean", "std")}
+        return {key: tuple(v) if isinstance(v, list) else v for key, v in given.items() if v is not None}
+
     @cached_property
     def predict_source(self) -> ImageSource:
         """The images that ``predict`` runs over; its ``paths`` name them."""

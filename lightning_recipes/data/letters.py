@@ -22,6 +22,7 @@ LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ" + "abdefghjkmnpqrty"
 PER_LETTER = 60
 FONTS = ("DejaVuSans", "DejaVuSerif", "DejaVuSansMono", "STIXGeneral")
 CANVAS, SCAN, BLOCK = 96, 32, 4
+CELLS, BEND = 6, 2.5  # cells a side of the grid that bends the strokes; standard deviation of its corners in pixels
 SEED = 0  # of the drawing; not the run's, so that the data is one and the same
 
 
@@ -57,7 +58,7 @@ def _scan(letter: str, number: int, fonts: list[ImageFont.FreeTypeFont]) -> NDAr
     slant, squeeze, turn = draw.uniform(-0.3, 0.3), draw.uniform(0.8, 1.25), draw.uniform(-12, 12)
     shear = (squeeze, slant, CANVAS / 2 * (1 - squeeze - slant), 0, 1, 0)
     image = image.transform(image.size, Image.Transform.AFFINE, shear, Image.Resampling.BILINEAR)
-    image = image.rotate(turn, Image.Resampling.BILINEAR)
+    image = _warp(image.rotate(turn, Image.Resampling.BILINEAR), draw)
     image = image.crop(image.getbbox())
     width = max(1, min(SCAN, round(SCAN * image.width / image.height * 0.9)))
     image = image.resize((width, SCAN), Image.Resampling.BILINEAR)
@@ -66,3 +67,17 @@ def _scan(letter: str, number: int, fonts: list[ImageFont.FreeTypeFont]) -> NDAr
     scan[:, left : left + width] = np.asarray(image) > 100
     counts = scan.reshape(SCAN // BLOCK, BLOCK, SCAN // BLOCK, BLOCK).sum(axis=(1, 3))
     return np.round(counts * (255 / BLOCK**2)).astype(np.uint8)
+
+
+def _warp(image: Image.Image, draw: np.random.Generator) -> Image.Image:
+    """Bend the strokes as a hand does: the corners of a coarse grid move, and the image with them."""
+    step = CANVAS // CELLS
+    moved = draw.normal(0, BEND, size=(CELLS + 1, CELLS + 1, 2))
+    corner = moved + np.stack(np.meshgrid(*[np.arange(CELLS + 1) * step] * 2), axis=-1)
+    mesh = []
+    for row in range(CELLS):
+        for column in range(CELLS):
+            box = (column * step, row * step, (column + 1) * step, (row + 1) * step)
+            quad = [corner[row + down, column + right] for down, right in ((0, 0), (1, 0), (1, 1), (0, 1))]
+            mesh.append((box, tuple(float(v) for point in quad for v in point)))
+    return image.transform(image.size, Image.Transform.MESH, mesh, Image.Resampling.BILINEAR)

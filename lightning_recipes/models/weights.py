@@ -9,13 +9,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from lightning_recipes.errors import UserError
 
 __all__ = ["Weights", "describe_misfit", "read_weights", "save_weights"]
 
 KEY = "model.pretrained"
+ASSETS = Path(__file__).parents[1] / "assets"
+EMBEDDED = "embedded:"
 CONFIG_KEYS = ("mean", "std", "input_size", "interpolation", "crop_pct")
 
 
@@ -41,7 +43,7 @@ class Weights:
 
 
 def read_weights(path: str) -> Weights:
-    """Read ``.safetensors``, ``.pth``, ``.pt``, ``.bin`` or a run's ``.ckpt``.
+    """Read ``.safetensors``, ``.pth``, ``.pt``, ``.bin``, a run's ``.ckpt``, or ``embedded:`` weights of this package.
 
     The configuration comes from the header of a ``.safetensors`` file, from a ``config.json`` in the hub's format
     beside it, or from the checkpoint.
@@ -49,7 +51,7 @@ def read_weights(path: str) -> Weights:
     Raises:
         UserError: The file is not there, or holds no weights.
     """
-    file = Path(path)
+    file = ASSETS / f"{path.removeprefix(EMBEDDED)}.safetensors" if path.startswith(EMBEDDED) else Path(path)
     if not file.is_file():
         raise UserError(f"{KEY}: '{path}' does not exist; give true, false, a weights file or hf-hub:...")
     try:
@@ -151,16 +153,12 @@ def describe_misfit(path: Path, backbone: str, error: str) -> str:
     return f"{KEY}: '{path}' does not fit {backbone}: {what}; give the backbone that the weights were made for"
 
 
-def save_weights(
-    path: Path, backbone: nn.Module, *, architecture: str, config: Mapping[str, Any], half: bool = False, **notes: str
-) -> None:
+def save_weights(path: Path, weights: Weights, *, half: bool = False, **notes: str) -> None:
     """Write a backbone as ``.safetensors`` whose header tells :func:`read_weights` what it was made for.
 
     Args:
         path: The file; replaced only when the new one is whole.
-        backbone: Headless.
-        architecture: Its timm name.
-        config: mean, std, input_size, interpolation and crop_pct.
+        weights: As read from a run's checkpoint; the head is left out.
         half: Store floats in 16 bits.
         notes: Further entries of the header.
     """
@@ -170,10 +168,15 @@ def save_weights(
         return ",".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)
 
     tensors = {
-        name: (t.half() if half and t.is_floating_point() else t).contiguous().clone()
-        for name, t in backbone.state_dict().items()
+        name: (t.half() if half and t.is_floating_point() else t).contiguous()
+        for name, t in weights.tensors.items()
+        if not name.startswith("\0")
     }
-    header = {"architecture": architecture, **{k: text(v) for k, v in config.items() if k in CONFIG_KEYS}, **notes}
+    header = {name: text(value) for name, value in weights.config.items()} | notes
+    header["backbone_kwargs"] = json.dumps(weights.backbone_kwargs)
+    if weights.architecture:
+        header["architecture"] = weights.architecture
     part = path.with_suffix(".tmp")
     save_file(tensors, str(part), metadata=header)
+    part.chmod(0o644)  # safetensors writes for the owner alone
     os.replace(part, path)

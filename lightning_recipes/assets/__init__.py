@@ -1,0 +1,1 @@
+"""Weights that come with the package: ``letters.safetensors``, made by ``configs/letters.yaml``."""

@@ -1,0 +1,257 @@
+"""Data as people have it: folders, zips, CSV files, names; and every way in which it can be wrong."""
+
+import csv
+import pickle
+import zipfile
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from sklearn.datasets import load_digits
+
+from lightning_recipes.data.open import open_splits, open_unlabelled
+from lightning_recipes.errors import UserError
+
+
+def picture(path: Path, value: int = 0) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new("RGB", (12, 10), (value % 256, 50, 100)).save(path)
+
+
+def class_folders(root: Path, count: int = 5, classes: tuple[str, ...] = ("bees", "ants")) -> Path:
+    for name in classes:
+        for number in range(count):
+            picture(root / name / f"{number}.png", number)
+    return root
+
+
+def zipped(folder: Path, target: Path) -> Path:
+    with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
+        for file in sorted(folder.rglob("*")):
+            archive.write(file, file.relative_to(folder.parent))
+    return target
+
+
+@pytest.mark.parametrize("val", ["val", "valid", "validation", "Val"])
+def test_split_folders_by_any_usual_name(tmp_path: Path, val: str) -> None:
+    class_folders(tmp_path / "train", 4)
+    class_folders(tmp_path / val, 2)
+    splits = open_splits(str(tmp_path)).splits
+    assert splits.train.classes == ("ants", "bees")
+    assert (len(splits.train), len(splits.val)) == (8, 4)
+    assert splits.train.read(0).shape == (10, 12, 3)
+
+
+def test_a_test_folder_alone_is_validated_on_and_kept_as_test(tmp_path: Path) -> None:
+    class_folders(tmp_path / "train", 4)
+    class_folders(tmp_path / "test", 2)
+    splits = open_splits(str(tmp_path)).splits
+    assert splits.test is not None
+    assert list(splits.val.paths) == list(splits.test.paths)
+
+
+def test_a_zip_is_read_in_place_and_equals_its_folder(tmp_path: Path) -> None:
+    folder = tmp_path / "insects"
+    class_folders(folder / "train", 3)
+    class_folders(folder / "val", 2)
+    (folder / ".DS_Store").write_bytes(b"x")
+    from_zip = open_splits(str(zipped(folder, tmp_path / "insects.zip"))).splits.train
+    from_folder = open_splits(str(tmp_path)).splits.train  # one folder around it all, as in the zip
+    assert list(from_zip.paths) == list(from_folder.paths)
+    assert from_zip.labels.tolist() == from_folder.labels.tolist()  # type: ignore[union-attr]
+    assert np.array_equal(from_zip.read(4), from_folder.read(4))
+    assert np.array_equal(pickle.loads(pickle.dumps(from_zip)).read(4), from_zip.read(4))
+
+
+def test_class_folders_alone_are_split_by_class_and_seed_alone(tmp_path: Path) -> None:
+    class_folders(tmp_path, 20)
+    first, again, other = (open_splits(str(tmp_path), val_fraction=0.25, split_seed=s).splits for s in (0, 0, 1))
+    assert Counter(np.asarray(first.val.labels).tolist()) == {0: 5, 1: 5}
+    assert not set(first.val.paths) & set(first.train.paths)
+    assert list(first.val.paths) == list(again.val.paths) != list(other.val.paths)
+
+
+def test_pictures_in_folders_of_a_class_folder_belong_to_the_class(tmp_path: Path) -> None:
+    class_folders(tmp_path, 5)
+    picture(tmp_path / "ants" / "red" / "deep.png")
+    splits = open_splits(str(tmp_path), val_fraction=0.4).splits
+    assert len(splits.train) + len(splits.val) == 11
+
+
+def test_a_manifest_names_pictures_labels_and_splits(tmp_path: Path) -> None:
+    class_folders(tmp_path / "images", 4)
+    with (tmp_path / "data.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["path", "label", "split"])
+        for path in sorted((tmp_path / "images").rglob("*.png")):
+            writer.writerow([path.relative_to(tmp_path), path.parent.name, "val" if path.stem == "0" else "train"])
+    splits = open_splits(str(tmp_path / "data.csv")).splits
+    assert (len(splits.train), len(splits.val)) == (6, 2)
+    assert splits.train.classes == ("ants", "bees")
+
+
+def test_the_embedded_digits_are_scikit_learns() -> None:
+    splits = open_splits("sklearn:digits", val_fraction=0.5).splits
+    truth = load_digits()
+    for index in (0, 100, 800):
+        number = int(str(splits.train.paths[index]).split("/")[1].removesuffix(".png"))
+        assert splits.train.labels[index] == truth.target[number]
+        assert np.abs(splits.train.read(index)[..., 0] / 255 * 16 - truth.images[number]).max() < 0.05
+
+
+def test_few_images_a_class_leave_the_validation_images_as_they_are() -> None:
+    few, all_of_them = (open_splits("sklearn:digits", images_per_class=n).splits for n in (5, None))
+    assert Counter(np.asarray(few.train.labels).tolist()) == dict.fromkeys(range(10), 5)
+    assert list(few.val.paths) == list(all_of_them.val.paths)
+
+
+def test_letters_hold_no_digit_and_are_the_same_every_time() -> None:
+    letters = open_splits("fonts:letters", val_fraction=0.1).splits
+    assert len(letters.train.classes) == 40
+    assert not set(letters.train.classes) & set("0123456789OIl")
+    assert letters.train.read(0).shape == (8, 8, 3)
+    assert letters.train.read(0).max() > 100
+
+
+def test_pictures_to_predict_need_no_labels(tmp_path: Path) -> None:
+    class_folders(tmp_path, 3)
+    picture(tmp_path / "loose.png")
+    source = open_unlabelled(str(tmp_path), ("a", "b"))
+    assert len(source) == 7
+    assert set(np.asarray(source.labels).tolist()) == {-1}
+
+
+def damage(root: Path) -> None:
+    (root / "ants" / "zero.jpg").write_bytes(b"")
+    (root / "ants" / "text.png").write_text("hello")
+    whole = root / "bees" / "0.png"
+    (root / "bees" / "cut.png").write_bytes(whole.read_bytes()[:40])
+
+
+def test_bad_files_are_listed_by_path_or_skipped_and_counted(tmp_path: Path) -> None:
+    class_folders(tmp_path, 10)
+    damage(tmp_path)
+    with pytest.raises(UserError) as error:
+        open_splits(str(tmp_path))
+    for text in ("data.on_bad_image", "3 files are no whole picture", "ants/zero.jpg (empty)", "ants/text.png (not a picture)",
+                 "bees/cut.png"):  # fmt: skip
+        assert text in str(error.value)
+    opened = open_splits(str(tmp_path), on_bad_image="skip")
+    assert len(opened.skipped) == 3
+    assert len(opened.splits.train) + len(opened.splits.val) == 20
+
+
+def test_a_class_without_a_whole_picture_is_not_skipped_over(tmp_path: Path) -> None:
+    class_folders(tmp_path, 5)
+    for path in (tmp_path / "ants").iterdir():
+        path.write_bytes(b"")
+    with pytest.raises(UserError, match="class 'ants' has no whole image left"):
+        open_splits(str(tmp_path), on_bad_image="skip")
+
+
+def test_a_long_list_of_bad_files_is_cut_and_counted(tmp_path: Path) -> None:
+    class_folders(tmp_path, 20)
+    for path in list((tmp_path / "ants").iterdir())[:15]:
+        path.write_bytes(b"")
+    with pytest.raises(UserError, match="15 files are .* and 5 more; mend or remove them, or give skip"):
+        open_splits(str(tmp_path))
+
+
+def make_empty(root: Path) -> None:
+    root.mkdir(exist_ok=True)
+
+
+def make_one_class(root: Path) -> None:
+    class_folders(root, 3, ("ants",))
+
+
+def make_empty_class(root: Path) -> None:
+    class_folders(root, 3)
+    (root / "wasps").mkdir()
+
+
+def make_other_classes(root: Path) -> None:
+    class_folders(root / "train", 3)
+    class_folders(root / "val", 3, ("ants", "wasps"))
+
+
+def make_loose(root: Path) -> None:
+    picture(root / "a.png")
+
+
+@pytest.mark.parametrize(
+    ("make", "text"),
+    [
+        (lambda root: None, "does not exist; give a folder of images"),
+        (make_empty, "has no images; put the images of each class into a folder of its name"),
+        (make_loose, "1 images lie beside no class folder"),
+        (make_one_class, "has one class, 'ants'; a classifier needs at least two"),
+        (make_empty_class, "class 'wasps' has no images"),
+        (make_other_classes, "differ between train and val: val has no 'bees' and train has no 'wasps'"),
+    ],
+)
+def test_folders_that_cannot_be_used_say_why(tmp_path: Path, make: Any, text: str) -> None:
+    make(tmp_path / "data")
+    with pytest.raises(UserError, match="^data.root: ") as error:
+        open_splits(str(tmp_path / "data"))
+    assert text in str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "text"),
+    [
+        ({"val_fraction": 0.0}, "data.val_fraction: 0.0 is not a share"),
+        ({"val_fraction": 0.01}, "leaves none for validation"),
+        ({"images_per_class": 9}, "data.images_per_class: 9 asked for, class 'ants' has 4"),
+        ({"images_per_class": 0}, "data.images_per_class: 0"),
+    ],
+)
+def test_splits_that_cannot_be_drawn_say_why(tmp_path: Path, options: dict[str, Any], text: str) -> None:
+    class_folders(tmp_path, 5)
+    with pytest.raises(UserError, match=text):
+        open_splits(str(tmp_path), **options)
+
+
+@pytest.mark.parametrize(
+    ("rows", "text"),
+    [
+        ([["file", "label"]], "has no column 'path'"),
+        ([["path", "label"]], "names no images"),
+        ([["path", "label"], ["images/ants/0.png", ""]], "line 2: path or label is empty"),
+        ([["path", "label"], ["images/none.png", "ants"]], "line 2: file 'images/none.png' does not exist"),
+        ([["path", "label"], ["images/ants/0.png", "ants"]], "has one class, 'ants'"),
+    ],
+)
+def test_a_manifest_that_cannot_be_used_says_the_line(tmp_path: Path, rows: list[list[str]], text: str) -> None:
+    class_folders(tmp_path / "images", 2)
+    with (tmp_path / "data.csv").open("w", newline="") as file:
+        csv.writer(file).writerows(rows)
+    with pytest.raises(UserError, match=text):
+        open_splits(str(tmp_path / "data.csv"))
+
+
+def test_a_corrupt_zip_an_unknown_name_and_another_file_are_said(tmp_path: Path) -> None:
+    (tmp_path / "a.zip").write_bytes(b"PK no zip")
+    (tmp_path / "a.tar").write_bytes(b"x")
+    for root, text in (
+        (str(tmp_path / "a.zip"), "is not a whole zip"),
+        (str(tmp_path / "a.tar"), "is a file but no .zip or .csv"),
+        ("torchvision:CIFAR11", "torchvision has no data set 'CIFAR11'; did you mean CIFAR10"),
+        ("sklearn:digit", "there is no 'sklearn:digit'; did you mean sklearn:digits"),
+    ):
+        with pytest.raises(UserError, match=text):
+            open_splits(root)
+
+
+def test_a_data_set_that_cannot_be_downloaded_says_where_to_put_it(tmp_path: Path) -> None:
+    (tmp_path / "cifar-10-python.tar.gz").write_bytes(b"no archive")
+    with pytest.raises(UserError, match=r"torchvision's CIFAR10 cannot be had .*data\.download_dir"):
+        open_splits("torchvision:CIFAR10", download_dir=str(tmp_path / "\0"))
+
+
+def test_torchvisions_fake_data_flows_through(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="is no data set for classification with a training split"):
+        open_splits("torchvision:FakeData", download_dir=str(tmp_path))

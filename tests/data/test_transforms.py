@@ -1,0 +1,122 @@
+"""Views of images: evaluation as timm's, training views as functions of the seed."""
+
+import pickle
+import subprocess
+import sys
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from timm.data import create_transform
+
+from lightning_recipes.data.transforms import Transform, eval_transform, train_transform
+from lightning_recipes.errors import UserError
+
+HALF = (0.5, 0.5, 0.5)
+POLICIES: list[Any] = [
+    "light",
+    "medium",
+    "strong",
+    "randaugment",
+    "trivialaugment",
+    {"name": "light", "crop": "padded", "flip": False},
+    [{"HorizontalFlip": {"p": 0.5}}, {"RandomBrightnessContrast": {"p": 1.0}}, "Rotate"],
+    [{"class_path": "albumentations.OneOf", "init_args": {"transforms": ["Blur", "CLAHE"], "p": 1.0}}],
+]
+
+
+def photo(height: int = 60, width: int = 80) -> NDArray[np.uint8]:
+    smooth = np.random.default_rng(0).integers(0, 255, (6, 8, 3), dtype=np.uint8)
+    return np.asarray(Image.fromarray(smooth).resize((width, height), Image.Resampling.BICUBIC))
+
+
+def view(policy: Any, size: int = 32) -> Transform:
+    return train_transform(policy, image_size=size, mean=HALF, std=HALF)
+
+
+@pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
+@pytest.mark.parametrize(("height", "width"), [(60, 80), (301, 200), (20, 33)])
+def test_evaluation_sees_what_timms_evaluation_sees(interpolation: str, height: int, width: int) -> None:
+    options: dict[str, Any] = {"interpolation": interpolation, "crop_pct": 0.875, "mean": (0.4, 0.5, 0.6), "std": HALF}
+    image = photo(height, width)
+    ours = eval_transform(image_size=32, **options)(image, 0)
+    torch.testing.assert_close(ours, create_transform(32, **options)(Image.fromarray(image)), atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("policy", POLICIES, ids=str)
+def test_a_view_is_a_function_of_image_and_seed_and_touches_no_global_state(policy: Any) -> None:
+    transform, states = view(policy), (torch.get_rng_state(), np.random.get_state()[1].copy())  # noqa: NPY002
+    first = [transform(photo(), seed) for seed in range(8)]
+    again = [pickle.loads(pickle.dumps(transform))(photo(), seed) for seed in reversed(range(8))]
+    assert all(torch.equal(a, b) for a, b in zip(first, reversed(again), strict=True))
+    assert any(not torch.equal(first[0], other) for other in first[1:])
+    assert first[0].shape == (3, 32, 32)
+    assert first[0].dtype == torch.float32
+    assert torch.equal(states[0], torch.get_rng_state())
+    assert np.array_equal(states[1], np.random.get_state()[1])  # noqa: NPY002
+
+
+def test_normalisation_is_by_mean_and_deviation_of_values_from_0_to_1() -> None:
+    white = np.full((8, 8, 3), 255, dtype=np.uint8)
+    tensor = eval_transform(image_size=8, mean=(0.2, 0.4, 0.6), std=(0.5, 0.25, 0.1))(white, 0)
+    torch.testing.assert_close(tensor[:, 0, 0], torch.tensor([1.6, 2.4, 4.0]))
+
+
+def test_cutout_cuts_a_square_of_the_stated_side_and_the_colour_of_the_mean() -> None:
+    policy = {"name": "light", "crop": "centre", "flip": False, "cutout": 0.25, "cutout_p": 1.0}
+    white = np.full((32, 32, 3), 255, dtype=np.uint8)
+    cut = (view(policy)(white, 3)[0].abs() < 0.01).nonzero()  # the mean is 0 after normalisation
+    sides = cut.max(dim=0).values - cut.min(dim=0).values + 1
+    assert len(cut) == 64
+    assert sides.tolist() == [8, 8]
+
+
+def test_without_flips_nothing_is_mirrored_and_with_them_half_is() -> None:
+    image = np.zeros((32, 32, 3), dtype=np.uint8)
+    image[:, :16] = 255
+    mirrored = {}
+    for flip in (True, False):
+        transform = view({"name": "light", "crop": "centre", "flip": flip, "cutout": 0.0})
+        mirrored[flip] = sum(transform(image, seed)[0, 0, 0].item() < 0 for seed in range(200))
+    assert mirrored[False] == 0
+    assert 70 <= mirrored[True] <= 130  # more than four standard deviations of a fair coin
+
+
+def test_padded_crops_move_by_at_most_an_eighth() -> None:
+    image = np.zeros((32, 32, 3), dtype=np.uint8)
+    image[16, 16] = 255
+    transform = view({"name": "light", "crop": "padded", "flip": False, "cutout": 0.0})
+    places = torch.stack([(transform(image, seed)[0] > 0).nonzero()[0] for seed in range(100)])
+    assert places.min().item() == 12
+    assert places.max().item() == 20
+
+
+@pytest.mark.parametrize(
+    ("policy", "text"),
+    [
+        ("ligth", r"data\.augment: 'ligth' is not a policy .*did you mean light"),
+        ({"name": "light", "cutuot": 0.1}, r"data\.augment\.cutuot: .*did you mean cutout"),
+        ({"name": "light", "cutout": 2.0}, r"data\.augment\.cutout: 2\.0"),
+        ({"name": "light", "crop": "pad"}, r"data\.augment\.crop: 'pad' is not one of resized, padded, centre"),
+        ({"name": "light", "scale": [0.5]}, r"data\.augment\.scale"),
+        ([{"HorizontalFlop": {}}], r"data\.augment: albumentations has no 'HorizontalFlop'; did you mean HorizontalFlip"),
+        ([{"HorizontalFlip": {"probability": 0.5}}], r"data\.augment: HorizontalFlip refuses its arguments"),
+        ([{"Rotate": {}, "Blur": {}}], r"data\.augment: .* is not a transform"),
+    ],
+)
+def test_a_wrong_policy_is_named_in_the_error(policy: Any, text: str) -> None:
+    with pytest.raises(UserError, match=text):
+        view(policy)
+
+
+def test_a_pipeline_that_normalises_itself_is_told_not_to() -> None:
+    with pytest.raises(UserError, match="leave out Normalize and ToTensor"):
+        view(["Normalize"])(photo(), 0)
+
+
+def test_albumentations_is_imported_when_it_is_used_and_not_before() -> None:
+    code = "import sys, lightning_recipes.data.transforms; sys.exit('albumentations' in sys.modules or 'cv2' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
