@@ -55,6 +55,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"lightning-recipes: '{words[0]}' is not a command{known}", file=sys.stderr)
         return 2
     sys.path.insert(0, os.getcwd())  # a user's own classes are named by import path, from where the command is typed
+    # Lightning calls jsonargparse by names that it means to rename; nothing a user could do about it.
+    os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
     from lightning_recipes.cli import run
 
     return run([command, *words[1:]])

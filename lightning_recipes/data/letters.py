@@ -19,7 +19,7 @@ __all__ = ["LETTERS", "open_letters"]
 LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZ" + "abdefghjkmnpqrty"
 """Forty letters; without O, I and l, which look like digits, and without small ones that look like their capitals."""
 
-PER_LETTER = 60
+PER_LETTER = 120
 FONTS = ("DejaVuSans", "DejaVuSerif", "DejaVuSansMono", "STIXGeneral")
 CANVAS, SCAN, BLOCK = 96, 32, 4
 CELLS, BEND = 6, 2.5  # cells a side of the grid that bends the strokes; standard deviation of its corners in pixels
@@ -28,7 +28,7 @@ SEED = 0  # of the drawing; not the run's, so that the data is one and the same
 
 @cache
 def open_letters() -> ArraySource:
-    """Return 40 x 60 letters of 8 x 8 pixels.
+    """Return 40 x 120 letters of 8 x 8 pixels.
 
     As in the digits' own making (Alpaydin and Kaynak, 1998), a glyph is cropped to its ink, brought to 32 x 32 black and
     white, and each 4 x 4 block becomes one pixel by counting its ink.
@@ -36,7 +36,7 @@ def open_letters() -> ArraySource:
     fonts = _fonts()
     images = [_scan(letter, number, fonts) for letter in LETTERS for number in range(PER_LETTER)]
     labels = np.repeat(np.arange(len(LETTERS)), PER_LETTER)
-    paths = [f"letters/{letter}/{number:02d}.png" for letter in LETTERS for number in range(PER_LETTER)]
+    paths = [f"letters/{letter}/{number:03d}.png" for letter in LETTERS for number in range(PER_LETTER)]
     return ArraySource(np.stack(images), labels.astype(np.int64), tuple(LETTERS), paths)
 
 

@@ -1,0 +1,246 @@
+"""The command line as a person uses it: a run and its folder, evaluation, one's own classes, and every mistake."""
+
+import csv
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import yaml
+
+from lightning_recipes.__main__ import COMMANDS, help_text, main
+from lightning_recipes.evaluation.intervals import wilson_interval
+from tests.data.test_open import class_folders, picture
+
+ROOT = Path(__file__).parents[1]
+SMALL = """
+seed_everything: 3
+data: {root: "sklearn:digits", val_fraction: 0.05, images_per_class: 4, image_size: 32, batch_size: 10, num_workers: 0}
+model: {backbone: test_resnet, pretrained: "embedded:letters", freeze_norm_stats: true}
+trainer:
+  accelerator: cpu
+  devices: 1
+  logger: false
+  enable_progress_bar: false
+  callbacks:
+    - class_path: lightning_recipes.Stages
+      init_args:
+        stages:
+          - {name: head, epochs: 2, train: head, lr: 1.0e-2, cache_features: true}
+          - {name: all, epochs: 1, lr: 1.0e-3, lr_decay: 0.5, schedule: one_cycle}
+"""
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A run of the small recipe, made once."""
+    folder = tmp_path_factory.mktemp("finished")
+    (folder / "small.yaml").write_text(SMALL)
+    assert main(["fit", "--config", str(folder / "small.yaml"), "--run_dir", str(folder / "run")]) == 0
+    return folder
+
+
+def summary(run: Path) -> dict[str, Any]:
+    loaded: dict[str, Any] = json.loads((run / "summary.json").read_text())
+    return loaded
+
+
+def test_a_run_fills_its_folder(finished: Path) -> None:
+    run = finished / "run"
+    for name in ("config.yaml", "metrics.csv", "summary.json", "checkpoints/best.ckpt", "checkpoints/last.ckpt"):
+        assert (run / name).stat().st_size > 0, name
+    s = summary(run)
+    assert (s["recipe"], s["seed"], s["epochs"], s["global_step"]) == ("small", 3, 3, 12)
+    assert [(stage["name"], stage["epochs"], stage["base_lr"]) for stage in s["stages"]] == [
+        ("head", 2, 0.01), ("all", 1, 0.001)
+    ]  # fmt: skip
+    assert s["train_images_per_second"] > 0
+    with (run / s["val_predictions"]).open() as file:
+        rows = list(csv.DictReader(file))
+    hits = sum(row["true"] == row["predicted"] for row in rows)
+    assert s["val_accuracy"] == hits / len(rows)
+    assert s["val_accuracy_ci95"] == pytest.approx(wilson_interval(hits, len(rows)))
+    assert list(rows[0]) == ["path", "true", "predicted", "probability"]
+
+
+def test_its_own_config_makes_the_run_again_to_the_bit(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(finished)
+    assert main(["fit", "--config", "run/config.yaml"]) == 0
+    again = finished / "runs" / "small" / "0"
+    assert summary(again)["weights_sha256"] == summary(finished / "run")["weights_sha256"]
+    first, second = (yaml.safe_load((folder / "config.yaml").read_text()) for folder in (finished / "run", again))
+    assert first == second
+
+
+def test_validate_finds_the_accuracy_of_the_summary(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = finished / "run"
+    assert main(["validate", "--config", str(run / "config.yaml"), "--ckpt_path", str(run / "checkpoints/best.ckpt")]) == 0
+    assert f"{summary(run)['val_accuracy']:.4f}" in capsys.readouterr().out
+
+
+def test_predict_writes_a_row_an_image_with_names(finished: Path) -> None:
+    run = finished / "run"
+    for number in range(3):
+        picture(finished / "new" / f"{number}.png", number)
+    words = ["--config", str(run / "config.yaml"), "--ckpt_path", str(run / "checkpoints/best.ckpt")]
+    assert main(["predict", *words, "--data.predict_root", str(finished / "new")]) == 0
+    with (run / "predictions.csv").open() as file:
+        rows = list(csv.DictReader(file))
+    assert [row["path"] for row in rows] == ["0.png", "1.png", "2.png"]
+    for row in rows:
+        probabilities = {name: float(row[name]) for name in "0123456789"}
+        assert sum(probabilities.values()) == pytest.approx(1, abs=1e-4)
+        assert row["predicted"] == max(probabilities, key=lambda name: probabilities[name])
+
+
+def test_a_run_is_never_overwritten(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    before = (finished / "run" / "summary.json").read_bytes()
+    assert main(["fit", "--config", str(finished / "small.yaml"), "--run_dir", str(finished / "run")]) == 2
+    assert "holds a run; go on with it by --ckpt_path last" in capsys.readouterr().err
+    assert (finished / "run" / "summary.json").read_bytes() == before
+
+
+def test_going_on_where_nothing_was_written_starts_from_the_beginning(finished: Path, tmp_path: Path) -> None:
+    words = ["fit", "--config", str(finished / "small.yaml"), "--run_dir", str(tmp_path / "run"), "--ckpt_path", "last"]
+    assert main(words) == 0
+    assert summary(tmp_path / "run")["weights_sha256"] == summary(finished / "run")["weights_sha256"]
+
+
+def test_the_command_line_wins_over_recipe_and_checkpoint(finished: Path, tmp_path: Path) -> None:
+    words = ["fit", "--config", str(finished / "small.yaml"), "--run_dir", str(tmp_path / "run"), "--model.lr", "0.25"]
+    assert main([*words, "--trainer.max_epochs", "1", "--seed_everything", "5"]) == 0
+    config = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
+    assert (config["model"]["init_args"]["lr"], config["seed_everything"]) == (0.25, 5)
+    assert summary(tmp_path / "run")["epochs"] == 1
+    saved = torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)
+    assert saved["hyper_parameters"]["lr"] == 0.25
+
+
+MINE = '''
+from lightning_recipes import ImageClassifier
+from torch import nn
+
+class MyClassifier(ImageClassifier):
+    """A head of two layers."""
+
+    def __init__(self, *args, hidden: int = 8, **kwargs) -> None:
+        self.hidden = hidden
+        super().__init__(*args, **kwargs)
+
+    def configure_head(self, head: nn.Module, num_features: int) -> nn.Module:
+        return nn.Sequential(nn.Linear(num_features, self.hidden), nn.ReLU(), nn.Linear(self.hidden, self.num_classes))
+'''
+
+
+def test_a_class_of_ones_own_is_named_from_the_folder_the_command_is_typed_in(finished: Path, tmp_path: Path) -> None:
+    (tmp_path / "my_project.py").write_text(MINE)
+    command = [sys.executable, "-m", "lightning_recipes", "fit", "--config", str(finished / "small.yaml")]
+    command += ["--run_dir", "run", "--model", "my_project.MyClassifier", "--model.hidden", "6"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)})
+    assert done.returncode == 0, done.stderr
+    weights = torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)["state_dict"]
+    assert weights["head.0.weight"].shape[0] == 6
+    command[3:] = ["validate", "--config", "run/config.yaml", "--ckpt_path", "run/checkpoints/best.ckpt"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)})
+    assert done.returncode == 0, done.stderr
+
+
+def wrong_data(change: Callable[[Path], Any]) -> Callable[[Path], list[str]]:
+    def words(folder: Path) -> list[str]:
+        class_folders(folder / "data", 6)
+        change(folder / "data")
+        return ["--data.root", str(folder / "data"), "--data.images_per_class", "null"]
+
+    return words
+
+
+def misfit(folder: Path) -> list[str]:
+    torch.save({"conv1.weight": torch.zeros(2, 2)}, folder / "w.pth")
+    return ["--model.pretrained", str(folder / "w.pth")]
+
+
+def unwritable(folder: Path) -> list[str]:
+    (folder / "file").write_text("")
+    return ["--run_dir", str(folder / "file" / "run")]
+
+
+MISTAKES: dict[str, tuple[Callable[[Path], list[str]], str]] = {
+    "missing root": (lambda f: ["--data.root", str(f / "no")], "data.root: "),
+    "no images": (lambda f: ["--data.root", str(f)], "data.root: "),
+    "an empty class": (wrong_data(lambda d: (d / "wasps").mkdir()), "class 'wasps' has no images"),
+    "an empty file": (wrong_data(lambda d: (d / "ants" / "0.png").write_bytes(b"")), "ants/0.png (empty)"),
+    "an unknown backbone": (lambda f: ["--model.backbone", "resnet81"], "model.backbone: 'resnet81' is not a timm model"),
+    "an unknown key": (lambda f: ["--model.lrr", "3"], "model.lrr: there is no such key; did you mean lr?"),
+    "an unknown key at the top": (lambda f: ["--modle.lr", "3"], "--modle.lr"),
+    "an unknown value": (lambda f: ["--data.on_bad_image", "ignore"], "data.on_bad_image: "),
+    "a value of another type": (lambda f: ["--model.lr", "fast"], "model.lr: 'fast' is not of type float"),
+    "an unknown augmentation": (lambda f: ["--data.augment", "heavy"], "data.augment: 'heavy' is not a policy"),
+    "an unknown optimizer": (lambda f: ["--model.optimizer", "adamq"], "model.optimizer: neither torch nor timm has 'adamq'"),
+    "an unknown schedule": (lambda f: ["--model.schedule", "cosin"], "model.schedule: 'cosin' is not a schedule"),
+    "a size that is refused": (
+        lambda f: ["--model.backbone", "levit_128s", "--model.pretrained", "false", "--data.image_size", "60"],
+        "data.image_size: the backbone cannot take images of 60 px",
+    ),
+    "a batch too large": (lambda f: ["--data.batch_size", "41"], "data.batch_size: a batch of 41 is larger than the training set of 40"),
+    "weights that do not fit": (misfit, "does not fit test_resnet"),
+    "no weights": (lambda f: ["--model.pretrained", str(f / "no.pth")], "model.pretrained: "),
+    "a folder that cannot be written": (unwritable, "run_dir: "),
+    "no checkpoint": (lambda f: ["--ckpt_path", str(f / "no.ckpt")], "ckpt_path: "),
+    "a recipe that is missing": (lambda f: ["--config", str(f / "no.yaml")], "config: "),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_mistake_ends_in_one_line_and_leaves_nothing_behind(
+    mistake: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    make, text = MISTAKES[mistake]
+    (tmp_path / "small.yaml").write_text(SMALL)
+    words = ["fit", "--config", str(tmp_path / "small.yaml"), "--run_dir", str(tmp_path / "run"), *make(tmp_path)]
+    assert main(words) == 2
+    lines = [line for line in capsys.readouterr().err.splitlines() if line.strip()]
+    assert text in lines[-1]
+    assert len(lines) == 1, lines
+    assert not (tmp_path / "run").exists()
+
+
+def test_a_checkpoint_of_other_classes_is_refused(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    class_folders(tmp_path / "data", 6)
+    words = ["--config", str(finished / "run/config.yaml"), "--ckpt_path", str(finished / "run/checkpoints/best.ckpt")]
+    words += ["--data.root", str(tmp_path / "data"), "--data.images_per_class", "null", "--data.val_fraction", "0.5"]
+    assert main(["validate", *words]) == 2
+    assert "ckpt_path: the checkpoint has 10 classes, the data has 2" in capsys.readouterr().err
+
+
+def test_help_and_version_answer_without_lightning() -> None:
+    code = (
+        "import sys; from lightning_recipes.__main__ import main; code = main([sys.argv[1]]);"
+        "sys.exit(code or any(name in sys.modules for name in ('torch', 'lightning', 'timm', 'jsonargparse')))"
+    )
+    for word in ("--help", "--version"):
+        done = subprocess.run([sys.executable, "-c", code, word], capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        assert "lightning-recipes" in done.stdout
+
+
+def test_the_table_of_help_is_that_of_the_real_command_line() -> None:
+    from lightning_recipes.cli import RecipesCLI
+
+    assert set(COMMANDS) == set(RecipesCLI.subcommands())
+    assert all(name in help_text() for name in COMMANDS)
+
+
+def test_an_unknown_command_is_answered_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fitt"]) == 2
+    assert "'fitt' is not a command; did you mean fit?" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("module", ["albumentations", "cv2", "sklearn", "captum"])
+def test_the_command_line_imports_what_is_slow_only_when_it_is_used(module: str) -> None:
+    code = f"import sys, lightning_recipes.cli; sys.exit('{module}' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
