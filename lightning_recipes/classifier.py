@@ -84,6 +84,7 @@ class ImageClassifier(pl.LightningModule):
             raise UserError(f"model.weight_decay: {weight_decay} is not a number >= 0")
         resolve_schedule("model.schedule", schedule)  # before the weights are read
         self.save_hyperparameters()
+        self.num_classes = num_classes
         built = create_backbone(
             backbone,
             num_classes=num_classes,
@@ -94,7 +95,6 @@ class ImageClassifier(pl.LightningModule):
         self.backbone = built.features
         self.head = self.configure_head(built.head, built.num_features)
         self.input_config: InputConfig = built.input
-        self.num_classes = num_classes
         self.loss = self.configure_loss()
         self.train_accuracy = MulticlassAccuracy(num_classes, average="micro", validate_args=False)
         self.train_loss, self.val_loss, self.test_loss = loss_mean(), loss_mean(), loss_mean()

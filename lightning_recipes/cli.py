@@ -10,7 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+import torch
 from jsonargparse import ArgumentError
+from lightning.pytorch.accelerators import CPUAccelerator
 from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import Logger
@@ -23,6 +25,7 @@ from lightning_recipes.callbacks.save_recipe import SaveRecipe
 from lightning_recipes.classifier import ImageClassifier
 from lightning_recipes.data.datamodule import ImageDataModule
 from lightning_recipes.errors import UserError
+from lightning_recipes.memory import keep_freed_memory
 from lightning_recipes.metrics_csv import MetricsCSV
 from lightning_recipes.reporting import print_evaluation, print_summary, write_predictions
 from lightning_recipes.run_folder import choose_run_folder, last_checkpoint
@@ -133,7 +136,12 @@ class RecipesCLI(LightningCLI):
             callbacks += [self._get(self.config_init, key) for key in ("best_checkpoint", "last_checkpoint")]
             logger = self._loggers(config["logger"], own.recipe)
         options = {**config, "callbacks": callbacks, "logger": logger, "default_root_dir": str(self.run_folder)}
-        return self.trainer_class(**{**options, **kwargs})
+        trainer = self.trainer_class(**{**options, **kwargs})
+        # `deterministic` also makes PyTorch fill every new tensor before it is written: for debugging, not for training.
+        torch.utils.deterministic.fill_uninitialized_memory = False
+        if isinstance(trainer.accelerator, CPUAccelerator) and not self.datamodule.hparams.get("num_workers"):
+            keep_freed_memory()  # not with workers: a fork of so much kept memory copies it page by page
+        return trainer
 
     def _loggers(self, chosen: Any, recipe: str) -> list[Logger]:
         loggers: list[Logger] = [MetricsCSV(str(self.run_folder))]
@@ -216,14 +224,23 @@ def run(args: Sequence[str]) -> int:
         args: The subcommand as a Python name, then its options.
     """
     _quieten()
-    cli: RecipesCLI | None = None
     try:
-        cli = RecipesCLI(args)
-    except (UserError, MisconfigurationException, ArgumentError) as error:
-        print(f"lightning-recipes: {one_line(error, TOP_LEVEL)}", file=sys.stderr)
+        RecipesCLI(args)
+    except (ValueError, TypeError, MisconfigurationException, ArgumentError) as error:
+        mistake = _users_mistake(error)
+        if mistake is None:
+            raise
+        print(f"lightning-recipes: {one_line(mistake, TOP_LEVEL)}", file=sys.stderr)
         _remove_empty_run()
         return 2
     return 0
+
+
+def _users_mistake(error: BaseException | None) -> BaseException | None:
+    """Return the error that a user can mend, from under what jsonargparse wraps it in; None for a fault of the program."""
+    while error is not None and not isinstance(error, (UserError, MisconfigurationException, ArgumentError)):
+        error = error.__cause__
+    return error
 
 
 def _remove_empty_run() -> None:

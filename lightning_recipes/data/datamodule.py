@@ -1,5 +1,6 @@
 """The data of a run: opens the images, and gives each epoch the loaders that the plan asks for."""
 
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -50,7 +51,8 @@ class ImageDataModule(pl.LightningDataModule):
         image_size: Side of the square images, in pixels (default: what the backbone was made for).
         batch_size: Images a process a training batch.
         eval_batch_size: Images a process a batch of evaluation (default: ``batch_size``).
-        num_workers: Loader processes; the result does not depend on it.
+        num_workers: Loader processes; the result does not depend on it (default: none on a CPU, whose cores train; else
+            one less than there are cores for each process, at most 8).
         augment: A policy by name (``none``, ``light``, ``medium``, ``strong``, ``randaugment``, ``trivialaugment``), a
             mapping of a name and its parameters, or a list of albumentations transforms.
         val_fraction: Share of each class that becomes validation where the data has no split, in (0, 1).
@@ -74,7 +76,7 @@ class ImageDataModule(pl.LightningDataModule):
         image_size: int | None = None,
         batch_size: int = 32,
         eval_batch_size: int | None = None,
-        num_workers: int = 2,
+        num_workers: int | None = None,
         augment: str | dict[str, Any] | list[Any] = "light",
         val_fraction: float = 0.2,
         split_seed: int = 0,
@@ -159,17 +161,19 @@ class ImageDataModule(pl.LightningDataModule):
             extract: Gives the features for stages that cache them.
 
         Raises:
-            UserError: A stage's batch is larger than the training set.
+            UserError: A stage's batch is larger than the training set, or its augmentation is none that there is.
         """
         self.plan, self.feature_extractor = plan, extract
-        for position in range(len(plan.stages)):
+        for position, stage in enumerate(plan.stages):
             self.train_batches(position)
+            self._transform(self.settings_of(stage), train=True)
 
     @override
     def setup(self, stage: str) -> None:
         """Open the data, so that what is wrong with it is said before anything is trained."""
         if stage == "fit" and self.plan is None:
             self.train_batches()
+            self._transform(self.settings_of(None), train=True)
         _ = self.opened
 
     def settings_of(self, stage: Stage | None) -> LoaderSettings:
@@ -292,7 +296,16 @@ class ImageDataModule(pl.LightningDataModule):
         return DataLoader(dataset, batch_size=batch_size, sampler=sampler, **self._worker_options())
 
     def _worker_options(self) -> Mapping[str, Any]:
-        return {"num_workers": self.hparams["num_workers"], "pin_memory": self._device().type == "cuda"}
+        workers, on_gpu = self._workers(), self._device().type == "cuda"
+        return {"num_workers": workers, "pin_memory": on_gpu}
+
+    def _workers(self) -> int:
+        given: int | None = self.hparams["num_workers"]
+        if given is not None:
+            return given
+        if self._device().type == "cpu":
+            return 0
+        return max(1, min(8, (os.cpu_count() or 2) // self._trainer_value("num_devices", 1) - 1))
 
     def _device(self) -> torch.device:
         return torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device
@@ -306,7 +319,7 @@ class ImageDataModule(pl.LightningDataModule):
                 self._dataset(source, settings),
                 self.feature_extractor,
                 batch_size=self.hparams["eval_batch_size"] or settings.batch_size,
-                num_workers=self.hparams["num_workers"],
+                num_workers=self._workers(),
                 world_size=self._trainer_value("world_size", 1),
                 rank=self._trainer_value("global_rank", 0),
                 device=self._device(),
