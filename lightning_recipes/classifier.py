@@ -1,8 +1,8 @@
-"""The image classifier: a timm backbone, a head, one optimizer for the whole run. It knows no callback and no logger."""
+"""The image classifier: a timm backbone, a head, one optimizer for a run. It knows no callback and no logger."""
 
 import math
 from dataclasses import asdict
-from typing import Any
+from typing import Any, Self
 
 import lightning.pytorch as pl
 import torch
@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
 from torchmetrics import MeanMetric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy
-from typing_extensions import Self, override
+from typing_extensions import override
 
 from lightning_recipes.data.batch import Batch, Features
 from lightning_recipes.errors import UserError
@@ -37,10 +37,10 @@ class ImageClassifier(pl.LightningModule):
     A batch is (images, labels, ...): images (N, 3, H, W) normalised, labels (N,) int64.
 
     Args:
-        backbone: Name of a timm architecture, with or without a tag: ``resnet50``, ``vit_small_patch16_224.augreg_in1k``.
+        backbone: Name of a timm architecture, with or without a tag: ``resnet50``, ``resnet50.a1_in1k``.
         num_classes: Number of classes, >= 2 (on the command line: linked from the data).
-        pretrained: ``true`` (timm's own weights), ``false``, a path to a ``.safetensors``, ``.pth`` or a run's ``.ckpt``, or
-            ``hf-hub:...``. A classifier for another number of classes is dropped.
+        pretrained: ``true`` (timm's own weights), ``false``, a path to a ``.safetensors``, ``.pth`` or a run's
+            ``.ckpt``, ``hf-hub:...``, or ``embedded:letters``. A classifier for other classes is dropped.
         backbone_kwargs: Arguments of the timm architecture.
         image_size: Side of the images in pixels, for backbones that are built for one size (linked from the data).
         class_names: Names of the classes (linked from the data).
@@ -147,14 +147,18 @@ class ImageClassifier(pl.LightningModule):
         """
         groups = self.layer_groups
         if not 1 <= trainable <= len(groups):
-            raise UserError(f"train: {trainable} layer groups asked for; {self.hparams['backbone']} has 1 to {len(groups)}")
+            raise UserError(
+                f"train: {trainable} layer groups asked for; {self.hparams['backbone']} has 1 to {len(groups)}"
+            )
         freeze_to(groups, trainable)
         self._trainable_groups = trainable
         self.train(self.training)
 
-    def unfreeze(self) -> None:
+    @override
+    def unfreeze(self) -> Self:
         """Train all layer groups."""
         self.freeze_to(len(self.layer_groups))
+        return self
 
     def apply_stage(self, stage: Stage) -> None:
         """Freeze what a stage does not train; doing it twice is doing it once."""
@@ -179,7 +183,8 @@ class ImageClassifier(pl.LightningModule):
             lr_decay: Factor between neighbouring layer groups.
         """
         optimizer, scheduler = self.optimizers(use_pl_optimizer=False), self.lr_schedulers()
-        assert isinstance(optimizer, torch.optim.Optimizer) and isinstance(scheduler, LambdaLR)
+        assert isinstance(optimizer, torch.optim.Optimizer)
+        assert isinstance(scheduler, LambdaLR)
         for position, group in enumerate(optimizer.param_groups):
             rate = layer_learning_rate(lr, lr_decay, group["depth"])
             scheduler.base_lrs[position] = group["initial_lr"] = rate
@@ -219,7 +224,7 @@ class ImageClassifier(pl.LightningModule):
     def _steps_per_epoch(self, position: int) -> int:
         """Optimizer steps of one epoch of the stage at ``position``."""
         trainer = self.trainer
-        counted = getattr(trainer.datamodule, "train_batches", None)
+        counted = getattr(self._datamodule(), "train_batches", None)
         if counted is None:
             trainer.fit_loop.setup_data()
             batches = trainer.num_training_batches
@@ -228,12 +233,16 @@ class ImageClassifier(pl.LightningModule):
             batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
         return max(1, math.ceil(batches / trainer.accumulate_grad_batches))
 
+    def _datamodule(self) -> Any:
+        """The data module of the run, or None; what it offers is asked for by name, as it may be anyone's."""
+        return getattr(self._trainer, "datamodule", None)
+
     # What Lightning calls.
 
     @override
     def setup(self, stage: str) -> None:
         """Refuse an image size that the backbone cannot take, before anything is trained."""
-        for size in getattr(self.trainer.datamodule, "image_sizes", ()):
+        for size in getattr(self._datamodule(), "image_sizes", ()):
             check_image_size(self.backbone, size)
 
     @override
@@ -260,7 +269,7 @@ class ImageClassifier(pl.LightningModule):
 
     @override
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
-        """Return the loss of a batch; logs ``train_loss_step``, and ``train_loss`` and ``train_accuracy`` of the epoch."""
+        """Return the loss; logs it as ``train_loss_step``, and the epoch's ``train_loss`` and ``train_accuracy``."""
         logits, labels = self.logits_of(batch), batch[1]
         loss = self.compute_loss(logits, labels)
         self.train_accuracy(logits.detach(), labels)
@@ -292,10 +301,10 @@ class ImageClassifier(pl.LightningModule):
 
     @override
     def predict_step(self, batch: Any, batch_idx: int) -> dict[str, Any]:
-        """Return ``probabilities`` (N, C), predicted ``labels`` (names where known) and ``paths`` (None where unknown)."""
+        """Return ``probabilities`` (N, C), predicted ``labels`` (names if known) and ``paths`` (None if unknown)."""
         images = batch[0] if isinstance(batch, (tuple, list)) else batch
         probabilities = self(images).float().softmax(dim=1)
-        names, source = self.hparams["class_names"], getattr(self.trainer.datamodule, "predict_source", None)
+        names, source = self.hparams["class_names"], getattr(self._datamodule(), "predict_source", None)
         predicted = probabilities.argmax(dim=1).tolist()
         return {
             "probabilities": probabilities,
@@ -306,7 +315,7 @@ class ImageClassifier(pl.LightningModule):
     @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what the weights expect of their images, and drop where they came from: they are in the file now."""
-        used = getattr(self.trainer.datamodule, "input_used", {}) if self._trainer is not None else {}
+        used = getattr(self._datamodule(), "input_used", {})
         checkpoint["input_config"] = {**asdict(self.input_config), **used}
         if "pretrained" in checkpoint.get(self.CHECKPOINT_HYPER_PARAMS_KEY, {}):
             checkpoint[self.CHECKPOINT_HYPER_PARAMS_KEY]["pretrained"] = False
@@ -317,7 +326,9 @@ class ImageClassifier(pl.LightningModule):
         saved = checkpoint.get(self.CHECKPOINT_HYPER_PARAMS_KEY, {})
         classes, ours = saved.get("num_classes", self.num_classes), self.num_classes
         if classes != ours:
-            raise UserError(f"ckpt_path: the checkpoint has {classes} classes, the data has {ours}; use the data it was made for")
+            raise UserError(
+                f"ckpt_path: the checkpoint has {classes} classes, the data has {ours}; use the data it was made for"
+            )
         names, own_names = saved.get("class_names"), self.hparams["class_names"]
         if names and own_names and list(names) != list(own_names):
             raise UserError(f"ckpt_path: the checkpoint's classes {names[:5]} are not the data's {own_names[:5]}")

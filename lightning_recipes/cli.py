@@ -12,11 +12,11 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 from jsonargparse import ArgumentError
+from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.accelerators import CPUAccelerator
 from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import Logger
-from lightning.pytorch.utilities.exceptions import MisconfigurationException
 from typing_extensions import override
 
 from lightning_recipes.callbacks.checkpoints import BestCheckpoint, LastCheckpoint
@@ -27,6 +27,7 @@ from lightning_recipes.data.datamodule import ImageDataModule
 from lightning_recipes.errors import UserError
 from lightning_recipes.memory import keep_freed_memory
 from lightning_recipes.metrics_csv import MetricsCSV
+from lightning_recipes.packaged import name_recipes
 from lightning_recipes.reporting import print_evaluation, print_summary, write_predictions
 from lightning_recipes.run_folder import choose_run_folder, last_checkpoint
 from lightning_recipes.usage import one_line
@@ -36,7 +37,15 @@ __all__ = ["RecipesCLI", "run"]
 RUN_DIR_OF_MAIN_PROCESS = "LIGHTNING_RECIPES_RUN_DIR"
 SUBCOMMANDS = ("fit", "validate", "test", "predict")
 TOP_LEVEL = (
-    "seed_everything", "recipe", "run_dir", "data", "model", "trainer", "best_checkpoint", "last_checkpoint", "ckpt_path",
+    "seed_everything",
+    "recipe",
+    "run_dir",
+    "data",
+    "model",
+    "trainer",
+    "best_checkpoint",
+    "last_checkpoint",
+    "ckpt_path",
 )
 
 
@@ -86,7 +95,11 @@ class RecipesCLI(LightningCLI):
         )
         parser.add_lightning_class_args(BestCheckpoint, "best_checkpoint")
         parser.add_lightning_class_args(LastCheckpoint, "last_checkpoint")
-        for source, target in (("num_classes", "num_classes"), ("classes", "class_names"), ("image_size", "image_size")):
+        for source, target in (
+            ("num_classes", "num_classes"),
+            ("classes", "class_names"),
+            ("image_size", "image_size"),
+        ):
             parser.link_arguments(f"data.{source}", f"model.init_args.{target}", apply_on="instantiate")
 
     @override
@@ -107,10 +120,14 @@ class RecipesCLI(LightningCLI):
             path = Path(given)
             self.run_folder = Path(config.run_dir or (path.parents[1] if path.parent.name == "checkpoints" else "."))
         else:
-            raise UserError(f"ckpt_path: {self.subcommand} needs the weights to use; give --ckpt_path RUN/checkpoints/best.ckpt")
+            raise UserError(
+                f"ckpt_path: {self.subcommand} needs the weights to use; give --ckpt_path RUN/checkpoints/best.ckpt"
+            )
         if config.ckpt_path is not None:
             if not Path(config.ckpt_path).is_file():
-                raise UserError(f"ckpt_path: '{config.ckpt_path}' does not exist; give a checkpoint file, or last for fit")
+                raise UserError(
+                    f"ckpt_path: '{config.ckpt_path}' does not exist; give a checkpoint file, or last for fit"
+                )
             config.ckpt_path = str(config.ckpt_path)
 
     def _choose_run_folder(self, config: Any, files: Sequence[Path], *, resume: bool) -> Path:
@@ -126,7 +143,10 @@ class RecipesCLI(LightningCLI):
         config = self._get(self.config_init, "trainer")
         callbacks = config["callbacks"] or []
         callbacks = list(callbacks) if isinstance(callbacks, list) else [callbacks]
-        if not any(isinstance(callback, ProgressBar) for callback in callbacks) and config["enable_progress_bar"] is not False:
+        if (
+            not any(isinstance(callback, ProgressBar) for callback in callbacks)
+            and config["enable_progress_bar"] is not False
+        ):
             callbacks.append(_progress_bar())
         logger: Any = False
         if self.subcommand == "fit":
@@ -137,8 +157,8 @@ class RecipesCLI(LightningCLI):
             logger = self._loggers(config["logger"], own.recipe)
         options = {**config, "callbacks": callbacks, "logger": logger, "default_root_dir": str(self.run_folder)}
         trainer = self.trainer_class(**{**options, **kwargs})
-        # `deterministic` also makes PyTorch fill every new tensor before it is written: for debugging, not for training.
-        torch.utils.deterministic.fill_uninitialized_memory = False
+        # `deterministic` also makes PyTorch fill every new tensor before it is written to: that is for debugging.
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         if isinstance(trainer.accelerator, CPUAccelerator) and not self.datamodule.hparams.get("num_workers"):
             keep_freed_memory()  # not with workers: a fork of so much kept memory copies it page by page
         return trainer
@@ -178,7 +198,8 @@ class RecipesCLI(LightningCLI):
     def predict(self, model: pl.LightningModule, **kwargs: Any) -> None:
         """Write ``predictions.csv``."""
         outputs = self.trainer.predict(model, **_only_data(kwargs))
-        write_predictions(self.run_folder / "predictions.csv", outputs or [], self.datamodule)
+        batches: list[Any] = outputs or []
+        write_predictions(self.run_folder / "predictions.csv", batches, self.datamodule)
 
 
 def _only_data(kwargs: dict[str, Any]) -> dict[str, Any]:
@@ -198,7 +219,9 @@ def _wandb_logger(folder: Path, recipe: str) -> Logger:
     os.environ.setdefault("WANDB_SILENT", "true")
     offline = os.environ.get("WANDB_MODE", "offline") != "online"
     folder.mkdir(parents=True, exist_ok=True)
-    return WandbLogger(name=f"{recipe}/{folder.name}", project="lightning-recipes", save_dir=str(folder), offline=offline)
+    return WandbLogger(
+        name=f"{recipe}/{folder.name}", project="lightning-recipes", save_dir=str(folder), offline=offline
+    )
 
 
 def _quieten() -> None:
@@ -225,7 +248,7 @@ def run(args: Sequence[str]) -> int:
     """
     _quieten()
     try:
-        RecipesCLI(args)
+        RecipesCLI(name_recipes(args))
     except (ValueError, TypeError, MisconfigurationException, ArgumentError) as error:
         mistake = _users_mistake(error)
         if mistake is None:
@@ -237,7 +260,7 @@ def run(args: Sequence[str]) -> int:
 
 
 def _users_mistake(error: BaseException | None) -> BaseException | None:
-    """Return the error that a user can mend, from under what jsonargparse wraps it in; None for a fault of the program."""
+    """Return the error that a user can mend, from under jsonargparse's wrapping; None for a fault of the program."""
     while error is not None and not isinstance(error, (UserError, MisconfigurationException, ArgumentError)):
         error = error.__cause__
     return error

@@ -38,11 +38,11 @@ def seed_for(*key: str | int, seed: int | None = None) -> int:
     return int(_sequence(key, seed).generate_state(1)[0])
 
 
-def generator_for(
-    *key: str | int, seed: int | None = None, device: torch.device | str = "cpu"
-) -> torch.Generator:
+def generator_for(*key: str | int, seed: int | None = None, device: torch.device | str = "cpu") -> torch.Generator:
     """Return a fresh torch generator for the key; arguments as in :func:`seed_for`."""
-    return torch.Generator(device).manual_seed(int(_sequence(key, seed).generate_state(1, np.uint64)[0] >> np.uint64(1)))
+    return torch.Generator(device).manual_seed(
+        int(_sequence(key, seed).generate_state(1, np.uint64)[0] >> np.uint64(1))
+    )
 
 
 def numpy_generator_for(*key: str | int, seed: int | None = None) -> np.random.Generator:
@@ -54,5 +54,5 @@ def seed_process(*key: str | int) -> None:
     """Seed the global generators of torch (all devices), NumPy and Python for the key."""
     seed = seed_for(*key)
     torch.manual_seed(seed)
-    np.random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002 - users' own code draws from it
     random.seed(seed)

@@ -19,7 +19,9 @@ def _percent(value: float | None) -> str:
 def print_summary(folder: Path) -> None:
     """Print what a run reached, with its interval, and where it lies."""
     summary = json.loads((folder / "summary.json").read_text())
-    table = Table(title=f"{summary['recipe']}: {summary['epochs']} epochs in {summary['seconds']:.0f} s", title_justify="left")
+    table = Table(
+        title=f"{summary['recipe']}: {summary['epochs']} epochs in {summary['seconds']:.0f} s", title_justify="left"
+    )
     table.add_column("figure")
     table.add_column("value", justify="right")
     table.add_column("95 % interval", justify="right")
@@ -33,7 +35,9 @@ def print_summary(folder: Path) -> None:
         table.add_row(f"stage {stage['name']}", "-" if speed is None else f"{speed:.0f} images/s", "")
     console = Console()
     console.print(table)
-    console.print(f"Best of {summary['epochs']} epochs: epoch {summary['best_epoch']}. Everything is in {folder}", soft_wrap=True)
+    console.print(
+        f"Best of {summary['epochs']} epochs: epoch {summary['best_epoch']}. Everything is in {folder}", soft_wrap=True
+    )
 
 
 def print_evaluation(command: str, results: Sequence[Mapping[str, float]]) -> None:
@@ -56,7 +60,9 @@ def write_predictions(path: Path, outputs: Sequence[Mapping[str, Any]], datamodu
         writer = csv.writer(file)
         writer.writerow(["path", "predicted", *classes])
         for batch in outputs:
-            for name, label, probabilities in zip(batch["paths"], batch["labels"], batch["probabilities"].tolist(), strict=True):
+            for name, label, probabilities in zip(
+                batch["paths"], batch["labels"], batch["probabilities"].tolist(), strict=True
+            ):
                 writer.writerow([name, label, *(f"{p:.6f}" for p in probabilities)])
     part.replace(path)
     Console().print(f"Predictions are in {path}", soft_wrap=True)

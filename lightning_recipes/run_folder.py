@@ -36,7 +36,9 @@ def choose_run_folder(run_dir: str | None, recipe: str, *, config: Path | None =
     if run_dir is not None:
         folder = Path(run_dir)
         if not resume and holds_run(folder):
-            raise UserError(f"run_dir: '{run_dir}' holds a run; go on with it by --ckpt_path last, or name another folder")
+            raise UserError(
+                f"run_dir: '{run_dir}' holds a run; go on with it by --ckpt_path last, or name another folder"
+            )
     elif resume and config is not None and config.name == "config.yaml" and holds_run(config.parent):
         folder = config.parent
     else:

@@ -55,9 +55,7 @@ def cosine(progress: Progress, *, end: float = 0.0) -> float:
     return end + (1 - end) * (1 + math.cos(math.pi * progress.fraction)) / 2
 
 
-def one_cycle(
-    progress: Progress, *, warmup: float = 0.3, start_div: float = 25.0, end_div: float = 1e4
-) -> float:
+def one_cycle(progress: Progress, *, warmup: float = 0.3, start_div: float = 25.0, end_div: float = 1e4) -> float:
     """Rise from ``1 / start_div`` to 1, then fall to ``1 / (start_div * end_div)``, both along half a cosine.
 
     Source: Smith and Topin (2018), "Super-Convergence"; the curve and its defaults are those of torch's ``OneCycleLR``.

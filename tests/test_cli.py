@@ -79,7 +79,9 @@ def test_its_own_config_makes_the_run_again_to_the_bit(finished: Path, monkeypat
 
 def test_validate_finds_the_accuracy_of_the_summary(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = finished / "run"
-    assert main(["validate", "--config", str(run / "config.yaml"), "--ckpt_path", str(run / "checkpoints/best.ckpt")]) == 0
+    assert (
+        main(["validate", "--config", str(run / "config.yaml"), "--ckpt_path", str(run / "checkpoints/best.ckpt")]) == 0
+    )
     assert f"{summary(run)['val_accuracy']:.4f}" in capsys.readouterr().out
 
 
@@ -141,12 +143,16 @@ def test_a_class_of_ones_own_is_named_from_the_folder_the_command_is_typed_in(fi
     (tmp_path / "my_project.py").write_text(MINE)
     command = [sys.executable, "-m", "lightning_recipes", "fit", "--config", str(finished / "small.yaml")]
     command += ["--run_dir", "run", "--model", "my_project.MyClassifier", "--model.hidden", "6"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)})
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)}
+    )
     assert done.returncode == 0, done.stderr
     weights = torch.load(tmp_path / "run/checkpoints/last.ckpt", weights_only=True)["state_dict"]
     assert weights["head.0.weight"].shape[0] == 6
     command[3:] = ["validate", "--config", "run/config.yaml", "--ckpt_path", "run/checkpoints/best.ckpt"]
-    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)})
+    done = subprocess.run(
+        command, cwd=tmp_path, capture_output=True, text=True, env=os.environ | {"PYTHONPATH": str(ROOT)}
+    )
     assert done.returncode == 0, done.stderr
 
 
@@ -174,19 +180,28 @@ MISTAKES: dict[str, tuple[Callable[[Path], list[str]], str]] = {
     "no images": (lambda f: ["--data.root", str(f)], "data.root: "),
     "an empty class": (wrong_data(lambda d: (d / "wasps").mkdir()), "class 'wasps' has no images"),
     "an empty file": (wrong_data(lambda d: (d / "ants" / "0.png").write_bytes(b"")), "ants/0.png (empty)"),
-    "an unknown backbone": (lambda f: ["--model.backbone", "resnet81"], "model.backbone: 'resnet81' is not a timm model"),
+    "an unknown backbone": (
+        lambda f: ["--model.backbone", "resnet81"],
+        "model.backbone: 'resnet81' is not a timm model",
+    ),
     "an unknown key": (lambda f: ["--model.lrr", "3"], "model.lrr: there is no such key; did you mean lr?"),
     "an unknown key at the top": (lambda f: ["--modle.lr", "3"], "--modle.lr"),
     "an unknown value": (lambda f: ["--data.on_bad_image", "ignore"], "data.on_bad_image: "),
     "a value of another type": (lambda f: ["--model.lr", "fast"], "model.lr: 'fast' is not of type float"),
     "an unknown augmentation": (lambda f: ["--data.augment", "heavy"], "data.augment: 'heavy' is not a policy"),
-    "an unknown optimizer": (lambda f: ["--model.optimizer", "adamq"], "model.optimizer: neither torch nor timm has 'adamq'"),
+    "an unknown optimizer": (
+        lambda f: ["--model.optimizer", "adamq"],
+        "model.optimizer: neither torch nor timm has 'adamq'",
+    ),
     "an unknown schedule": (lambda f: ["--model.schedule", "cosin"], "model.schedule: 'cosin' is not a schedule"),
     "a size that is refused": (
         lambda f: ["--model.backbone", "levit_128s", "--model.pretrained", "false", "--data.image_size", "60"],
         "data.image_size: the backbone cannot take images of 60 px",
     ),
-    "a batch too large": (lambda f: ["--data.batch_size", "41"], "data.batch_size: a batch of 41 is larger than the training set of 40"),
+    "a batch too large": (
+        lambda f: ["--data.batch_size", "41"],
+        "data.batch_size: a batch of 41 is larger than the training set of 40",
+    ),
     "weights that do not fit": (misfit, "does not fit test_resnet"),
     "no weights": (lambda f: ["--model.pretrained", str(f / "no.pth")], "model.pretrained: "),
     "a folder that cannot be written": (unwritable, "run_dir: "),
@@ -209,7 +224,9 @@ def test_a_mistake_ends_in_one_line_and_leaves_nothing_behind(
     assert not (tmp_path / "run").exists()
 
 
-def test_a_checkpoint_of_other_classes_is_refused(finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_checkpoint_of_other_classes_is_refused(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     class_folders(tmp_path / "data", 6)
     words = ["--config", str(finished / "run/config.yaml"), "--ckpt_path", str(finished / "run/checkpoints/best.ckpt")]
     words += ["--data.root", str(tmp_path / "data"), "--data.images_per_class", "null", "--data.val_fraction", "0.5"]

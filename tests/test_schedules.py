@@ -68,7 +68,10 @@ def test_a_users_own_function_is_named_by_its_import_path() -> None:
     ("spec", "text"),
     [
         ("cosin", r"model\.schedule: 'cosin' is not a schedule .*did you mean cosine\?"),
-        ({"name": "cosine", "ende": 0.1}, r"model\.schedule\.ende: 'cosine' takes no such argument; did you mean end\?"),
+        (
+            {"name": "cosine", "ende": 0.1},
+            r"model\.schedule\.ende: 'cosine' takes no such argument; did you mean end\?",
+        ),
         ({"nam": "cosine"}, r"model\.schedule: .* is neither a name nor a mapping"),
         ("no_such_module.curve", r"model\.schedule: cannot import 'no_such_module\.curve'"),
     ],

@@ -1,0 +1,1 @@
+"""Callbacks: one technique a file, none knows another."""

@@ -59,7 +59,7 @@ class LastCheckpoint(Checkpoint):
 
     def save(self, trainer: pl.Trainer) -> None:
         """Write ``last.ckpt``; the old one is replaced only when the new one is whole."""
-        if not trainer.fast_dev_run:
+        if not trainer.fast_dev_run:  # type: ignore[attr-defined]
             folder = self.dirpath or os.path.join(trainer.default_root_dir, "checkpoints")
             trainer.save_checkpoint(os.path.join(folder, "last.ckpt"))
 

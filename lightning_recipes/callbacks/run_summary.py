@@ -154,9 +154,9 @@ class RunSummary(pl.Callback):
         self.best |= {"epoch": trainer.current_epoch, "correct": hits, "images": len(predictions["true"])}
         if "val_loss" in trainer.callback_metrics:
             self.best["val_loss"] = float(trainer.callback_metrics["val_loss"])
-        if trainer.is_global_zero and not trainer.fast_dev_run:
+        if trainer.is_global_zero and not trainer.fast_dev_run:  # type: ignore[attr-defined]
             self.folder.mkdir(parents=True, exist_ok=True)
-            _write_predictions(self.folder / self.PREDICTIONS, predictions, trainer.datamodule)
+            _write_predictions(self.folder / self.PREDICTIONS, predictions, trainer.datamodule)  # type: ignore[attr-defined]
 
     # The file.
 
@@ -172,7 +172,7 @@ class RunSummary(pl.Callback):
             self._write(trainer, pl_module)
 
     def _write(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
-        if trainer.is_global_zero and not trainer.fast_dev_run:
+        if trainer.is_global_zero and not trainer.fast_dev_run:  # type: ignore[attr-defined]
             self.folder.mkdir(parents=True, exist_ok=True)
             part = self.folder / "summary.json.tmp"
             part.write_text(json.dumps(self.summary(trainer, module), indent=2) + "\n")

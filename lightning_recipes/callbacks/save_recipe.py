@@ -25,7 +25,7 @@ class SaveRecipe(pl.Callback):
     @override
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the file, unless it is there already."""
-        if not trainer.is_global_zero or trainer.fast_dev_run:
+        if not trainer.is_global_zero or trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
         self.folder.mkdir(parents=True, exist_ok=True)
         number, path = 0, self.folder / "config.yaml"

@@ -52,10 +52,10 @@ class Stages(pl.Callback):
 
     def _give_data_the_plan(self, trainer: pl.Trainer, module: ImageClassifier) -> None:
         changed = ("image_size", "batch_size", "augment", "cache_features")
-        if isinstance(trainer.datamodule, ImageDataModule):
-            trainer.datamodule.use_plan(self.plan, module.extract_features)
+        if isinstance(trainer.datamodule, ImageDataModule):  # type: ignore[attr-defined]
+            trainer.datamodule.use_plan(self.plan, module.extract_features)  # type: ignore[attr-defined]
             if len({_loader_key(stage, changed) for stage in self.plan.stages}) > 1:
-                trainer.reload_dataloaders_every_n_epochs = 1  # the loader of a stage is kept, so this costs nothing
+                trainer.reload_dataloaders_every_n_epochs = 1  # type: ignore[attr-defined]  # the loader of a stage is kept, so this costs nothing
             return
         for stage in self.plan.stages:
             for key in changed:

@@ -1,0 +1,1 @@
+"""The data room: images from wherever they are, to batches."""

@@ -48,7 +48,9 @@ def drop_bad(source: FileSource, on_bad_image: Literal["error", "skip"]) -> tupl
     empty = set(range(len(source.classes))) - set(np.unique(labels).tolist())
     if empty:
         lost = source.classes[min(empty)]
-        raise UserError(f"data.on_bad_image: class '{lost}' has no whole image left; {_listed(source.tree.root, names)}")
+        raise UserError(
+            f"data.on_bad_image: class '{lost}' has no whole image left; {_listed(source.tree.root, names)}"
+        )
     return FileSource(source.tree, source.names[good], labels, source.classes), names
 
 

@@ -40,14 +40,14 @@ class LoaderSettings:
 class ImageDataModule(pl.LightningDataModule):
     """Labelled images from a folder, a zip, a CSV file or a data set known by name.
 
-    The training order and every augmentation are functions of (seed, epoch, image), so neither the number of workers nor
-    a resume changes them.
+    The training order and every augmentation are functions of (seed, epoch, image), so neither the number of workers
+    nor a resume changes them.
 
     Args:
         root: A folder, or a ``.zip`` of one that is read in place, with ``train/`` and ``val/`` (``valid/``,
-            ``validation/``, ``test/`` are understood) or only class folders; a ``.csv`` with the columns path and label;
-            ``sklearn:digits`` (ships with scikit-learn); ``fonts:letters`` (rendered here); or a data set of torchvision
-            by name, such as ``torchvision:CIFAR10``.
+            ``validation/``, ``test/`` are understood) or only class folders; a ``.csv`` with the columns path and
+            label; ``sklearn:digits`` (ships with scikit-learn); ``fonts:letters`` (drawn here); or a data set of
+            torchvision by name, such as ``torchvision:CIFAR10``.
         image_size: Side of the square images, in pixels (default: what the backbone was made for).
         batch_size: Images a process a training batch.
         eval_batch_size: Images a process a batch of evaluation (default: ``batch_size``).
@@ -226,7 +226,9 @@ class ImageDataModule(pl.LightningDataModule):
             UserError: The data has no test split.
         """
         if self.opened.splits.test is None:
-            raise UserError(f"data.root: '{self.hparams['root']}' has no test split; use validate, or add a test folder")
+            raise UserError(
+                f"data.root: '{self.hparams['root']}' has no test split; use validate, or add a test folder"
+            )
         return self._eval_loader("test", self.opened.splits.test, self.settings_of(None))
 
     @override
@@ -305,7 +307,8 @@ class ImageDataModule(pl.LightningDataModule):
             return given
         if self._device().type == "cpu":
             return 0
-        return max(1, min(8, (os.cpu_count() or 2) // self._trainer_value("num_devices", 1) - 1))
+        processes: int = self._trainer_value("num_devices", 1)
+        return max(1, min(8, (os.cpu_count() or 2) // processes - 1))
 
     def _device(self) -> torch.device:
         return torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device

@@ -13,7 +13,11 @@ from lightning_recipes.errors import UserError
 __all__ = ["IMAGE_SUFFIXES", "decode_rgb", "fault_of"]
 
 IMAGE_SUFFIXES = frozenset(
-    ".jpg .jpeg .jpe .jfif .png .bmp .dib .gif .webp .tif .tiff .ppm .pgm .pbm .pnm .avif .jp2 .tga".split()
+    f".{kind}"
+    for kind in (
+        *("jpg", "jpeg", "jpe", "jfif", "png", "bmp", "dib", "gif", "webp", "tif", "tiff"),
+        *("ppm", "pgm", "pbm", "pnm", "avif", "jp2", "tga"),
+    )
 )
 MAX_PIXELS = 500_000_000
 """What a picture may have before it is taken for a decompression bomb; a whole-slide scan of 20,000 x 20,000 passes."""
@@ -24,8 +28,8 @@ WHITE = (255, 255, 255)
 def decode_rgb(file: BinaryIO | Path, name: str, min_size: int | None = None) -> NDArray[np.uint8]:
     """Return an RGB image of shape (height, width, 3).
 
-    The camera's rotation (EXIF) is applied; transparency is laid on white; 16-bit and float pictures are scaled to their
-    own range of 0 to 255; of an animation the first frame is taken; CMYK, grey and palettes are converted.
+    The camera's rotation (EXIF) is applied; transparency is laid on white; 16-bit and float pictures are scaled to
+    0 to 255; of an animation the first frame is taken; CMYK, grey and palettes are converted.
 
     Args:
         file: The picture.

@@ -76,7 +76,9 @@ class Zip:
             try:
                 self._opened = (os.getpid(), zipfile.ZipFile(self.root))
             except (zipfile.BadZipFile, OSError) as error:
-                raise UserError(f"data.root: '{self.root}' is not a whole zip ({error}); make or copy it again") from None
+                raise UserError(
+                    f"data.root: '{self.root}' is not a whole zip ({error}); make or copy it again"
+                ) from None
         return self._opened[1]
 
     def __getstate__(self) -> dict[str, str]:
@@ -128,7 +130,13 @@ class FileSource:
         classes: Names of the classes.
     """
 
-    def __init__(self, tree: FileTree, names: Sequence[str], labels: Sequence[int], classes: Sequence[str]) -> None:
+    def __init__(
+        self,
+        tree: FileTree,
+        names: Sequence[str] | NDArray[np.str_],
+        labels: Sequence[int] | NDArray[np.int64],
+        classes: Sequence[str],
+    ) -> None:
         # Arrays, not lists: forked workers would copy every page of a list just by counting its references.
         self.tree, self.names = tree, np.asarray(names, dtype=np.str_)
         self.labels, self.classes = np.asarray(labels, dtype=np.int64), tuple(classes)

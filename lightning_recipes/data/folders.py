@@ -30,8 +30,9 @@ class FolderSplits:
 def read_class_folders(tree: FileTree) -> FolderSplits:
     """Sort the files of a tree into splits and classes.
 
-    Understood are ``train/`` and ``val/`` (``valid/``, ``validation/``, ``test/``) that hold class folders, class folders
-    alone, and either of them inside one folder around it all. Pictures below a class folder, however deep, are its own.
+    Understood are ``train/`` and ``val/`` (``valid/``, ``validation/``, ``test/``) that hold class folders, class
+    folders alone, and either of them inside one folder around it all. Pictures below a class folder, however deep,
+    are its own.
 
     Raises:
         UserError: No pictures, one class, a class without pictures, or classes that differ between the splits.
@@ -67,7 +68,9 @@ def _folder_around(names: Sequence[str]) -> str:
         return ""
     (top,) = tops
     is_class = any(name.count("/") == 1 and is_picture(name) for name in names)
-    has_folders = any(name.rstrip("/").count("/") >= 1 and not is_picture(name) or name.count("/") >= 2 for name in names)
+    has_folders = any(
+        (name.rstrip("/").count("/") >= 1 and not is_picture(name)) or name.count("/") >= 2 for name in names
+    )
     return f"{top}/" if has_folders and not is_class and top.lower() not in SPLIT_NAMES else ""
 
 
@@ -96,10 +99,14 @@ def _source(tree: FileTree, prefix: str, members: Sequence[str], classes: Sequen
         hint = f"{loose} images lie beside no class folder" if loose else "no images"
         raise UserError(f"data.root: {where} has {hint}; put the images of each class into a folder of its name")
     if len(classes) < 2:
-        raise UserError(f"data.root: {where} has one class, '{classes[0]}'; a classifier needs at least two class folders")
+        raise UserError(
+            f"data.root: {where} has one class, '{classes[0]}'; a classifier needs at least two class folders"
+        )
     label = {name: number for number, name in enumerate(classes)}
     labels = [label[name.split("/")[0]] for name in pictures]
     empty = sorted(set(classes) - {classes[number] for number in set(labels)})
     if empty:
-        raise UserError(f"data.root: {where}: class '{empty[0]}' has no images ({len(empty)} such); add some or remove it")
+        raise UserError(
+            f"data.root: {where}: class '{empty[0]}' has no images ({len(empty)} such); add some or remove it"
+        )
     return FileSource(tree, [prefix + name for name in pictures], labels, classes)

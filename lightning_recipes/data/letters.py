@@ -30,8 +30,8 @@ SEED = 0  # of the drawing; not the run's, so that the data is one and the same
 def open_letters() -> ArraySource:
     """Return 40 x 120 letters of 8 x 8 pixels.
 
-    As in the digits' own making (Alpaydin and Kaynak, 1998), a glyph is cropped to its ink, brought to 32 x 32 black and
-    white, and each 4 x 4 block becomes one pixel by counting its ink.
+    As in the digits' own making (Alpaydin and Kaynak, 1998), a glyph is cropped to its ink, brought to 32 x 32 black
+    and white, and each 4 x 4 block becomes one pixel by counting its ink.
     """
     fonts = _fonts()
     images = [_scan(letter, number, fonts) for letter in LETTERS for number in range(PER_LETTER)]
@@ -44,7 +44,11 @@ def _fonts() -> list[ImageFont.FreeTypeFont]:
     import matplotlib
 
     folder = Path(matplotlib.get_data_path(), "fonts", "ttf")
-    files = sorted(f for f in folder.glob("*.ttf") if f.stem.split("-")[0].removesuffix("Display") in FONTS or f.stem.startswith("STIXGeneral"))
+    files = sorted(
+        f
+        for f in folder.glob("*.ttf")
+        if f.stem.split("-")[0].removesuffix("Display") in FONTS or f.stem.startswith("STIXGeneral")
+    )
     return [ImageFont.truetype(str(f), 48) for f in files if "Display" not in f.stem]
 
 
@@ -66,7 +70,8 @@ def _scan(letter: str, number: int, fonts: list[ImageFont.FreeTypeFont]) -> NDAr
     left = (SCAN - width) // 2
     scan[:, left : left + width] = np.asarray(image) > 100
     counts = scan.reshape(SCAN // BLOCK, BLOCK, SCAN // BLOCK, BLOCK).sum(axis=(1, 3))
-    return np.round(counts * (255 / BLOCK**2)).astype(np.uint8)
+    pixels: NDArray[np.uint8] = np.round(counts * (255 / BLOCK**2)).astype(np.uint8)
+    return pixels
 
 
 def _warp(image: Image.Image, draw: np.random.Generator) -> Image.Image:

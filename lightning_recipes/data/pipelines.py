@@ -13,7 +13,8 @@ def build_pipeline(steps: Sequence[Any]) -> Any:
     """Return the ``Compose`` of a list of transforms.
 
     A transform is spelled ``HorizontalFlip``, ``{HorizontalFlip: {p: 0.5}}`` or ``{class_path:
-    albumentations.HorizontalFlip, init_args: {p: 0.5}}``; those that hold others (``OneOf``) have them in ``transforms``.
+    albumentations.HorizontalFlip, init_args: {p: 0.5}}``; those that hold others, such as ``OneOf``, have them in
+    ``transforms``.
 
     Raises:
         UserError: albumentations has no such transform, or it refuses an argument.
@@ -47,7 +48,7 @@ def _spelled(step: Any) -> tuple[str, dict[str, Any]]:
         if isinstance(step.get("class_path"), str):
             return step["class_path"].split(".")[-1], dict(step.get("init_args") or {})
         if len(step) == 1:
-            (name, arguments), = step.items()
+            ((name, arguments),) = step.items()
             if isinstance(arguments, Mapping) or arguments is None:
                 return str(name), dict(arguments or {})
     raise UserError(f"{KEY}: {step!r} is not a transform; write HorizontalFlip: {{p: 0.5}}")

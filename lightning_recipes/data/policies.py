@@ -22,11 +22,13 @@ class Resizer(Protocol):
     """What a crop needs of a frame."""
 
     @property
-    def size(self) -> int: ...  # noqa: D102
+    def size(self) -> int: ...
 
-    def resize(self, image: Image.Image, size: tuple[int, int], box: tuple[float, ...] | None = None) -> Image.Image: ...  # noqa: D102
+    def resize(
+        self, image: Image.Image, size: tuple[int, int], box: tuple[float, float, float, float] | None = None
+    ) -> Image.Image: ...
 
-    def centre(self, image: Image.Image, crop_pct: float) -> Image.Image: ...  # noqa: D102
+    def centre(self, image: Image.Image, crop_pct: float) -> Image.Image: ...
 
 
 def import_albumentations() -> Any:
@@ -53,8 +55,8 @@ class Policy:
         rotate: Turn by up to so many degrees either way.
         shift: Move by up to this share of the side either way.
         jitter: Strength of brightness, contrast, saturation and a tenth of it in hue, in [0, 1].
-        ops: ``none``, ``randaugment`` (Cubuk et al. 2020) or ``trivialaugment`` (Mueller and Hutter 2021), as torchvision
-            has them.
+        ops: ``none``, ``randaugment`` (Cubuk et al. 2020) or ``trivialaugment`` (Mueller and Hutter 2021), as
+            torchvision has them.
         num_ops: Operations an image, of ``randaugment``.
         magnitude: Their strength, 0 to 30, of ``randaugment``.
         cutout: Side of the square that is cut out, as a share of the image's, in [0, 1); 0 cuts nothing (DeVries and
@@ -77,9 +79,14 @@ class Policy:
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""
-        for name, value, known in (("crop", self.crop, CROPS), ("ops", self.ops, ("none", "randaugment", "trivialaugment"))):
+        for name, value, known in (
+            ("crop", self.crop, CROPS),
+            ("ops", self.ops, ("none", "randaugment", "trivialaugment")),
+        ):
             if value not in known:
-                raise UserError(f"{KEY}.{name}: '{value}' is not one of {', '.join(known)}{did_you_mean(str(value), known)}")
+                raise UserError(
+                    f"{KEY}.{name}: '{value}' is not one of {', '.join(known)}{did_you_mean(str(value), known)}"
+                )
         if not (len(self.scale) == 2 and 0 < self.scale[0] <= self.scale[1] <= 1):
             raise UserError(f"{KEY}.scale: {list(self.scale)} are not two shares of the area, 0 < least <= most <= 1")
         if not (len(self.ratio) == 2 and 0 < self.ratio[0] <= self.ratio[1]):

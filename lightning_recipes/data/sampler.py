@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.utils.data import DistributedSampler
 
 from lightning_recipes.randomness import generator_for
@@ -12,15 +13,18 @@ from lightning_recipes.randomness import generator_for
 __all__ = ["EpochSampler", "Key", "ShardSampler", "balanced_order"]
 
 
+Labels = Sequence[int] | NDArray[np.int64]
+
+
 class Key(NamedTuple):
     """What the sampler asks the data set for: everything that the draw of an augmentation may depend on."""
 
     epoch: int
-    index: int
+    index: int  # type: ignore[assignment]  # hides tuple.index, which nobody asks a key for
     repeat: int = 0
 
 
-def balanced_order(labels: Sequence[int], generator: torch.Generator) -> list[int]:
+def balanced_order(labels: Labels, generator: torch.Generator) -> list[int]:
     """Return an order in which every class comes equally often: smaller classes are drawn again, all images are in it.
 
     Args:
@@ -52,7 +56,7 @@ class EpochSampler(DistributedSampler):  # type: ignore[type-arg]
     """
 
     def __init__(
-        self, labels: Sequence[int], batch_size: int, *, balance: bool = False, num_replicas: int = 1, rank: int = 0
+        self, labels: Labels, batch_size: int, *, balance: bool = False, num_replicas: int = 1, rank: int = 0
     ) -> None:
         super().__init__(labels, num_replicas=num_replicas, rank=rank, shuffle=True, drop_last=True)  # type: ignore[arg-type]
         self.labels, self.batch_size, self.balance = labels, batch_size, balance
@@ -76,7 +80,7 @@ class EpochSampler(DistributedSampler):  # type: ignore[type-arg]
             keys.append(Key(self.epoch, index, seen[index]))
         return keys
 
-    def __iter__(self) -> Iterator[Key]:  # type: ignore[override]
+    def __iter__(self) -> Iterator[Key]:
         """Yield this rank's keys, from batch ``skip_batches`` on."""
         mine = self.keys()[self.rank : self.num_batches * self.batch_size * self.num_replicas : self.num_replicas]
         return iter(mine[self.skip_batches * self.batch_size :])
@@ -96,7 +100,7 @@ class ShardSampler(DistributedSampler):  # type: ignore[type-arg]
         super().__init__(data, num_replicas=num_replicas, rank=rank, shuffle=False)  # type: ignore[arg-type]
         self.num_images = len(data)
 
-    def __iter__(self) -> Iterator[int]:  # type: ignore[override]
+    def __iter__(self) -> Iterator[int]:
         """Yield this rank's positions in rising order."""
         return iter(range(self.rank, self.num_images, self.num_replicas))
 

@@ -54,7 +54,8 @@ def few_per_class(source: ImageSource, images_per_class: int, split_seed: int) -
     for label, members in _members(source):
         if len(members) < images_per_class:
             raise UserError(
-                f"data.images_per_class: {images_per_class} asked for, class '{source.classes[label]}' has {len(members)}"
+                f"data.images_per_class: {images_per_class} asked for, "
+                f"class '{source.classes[label]}' has {len(members)}"
             )
         kept.append(generator.permutation(members)[:images_per_class])
     return Subset(source, np.sort(np.concatenate(kept)))

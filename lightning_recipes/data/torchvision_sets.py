@@ -26,7 +26,9 @@ class TorchvisionSource:
 
     def __init__(self, dataset: Any, name: str) -> None:
         self.dataset, self.name = dataset, name
-        labels = next((getattr(dataset, key) for key in ("targets", "labels", "_labels") if hasattr(dataset, key)), None)
+        labels = next(
+            (getattr(dataset, key) for key in ("targets", "labels", "_labels") if hasattr(dataset, key)), None
+        )
         if labels is None:
             labels = [label for _, label in dataset]
         self.labels: NDArray[np.int64] = np.asarray(labels, dtype=np.int64)

@@ -16,6 +16,7 @@ from lightning_recipes.errors import UserError
 __all__ = ["EvalTransform", "PipelineTransform", "PolicyTransform", "Transform", "eval_transform", "train_transform"]
 
 Array = NDArray[np.uint8]
+Box = tuple[float, float, float, float]
 RESAMPLING = {
     "nearest": Image.Resampling.NEAREST,
     "bilinear": Image.Resampling.BILINEAR,
@@ -48,7 +49,7 @@ class Frame:
     std: tuple[float, ...]
     interpolation: str = "bilinear"
 
-    def resize(self, image: Image.Image, size: tuple[int, int], box: tuple[float, ...] | None = None) -> Image.Image:
+    def resize(self, image: Image.Image, size: tuple[int, int], box: Box | None = None) -> Image.Image:
         """Resize, or resize a part of the image.
 
         Pillow's, not OpenCV's: it filters what it shrinks, as it was when the weights were trained; without that, small
@@ -125,7 +126,9 @@ class PipelineTransform:
         self._pipeline.set_random_seed(seed)
         view = self._pipeline(image=image)["image"]
         if view.ndim != 3 or view.dtype != np.uint8:
-            raise UserError(f"data.augment: the pipeline gives {view.dtype} of shape {view.shape}; leave out Normalize and ToTensor")
+            raise UserError(
+                f"data.augment: the pipeline gives {view.dtype} of shape {view.shape}; leave out Normalize and ToTensor"
+            )
         if view.shape[:2] != (self.frame.size, self.frame.size):
             view = np.asarray(self.frame.centre(Image.fromarray(view), 1.0))
         return self.frame.normalise(view)

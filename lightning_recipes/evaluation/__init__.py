@@ -1,0 +1,1 @@
+"""The evaluation room: metrics and intervals."""

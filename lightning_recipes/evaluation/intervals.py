@@ -25,7 +25,7 @@ def wilson_interval(correct: int, total: int, *, z: float = Z_95) -> tuple[float
 
     Example:
         >>> [round(bound, 4) for bound in wilson_interval(145, 153)]
-        [0.9003, 0.9733]
+        [0.9002, 0.9733]
     """
     if not 0 <= correct <= total or total < 1:
         raise ValueError(f"wilson_interval: {correct} of {total} is not a share of at least one image")

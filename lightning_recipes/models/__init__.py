@@ -1,0 +1,1 @@
+"""The models room: backbones of timm, their weights and their layer groups."""

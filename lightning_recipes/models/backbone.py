@@ -3,7 +3,7 @@
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 import timm
 import torch
@@ -137,7 +137,9 @@ def _build(name: str, pretrained: bool | str, num_classes: int, kwargs: dict[str
         if found is None:
             raise
         if found[1] == "img_size" and "img_size" in kwargs:
-            return _build(name, pretrained, num_classes, {k: v for k, v in kwargs.items() if k != "img_size"}, **overlay)
+            return _build(
+                name, pretrained, num_classes, {k: v for k, v in kwargs.items() if k != "img_size"}, **overlay
+            )
         raise UserError(f"model.backbone_kwargs.{found[1]}: '{name}' takes no such argument") from error
     except (AssertionError, ValueError) as error:
         raise UserError(f"model.backbone: '{name}' cannot be built with {kwargs}: {error}") from error
@@ -146,7 +148,7 @@ def _build(name: str, pretrained: bool | str, num_classes: int, kwargs: dict[str
             raise
         reason = " ".join(str(error).split())[:160]
         raise UserError(
-            f"{PRETRAINED}: the weights of '{source}' cannot be had ({reason}); give the path of a weights file, or false"
+            f"{PRETRAINED}: the weights of '{source}' cannot be had ({reason}); give a weights file, or false"
         ) from error
     return model
 
@@ -173,13 +175,15 @@ def _load(name: str, weights: Weights, kwargs: dict[str, Any]) -> tuple[nn.Modul
         model = _build(name, True, classes or 0, kwargs, pretrained_cfg_overlay=overlay)
     except (RuntimeError, KeyError) as error:
         raise UserError(describe_misfit(weights.path, name, str(error))) from error
-    model.pretrained_cfg.pop("state_dict", None)  # timm keeps the overlay, and with it a second copy of the weights
+    cast(dict[str, Any], model.pretrained_cfg).pop(
+        "state_dict", None
+    )  # timm keeps the overlay, and with it a second copy of the weights
     if head is not None and set(head) == {"weight", "bias"}:
         return model, len(head["weight"]), head
     return model, classes, None
 
 
-def _split(model: nn.Module) -> tuple[nn.Module, nn.Linear | None, int]:
+def _split(model: Any) -> tuple[nn.Module, nn.Linear | None, int]:
     """Take the classifier off; return the rest, the classifier if it is one linear layer, and the features' width."""
     classifier = model.get_classifier()
     model.reset_classifier(0)

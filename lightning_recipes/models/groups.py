@@ -5,6 +5,7 @@ The blocks are those of timm's ``group_matcher``, which also orders them from in
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from timm.models._manipulate import group_with_matcher
 from torch import nn
@@ -62,7 +63,7 @@ def layer_groups(backbone: nn.Module, head: nn.Module) -> list[LayerGroup]:
     ]
 
 
-def _positions(backbone: nn.Module, parameters: Sequence[str]) -> dict[str, int]:
+def _positions(backbone: Any, parameters: Sequence[str]) -> dict[str, int]:
     """Return the group, counted from the stem, of each parameter and of each module that holds no other."""
     leaves = [f"{path}." for path, m in backbone.named_modules() if path and not any(m.children())]
     names = [*parameters, *leaves]

@@ -141,7 +141,10 @@ def _as_float32(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 def describe_misfit(path: Path, backbone: str, error: str) -> str:
     """Turn PyTorch's list of every tensor that does not fit into one line with their numbers."""
     parts = []
-    for word, pattern in (("missing", r"Missing key\(s\) in state_dict: (.*?)\.\s*(?:\n|$)"), ("unexpected", r"Unexpected key\(s\) in state_dict: (.*?)\.\s*(?:\n|$)")):
+    for word, pattern in (
+        ("missing", r"Missing key\(s\) in state_dict: (.*?)\.\s*(?:\n|$)"),
+        ("unexpected", r"Unexpected key\(s\) in state_dict: (.*?)\.\s*(?:\n|$)"),
+    ):
         found = re.search(pattern, error, re.DOTALL)
         names = re.findall(r'"([^"]+)"', found[1]) if found else []
         if names:

@@ -1,0 +1,1 @@
+"""The optimisation room: parameter groups, optimizers, losses."""

@@ -51,9 +51,10 @@ def create_optimizer(spec: Spec, groups: list[dict[str, Any]], *, lr: float, wei
     if "weight_decay" in inspect.signature(cls).parameters:
         bound = {"weight_decay": weight_decay, **bound}
     try:
-        return cls(groups, lr=lr, **{**bound, **arguments})
+        optimizer: Optimizer = cls(groups, lr=lr, **{**bound, **arguments})
     except (TypeError, ValueError) as error:
         raise UserError(f"{KEY}: {name} refuses its arguments: {error}") from error
+    return optimizer
 
 
 def _timm_optimizer(name: str) -> tuple[Any, dict[str, Any]]:

@@ -84,7 +84,11 @@ def test_a_picture_of_one_pixel_is_a_picture() -> None:
 
 @pytest.mark.parametrize(
     ("damage", "fault"),
-    [(lambda data: b"", "empty"), (lambda data: b"hello" * 50, "not a picture"), (lambda data: data[: len(data) // 2], "cut short")],
+    [
+        (lambda data: b"", "empty"),
+        (lambda data: b"hello" * 50, "not a picture"),
+        (lambda data: data[: len(data) // 2], "cut short"),
+    ],
 )
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP", "BMP"])
 def test_what_is_no_whole_picture_is_told_without_decoding(kind: str, damage: Any, fault: str) -> None:

@@ -10,7 +10,9 @@ from lightning_recipes.data.sampler import EpochSampler, Key, ShardSampler
 LABELS = [0] * 20 + [1] * 13
 
 
-def keys(epoch: int, *, skip: int = 0, balance: bool = False, replicas: int = 1, rank: int = 0, batch: int = 4) -> list[Key]:
+def keys(
+    epoch: int, *, skip: int = 0, balance: bool = False, replicas: int = 1, rank: int = 0, batch: int = 4
+) -> list[Key]:
     sampler = EpochSampler(LABELS, batch, balance=balance, num_replicas=replicas, rank=rank)
     sampler.set_epoch(epoch)
     sampler.skip_batches = skip
@@ -64,9 +66,11 @@ def test_the_runs_seed_changes_the_order(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_evaluation_shards_cover_every_image_once(images: int) -> None:
     shards = [list(ShardSampler(range(images), num_replicas=3, rank=rank)) for rank in range(3)]
     assert sorted(index for shard in shards for index in shard) == list(range(images))
-    assert [len(ShardSampler(range(images), num_replicas=3, rank=rank)) for rank in range(3)] == [len(s) for s in shards]
+    assert [len(ShardSampler(range(images), num_replicas=3, rank=rank)) for rank in range(3)] == [
+        len(s) for s in shards
+    ]
 
 
 def test_labels_may_be_a_numpy_array() -> None:
-    sampler = EpochSampler(np.asarray(LABELS), 4, balance=True)  # type: ignore[arg-type]
+    sampler = EpochSampler(np.asarray(LABELS), 4, balance=True)
     assert sampler.num_batches == len(list(sampler)) // 4 == 10

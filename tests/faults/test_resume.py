@@ -56,7 +56,6 @@ def test_the_same_run_twice_is_the_same_and_another_seed_is_not(tmp_path: Path) 
 @pytest.mark.parametrize("workers", [1, 3])
 def test_the_number_of_workers_does_not_change_the_weights(workers: int) -> None:
     shas = [
-        fit(classifier(), digits(augment="medium", num_workers=n), two_stages(), max_epochs=-1)[1]
-        for n in (0, workers)
+        fit(classifier(), digits(augment="medium", num_workers=n), two_stages(), max_epochs=-1)[1] for n in (0, workers)
     ]
     assert shas[0] == shas[1]

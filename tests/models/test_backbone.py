@@ -58,7 +58,13 @@ def test_another_number_of_classes_drops_the_classifier_and_the_same_keeps_it(tm
 
 def test_the_files_own_configuration_is_taken_over_and_the_recipes_comes_before_it(tmp_path: Path) -> None:
     tensors = timm.create_model("test_efficientnet", num_classes=5).state_dict()
-    header = {"mean": "0.1,0.2,0.3", "std": "0.5,0.5,0.5", "input_size": "3,48,48", "pad_type": "same", "crop_pct": "0.9"}
+    header = {
+        "mean": "0.1,0.2,0.3",
+        "std": "0.5,0.5,0.5",
+        "input_size": "3,48,48",
+        "pad_type": "same",
+        "crop_pct": "0.9",
+    }
     path = written(tmp_path, ".safetensors", tensors, **header)
     built = create_backbone("test_efficientnet", num_classes=5, pretrained=path)
     assert built.input.mean == (0.1, 0.2, 0.3)
@@ -90,7 +96,10 @@ def test_saved_weights_are_read_back_with_what_they_were_made_for(tmp_path: Path
 @pytest.mark.parametrize(
     ("change", "text"),
     [
-        (lambda t: {n: v for n, v in t.items() if "layer2" not in n}, r"does not fit test_resnet: \d+ tensors are missing"),
+        (
+            lambda t: {n: v for n, v in t.items() if "layer2" not in n},
+            r"does not fit test_resnet: \d+ tensors are missing",
+        ),
         (lambda t: {**t, "extra.weight": torch.zeros(1)}, r"1 tensors are unexpected \(such as extra\.weight\)"),
         (lambda t: {**t, "conv1.0.weight": torch.zeros(1, 2)}, r"1 are of another shape \(such as conv1\.0\.weight\)"),
     ],
@@ -140,4 +149,4 @@ def test_an_image_size_that_the_backbone_refuses_is_said_and_leaves_no_trace() -
 def test_real_imagenet_weights_bring_their_own_normalisation_and_padding() -> None:
     built = create_backbone("mobilenetv2_100", num_classes=2, pretrained=str(SHARED))
     assert built.input.mean == built.input.std == (0.5, 0.5, 0.5)
-    assert built.features.conv_stem.__class__.__name__ == "Conv2dSame"  # type: ignore[union-attr]
+    assert built.features.conv_stem.__class__.__name__ == "Conv2dSame"

@@ -64,7 +64,9 @@ def test_backbone_and_head_are_the_timm_model(name: str) -> None:
             torch.testing.assert_close(whole.get_classifier()(features), whole(images), atol=1e-4, rtol=1e-4)
 
 
-@pytest.mark.parametrize("name", ["resnet10t", "mobilenetv2_050", "regnetx_002", "vit_tiny_patch16_224", "mixer_s32_224"])
+@pytest.mark.parametrize(
+    "name", ["resnet10t", "mobilenetv2_050", "regnetx_002", "vit_tiny_patch16_224", "mixer_s32_224"]
+)
 def test_frozen_groups_get_no_gradient_and_keep_their_statistics(name: str) -> None:
     built = build(name)
     nn.init.normal_(built.head.weight)  # type: ignore[arg-type]

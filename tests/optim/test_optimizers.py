@@ -43,7 +43,10 @@ def test_arguments_reach_the_optimizer() -> None:
     ("spec", "text"),
     [
         ("adamx", r"model\.optimizer: neither torch nor timm has 'adamx'; did you mean"),
-        ({"name": "sgd", "momentun": 0.9}, r"model\.optimizer\.momentun: 'SGD' takes no such argument; did you mean momentum"),
+        (
+            {"name": "sgd", "momentun": 0.9},
+            r"model\.optimizer\.momentun: 'SGD' takes no such argument; did you mean momentum",
+        ),
         ({"name": "sgd", "lr": 0.9}, r"model\.optimizer\.lr: give model\.lr"),
         ({"name": "sgd", "momentum": -1.0}, r"model\.optimizer: sgd refuses its arguments: Invalid momentum"),
     ],

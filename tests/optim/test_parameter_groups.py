@@ -26,7 +26,12 @@ def test_group_g_from_the_head_gets_lr_times_decay_to_the_g() -> None:
 
 def test_biases_and_norm_weights_do_not_decay() -> None:
     net = network()
-    decayed = {id(p) for g in parameter_groups(layers(net), lr=1.0, lr_decay=1.0, weight_decay=0.3) for p in g["params"] if g["weight_decay"]}
+    decayed = {
+        id(p)
+        for g in parameter_groups(layers(net), lr=1.0, lr_decay=1.0, weight_decay=0.3)
+        for p in g["params"]
+        if g["weight_decay"]
+    }
     assert decayed == {id(net[0].weight), id(net[2].weight)}
 
 
