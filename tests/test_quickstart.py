@@ -1,0 +1,35 @@
+"""The quickstart does what its head says: real transfer, with a margin over training from scratch."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from lightning_recipes.__main__ import main
+
+CONFIGS = Path(__file__).parents[1] / "configs"
+
+
+def accuracy(folder: Path, *words: str) -> float:
+    options = ["--trainer.logger", "false", "--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false"]
+    assert main(["fit", "--config", str(CONFIGS / "quickstart.yaml"), "--run_dir", str(folder), *options, *words]) == 0
+    return float(json.loads((folder / "summary.json").read_text())["val_accuracy"])
+
+
+def test_a_backbone_that_knows_letters_learns_digits_from_five_of_each(tmp_path: Path) -> None:
+    transferred = accuracy(tmp_path / "transfer")
+    from_scratch = accuracy(tmp_path / "scratch", "--model.pretrained", "false")
+    assert transferred >= 0.90
+    assert transferred >= from_scratch + 0.10
+
+
+@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
+def test_every_recipe_says_what_to_expect_and_is_a_valid_recipe(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    text = path.read_text()
+    assert "# Expected: " in text
+    assert f"# lightning-recipes fit --config configs/{path.name}" in text
+    assert len(text.splitlines()) <= 60
+    with pytest.raises(SystemExit) as leave:
+        main(["fit", "--config", str(path), "--print_config"])
+    assert leave.value.code == 0
+    assert "class_path: lightning_recipes.ImageClassifier" in capsys.readouterr().out
