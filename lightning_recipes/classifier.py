@@ -272,12 +272,16 @@ class ImageClassifier(pl.LightningModule):
         """Return the loss; logs it as ``train_loss_step``, and the epoch's ``train_loss`` and ``train_accuracy``."""
         logits, labels = self.logits_of(batch), batch[1]
         loss = self.compute_loss(logits, labels)
-        self.train_accuracy(logits.detach(), labels)
-        self.train_loss(loss.detach(), weight=len(labels))
+        self.train_accuracy.update(logits.detach(), labels)
+        self.train_loss.update(loss.detach(), weight=len(labels))
         self.log("train_loss_step", loss.detach(), prog_bar=True, batch_size=len(labels))
-        self.log("train_loss", self.train_loss, on_step=False, on_epoch=True)
-        self.log("train_accuracy", self.train_accuracy, on_step=False, on_epoch=True)
         return loss
+
+    @override
+    def on_train_epoch_end(self) -> None:
+        """Log what the steps added up; logging a metric at every step would cost more than a step of a head."""
+        if self.train_loss.update_called:  # a subclass may have a training step of its own
+            self.log_dict({"train_loss": self.train_loss, "train_accuracy": self.train_accuracy})
 
     def _evaluate(self, batch: Any, loss: MeanMetric, metrics: MetricCollection, prefix: str) -> dict[str, Tensor]:
         logits, labels = self.logits_of(batch), batch[1]

@@ -53,6 +53,9 @@ def numpy_generator_for(*key: str | int, seed: int | None = None) -> np.random.G
 def seed_process(*key: str | int) -> None:
     """Seed the global generators of torch (all devices), NumPy and Python for the key."""
     seed = seed_for(*key)
-    torch.manual_seed(seed)
+    if torch.accelerator.is_available():
+        torch.manual_seed(seed)
+    else:  # a hundred times quicker, and there is nothing else to seed
+        torch.default_generator.manual_seed(seed)
     np.random.seed(seed)  # noqa: NPY002 - users' own code draws from it
     random.seed(seed)

@@ -36,7 +36,7 @@ def test_a_name_gives_the_class_and_the_groups_keep_their_own_rates(spec: Spec, 
 
 
 def test_arguments_reach_the_optimizer() -> None:
-    assert make({"name": "adamw", "betas": [0.8, 0.9]}).param_groups[0]["betas"] == (0.8, 0.9)
+    assert tuple(make({"name": "adamw", "betas": [0.8, 0.9]}).param_groups[0]["betas"]) == (0.8, 0.9)
 
 
 @pytest.mark.parametrize(
