@@ -1,8 +1,8 @@
 """Images per second of a fit against a hand-written PyTorch loop that does the same work, as a ratio in one run.
 
 The three stages that a transfer has: the head on a frozen backbone, the head on cached features, and all layers. Both
-sides see the same images in the same order, the same augmentation, optimizer, schedule and train-mode settings; the loop
-leaves out what a framework adds: metrics, logging, seeding of each step, callbacks.
+sides see the same images in the same order, the same augmentation, optimizer, schedule and modes; the loop leaves out
+what a framework adds: metrics, logging, seeding of each step, callbacks.
 
     python benchmarks/throughput.py                               # digits at 64 px, ResNet-18
     python benchmarks/throughput.py --root ants_bees.zip --backbone mobilenetv2_100 --image_size 224 --batches 6
@@ -125,9 +125,8 @@ def main() -> None:
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.ERROR)
     keep_freed_memory()
-    print(
-        f"{options.backbone}, {options.image_size} px, batches of {options.batch_size}, {torch.get_num_threads()} threads"
-    )
+    threads = torch.get_num_threads()
+    print(f"{options.backbone}, {options.image_size} px, batches of {options.batch_size}, {threads} threads")
     for name, stage in STAGES.items():
         fit(stage, options), by_hand(stage, options)  # warm up
         pairs = [(rate(fit, stage, options), rate(by_hand, stage, options)) for _ in range(options.rounds)]
