@@ -219,9 +219,12 @@ def _wandb_logger(folder: Path, recipe: str) -> Logger:
     os.environ.setdefault("WANDB_SILENT", "true")
     offline = os.environ.get("WANDB_MODE", "offline") != "online"
     folder.mkdir(parents=True, exist_ok=True)
-    return WandbLogger(
+    logger = WandbLogger(
         name=f"{recipe}/{folder.name}", project="lightning-recipes", save_dir=str(folder), offline=offline
     )
+    # Lightning hands on a setting that W&B has given up and warns of.
+    getattr(logger, "_wandb_init", {}).pop("anonymous", None)
+    return logger
 
 
 def _quieten() -> None:
@@ -234,6 +237,7 @@ def _quieten() -> None:
         r".*smaller than the logging interval.*",
         r".*`max_epochs` was not set.*",  # the stages say how many
         r".*callbacks used to create the checkpoint need to be provided.*",  # validate needs none of them
+        r".*Checkpoint directory .* exists and is not empty.*",  # a run that goes on
         r".*LightningCLI's args parameter.*",
         r".*isinstance\(treespec, LeafSpec\).*",
     ):

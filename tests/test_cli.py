@@ -123,6 +123,27 @@ def test_the_command_line_wins_over_recipe_and_checkpoint(finished: Path, tmp_pa
     assert saved["hyper_parameters"]["lr"] == 0.25
 
 
+def test_going_on_with_another_recipe_is_said_and_kept_beside_the_first(finished: Path, tmp_path: Path) -> None:
+    words = ["fit", "--config", str(finished / "small.yaml"), "--run_dir", str(tmp_path / "run")]
+    assert main([*words, "--trainer.max_epochs", "1"]) == 0
+    with pytest.warns(
+        UserWarning, match=r"another recipe than it began with: trainer\.max_epochs, model\.init_args\.lr"
+    ):
+        assert main([*words, "--ckpt_path", "last", "--model.lr", "0.5"]) == 0
+    assert (tmp_path / "run" / "config-1.yaml").exists()
+    assert summary(tmp_path / "run")["epochs"] == 3
+
+
+def test_skipped_files_are_counted_in_the_summary_and_said(finished: Path, tmp_path: Path) -> None:
+    class_folders(tmp_path / "data", 8)
+    (tmp_path / "data" / "ants" / "bad.png").write_bytes(b"")
+    words = ["fit", "--config", str(finished / "small.yaml"), "--run_dir", str(tmp_path / "run")]
+    words += ["--data.root", str(tmp_path / "data"), "--data.images_per_class", "null", "--data.val_fraction", "0.25"]
+    with pytest.warns(UserWarning, match=r"1 files are skipped: ants/bad\.png \(empty\)"):
+        assert main([*words, "--data.on_bad_image", "skip"]) == 0
+    assert summary(tmp_path / "run")["skipped_files"] == 1
+
+
 MINE = '''
 from lightning_recipes import ImageClassifier
 from torch import nn

@@ -197,6 +197,7 @@ class RunSummary(pl.Callback):
             "val_images": total if judged else None,
             "best_epoch": int(self.best["epoch"]) if judged else None,
             "val_predictions": self.PREDICTIONS if judged else None,
+            "skipped_files": _skipped(trainer),
             "weights_sha256": weights_sha256(module),
             "stages": self._stages(trainer, module),
         }
@@ -216,6 +217,12 @@ class RunSummary(pl.Callback):
             }
             for name, epochs, rate in named
         ]
+
+
+def _skipped(trainer: pl.Trainer) -> int:
+    """Files of the data that were left out as unreadable."""
+    opened = getattr(trainer.datamodule, "opened", None)  # type: ignore[attr-defined]
+    return len(opened.skipped) if opened is not None else 0
 
 
 def _rate(images: int, seconds: float) -> float | None:

@@ -1,22 +1,26 @@
 """``config.yaml``: the recipe as it was run, kept with the run."""
 
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import lightning.pytorch as pl
+import yaml
+from lightning.pytorch.utilities import rank_zero_warn
 from typing_extensions import override
 
-__all__ = ["SaveRecipe"]
+__all__ = ["SaveRecipe", "changed_keys"]
 
 
 class SaveRecipe(pl.Callback):
     """Write the recipe into the run's folder when training is about to begin.
 
     Not sooner, so that a run that is refused leaves nothing behind. A run that goes on with another recipe keeps the
-    first and writes ``config-1.yaml``, ``config-2.yaml`` ... beside it.
+    first, writes ``config-1.yaml``, ``config-2.yaml`` ... beside it, and says what is different.
 
     Args:
         folder: The run's folder.
-        text: The recipe.
+        text: The recipe, as YAML.
     """
 
     def __init__(self, folder: Path, text: str) -> None:
@@ -28,10 +32,34 @@ class SaveRecipe(pl.Callback):
         if not trainer.is_global_zero or trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
         self.folder.mkdir(parents=True, exist_ok=True)
-        number, path = 0, self.folder / "config.yaml"
+        first = self.folder / "config.yaml"
+        number, path = 0, first
         while path.exists():
             if path.read_text() == self.text:
                 return
             number += 1
             path = self.folder / f"config-{number}.yaml"
         path.write_text(self.text)
+        if number:
+            keys = changed_keys(yaml.safe_load(first.read_text()), yaml.safe_load(self.text))
+            rank_zero_warn(
+                f"this run goes on with another recipe than it began with: {', '.join(keys)} changed; "
+                "learning rates of the stage that is under way stay as the checkpoint has them"
+            )
+
+
+def changed_keys(old: Any, new: Any, key: str = "") -> list[str]:
+    """Return the keys in which two recipes differ, such as ``model.init_args.lr``.
+
+    Example:
+        >>> changed_keys({"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}, "d": 4})
+        ['a.c', 'd']
+    """
+    if isinstance(old, Mapping) and isinstance(new, Mapping):
+        names = list(dict.fromkeys([*old, *new]))
+        return [
+            found
+            for name in names
+            for found in changed_keys(old.get(name), new.get(name), f"{key}.{name}" if key else str(name))
+        ]
+    return [] if old == new else [key]

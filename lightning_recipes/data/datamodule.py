@@ -8,6 +8,7 @@ from typing import Any, Literal
 
 import lightning.pytorch as pl
 import torch
+from lightning.pytorch.utilities import rank_zero_warn
 from torch.utils.data import DataLoader
 from typing_extensions import override
 
@@ -110,7 +111,7 @@ class ImageDataModule(pl.LightningDataModule):
     def opened(self) -> OpenedData:
         """The data, opened and checked at the first use."""
         p = self.hparams
-        return open_splits(
+        opened = open_splits(
             p["root"],
             val_fraction=p["val_fraction"],
             split_seed=p["split_seed"],
@@ -118,6 +119,10 @@ class ImageDataModule(pl.LightningDataModule):
             on_bad_image=p["on_bad_image"],
             download_dir=p["download_dir"],
         )
+        if opened.skipped:
+            some = ", ".join(opened.skipped[:5]) + (", ..." if len(opened.skipped) > 5 else "")
+            rank_zero_warn(f"data.on_bad_image: {len(opened.skipped)} files are skipped: {some}")
+        return opened
 
     @property
     def classes(self) -> list[str]:
