@@ -1,16 +1,29 @@
 """The one error for what a user can mend: a bad recipe, bad data or a bad file."""
 
+import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
 __all__ = ["UserError", "did_you_mean"]
+
+FROM_WORKER = re.compile(r"Caught (?P<name>\w+) in .*\nOriginal Traceback ")
 
 
 class UserError(ValueError):
     """A mistake in a recipe, in data or in a file; the command line prints it as one line and exits with 2.
 
     The text opens with the key or the file and ends with what to do: ``data.root: 'imgs' does not exist; give ...``.
+
+    Args:
+        text: The line. Where torch makes the error of a loader's worker anew, with the worker's whole traceback as its
+            text, the line is taken out of it.
     """
+
+    def __init__(self, text: str = "") -> None:
+        found = FROM_WORKER.match(text)
+        if found:
+            text = re.split(rf"^(?:\w+\.)*{found['name']}: ", text, flags=re.MULTILINE)[-1].strip()
+        super().__init__(text)
 
 
 def did_you_mean(name: str, known: Iterable[str], *, most: int = 3) -> str:

@@ -32,33 +32,57 @@ def read_class_folders(tree: FileTree) -> FolderSplits:
 
     Understood are ``train/`` and ``val/`` (``valid/``, ``validation/``, ``test/``) that hold class folders, class
     folders alone, and either of them inside one folder around it all. Pictures below a class folder, however deep,
-    are its own.
+    are its own. A ``test/`` of loose pictures has no labels and so is no split; it is for ``data.predict_root``.
 
     Raises:
-        UserError: No pictures, one class, a class without pictures, or classes that differ between the splits.
+        UserError: No pictures, one class, a class without pictures, splits without ``train/``, or classes that differ
+            between the splits.
     """
     names = tree.names()
     around = _folder_around(names)
     inside = [name[len(around) :] for name in names if name.startswith(around) and name != around]
-    tops = sorted({name.split("/")[0] for name in inside if "/" in name})
-    splits = {top: SPLIT_NAMES[top.lower()] for top in tops if top.lower() in SPLIT_NAMES}
-    has_split = "train" in splits.values()
-    if not has_split:
+    found = _split_folders(tree.root, sorted({name.split("/")[0] for name in inside if "/" in name}))
+    if not found:
         parts = {"train": ("", inside)}
     else:
-        parts = {}
-        for folder, split in splits.items():
-            if split in parts:
-                raise UserError(f"data.root: '{tree.root}' has two folders for {split} images; keep one of them")
-            parts[split] = (f"{folder}/", [n[len(folder) + 1 :] for n in inside if n.startswith(f"{folder}/")])
+        parts = {
+            split: (f"{folder}/", [n[len(folder) + 1 :] for n in inside if n.startswith(f"{folder}/")])
+            for split, folder in found.items()
+        }
+    if "test" in parts and _is_unlabelled(parts["test"][1]):
+        del parts["test"]
     classes = {split: _classes_of(members) for split, (_, members) in parts.items()}
     _compare(tree.root, classes)
     return FolderSplits(
         {
-            split: _source(tree, around + prefix, members, classes["train"], split if has_split else "")
+            split: _source(tree, around + prefix, members, classes["train"], split if found else "")
             for split, (prefix, members) in parts.items()
         }
     )
+
+
+def _split_folders(root: str, tops: Sequence[str]) -> dict[str, str]:
+    """Return the folder of each split; none where the folders are classes."""
+    found: dict[str, str] = {}
+    for top in tops:
+        split = SPLIT_NAMES.get(top.lower())
+        if split in found:
+            raise UserError(
+                f"data.root: '{root}' has two folders for {split} images, '{found[split]}' and '{top}'; "
+                "keep one of them"
+            )
+        if split is not None:
+            found[split] = top
+    if "train" in found:
+        return found
+    if tops and len(found) == len(tops):  # else a class is called so, among others
+        held = " and ".join(f"'{top}'" for top in found.values())
+        raise UserError(f"data.root: '{root}' has {held} but no 'train'; call the folder of training images so")
+    return {}
+
+
+def _is_unlabelled(members: Sequence[str]) -> bool:
+    return bool(members) and not _classes_of(members)
 
 
 def _folder_around(names: Sequence[str]) -> str:
@@ -67,11 +91,11 @@ def _folder_around(names: Sequence[str]) -> str:
     if len(tops) != 1:
         return ""
     (top,) = tops
-    is_class = any(name.count("/") == 1 and is_picture(name) for name in names)
-    has_folders = any(
-        (name.rstrip("/").count("/") >= 1 and not is_picture(name)) or name.count("/") >= 2 for name in names
-    )
-    return f"{top}/" if has_folders and not is_class and top.lower() not in SPLIT_NAMES else ""
+    if top.lower() in SPLIT_NAMES:
+        return ""
+    below = {name.split("/")[1].lower() for name in names if name.count("/") >= 2}
+    holds_pictures = any(name.count("/") == 1 and is_picture(name) for name in names)
+    return f"{top}/" if "train" in map(SPLIT_NAMES.get, below) or (below and not holds_pictures) else ""
 
 
 def _classes_of(members: Sequence[str]) -> list[str]:

@@ -1,13 +1,16 @@
 """From what a recipe calls its data to the images of each split."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
+
+from lightning_recipes.data.archive import Zip
 from lightning_recipes.data.checks import drop_bad
 from lightning_recipes.data.digits import open_digits
-from lightning_recipes.data.files import FileSource, is_picture, open_tree
+from lightning_recipes.data.files import FileSource, FileTree, Folder, is_picture
 from lightning_recipes.data.folders import read_class_folders
 from lightning_recipes.data.letters import open_letters
 from lightning_recipes.data.manifest import read_manifest
@@ -36,7 +39,7 @@ class OpenedData:
 
 
 def open_splits(
-    root: str,
+    root: str | os.PathLike[str],
     *,
     val_fraction: float = 0.2,
     split_seed: int = 0,
@@ -51,7 +54,8 @@ def open_splits(
     Raises:
         UserError: The data cannot be used; the text names the key or the file and what to do.
     """
-    skipped: list[str] = []
+    skipped: tuple[str, ...] = ()
+    root = os.path.expanduser(root)
     if root.startswith(TORCHVISION):
         name = root.removeprefix(TORCHVISION)
         splits = open_torchvision(name, download_dir=download_dir, val_fraction=val_fraction, split_seed=split_seed)
@@ -59,26 +63,46 @@ def open_splits(
         splits = Splits(*stratified_split(EMBEDDED[root](), val_fraction, split_seed))
     else:
         _refuse_unknown_scheme(root)
-        parts: dict[str, ImageSource] = {}
         is_manifest = root.lower().endswith(".csv") and os.path.isfile(root)
-        found = read_manifest(root) if is_manifest else read_class_folders(open_tree(root))
-        for split, source in found.parts.items():
-            parts[split], bad = drop_bad(source, on_bad_image)
-            skipped += bad
+        found = read_manifest(root) if is_manifest else read_class_folders(open_tree(root, "data.root"))
+        parts, skipped = drop_bad(found.parts, on_bad_image)
         splits = _with_validation(parts, val_fraction, split_seed)
     if images_per_class is not None:
         few = few_per_class(splits.train, images_per_class, split_seed)
         splits = Splits(few, splits.val, splits.test)
-    return OpenedData(splits, tuple(skipped))
+    return OpenedData(splits, skipped)
 
 
 def _refuse_unknown_scheme(root: str) -> None:
     scheme = root.split(":")[0] + ":"
     if scheme in ("sklearn:", "fonts:"):
-        raise UserError(f"data.root: there is no '{root}'{did_you_mean(root, EMBEDDED)}")
+        raise UserError(f"data.root: there is no '{root}'{did_you_mean(root, EMBEDDED) or _choice()}")
 
 
-def _with_validation(parts: dict[str, ImageSource], val_fraction: float, split_seed: int) -> Splits:
+def _choice() -> str:
+    return f"; there are {', '.join(EMBEDDED)}"
+
+
+def open_tree(root: str, key: str) -> FileTree:
+    """Open a folder or a zip.
+
+    Args:
+        root: The folder or the zip.
+        key: Of the recipe, for the error.
+
+    Raises:
+        UserError: It is neither.
+    """
+    if os.path.isdir(root):
+        return Folder(root)
+    if os.path.isfile(root) and root.lower().endswith(".zip"):
+        return Zip(root)
+    if os.path.exists(root):
+        raise UserError(f"{key}: '{root}' is a file but no .zip or .csv; give a folder, a .zip of one, or a .csv")
+    raise UserError(f"{key}: '{root}' does not exist; give a folder of images, a .zip of one, or a .csv")
+
+
+def _with_validation(parts: Mapping[str, ImageSource], val_fraction: float, split_seed: int) -> Splits:
     train, test = parts["train"], parts.get("test")
     val = parts.get("val", test)
     if val is None:
@@ -87,14 +111,18 @@ def _with_validation(parts: dict[str, ImageSource], val_fraction: float, split_s
     return Splits(train, val, test)
 
 
-def open_unlabelled(root: str, classes: Sequence[str]) -> ImageSource:
+def open_unlabelled(root: str | os.PathLike[str], classes: Sequence[str]) -> FileSource:
     """Open pictures without labels, of a folder or a zip, however deep they lie.
+
+    Args:
+        root: The folder or the zip.
+        classes: Names of the classes that will be predicted.
 
     Raises:
         UserError: There are none.
     """
-    tree = open_tree(root, "data.predict_root")
+    tree = open_tree(os.path.expanduser(root), "data.predict_root")
     names = [name for name in tree.names() if is_picture(name)]
     if not names:
-        raise UserError(f"data.predict_root: '{root}' has no images")
-    return FileSource(tree, names, [-1] * len(names), classes)
+        raise UserError(f"data.predict_root: '{root}' has no images; give a folder of images or a .zip of one")
+    return FileSource(tree, names, np.full(len(names), -1), classes)

@@ -2,11 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+
+from lightning_recipes.data.names import Picked
 
 __all__ = ["ImageSource", "Splits", "Subset"]
 
@@ -49,10 +50,10 @@ class Subset:
         self.classes = source.classes
         self.labels = np.asarray(source.labels)[indices]
 
-    @cached_property
-    def paths(self) -> NDArray[np.str_]:
+    @property
+    def paths(self) -> Picked:
         """One name an image."""
-        return np.asarray(self.source.paths)[self.indices]
+        return Picked(self.source.paths, self.indices)
 
     def __len__(self) -> int:
         """Number of images."""

@@ -24,7 +24,7 @@ def stratified_split(source: ImageSource, val_fraction: float, split_seed: int) 
         UserError: The share is out of range, or leaves a class without an image on either side.
     """
     if not 0 < val_fraction < 1:
-        raise UserError(f"data.val_fraction: {val_fraction} is not a share between 0 and 1")
+        raise UserError(f"data.val_fraction: {val_fraction} is not a share between 0 and 1; give one such as 0.2")
     generator = numpy_generator_for("val_fraction", seed=split_seed)
     train, val = [], []
     for label, members in _members(source):
@@ -48,14 +48,14 @@ def few_per_class(source: ImageSource, images_per_class: int, split_seed: int) -
         UserError: A class has fewer.
     """
     if not images_per_class >= 1:
-        raise UserError(f"data.images_per_class: {images_per_class} is not a number >= 1")
+        raise UserError(f"data.images_per_class: {images_per_class} is not a number >= 1; leave it out for all")
     generator = numpy_generator_for("images_per_class", seed=split_seed)
     kept = []
     for label, members in _members(source):
         if len(members) < images_per_class:
             raise UserError(
-                f"data.images_per_class: {images_per_class} asked for, "
-                f"class '{source.classes[label]}' has {len(members)}"
+                f"data.images_per_class: {images_per_class} asked for, class '{source.classes[label]}' has "
+                f"{len(members)} for training; give at most the size of the smallest class, or leave it out for all"
             )
         kept.append(generator.permutation(members)[:images_per_class])
     return Subset(source, np.sort(np.concatenate(kept)))
@@ -63,6 +63,6 @@ def few_per_class(source: ImageSource, images_per_class: int, split_seed: int) -
 
 def _members(source: ImageSource) -> Sequence[tuple[int, NDArray[np.int64]]]:
     """Return the positions of each class's images, ordered by name, so that no file system's order shows."""
-    labels, paths = np.asarray(source.labels), np.asarray(source.paths)
-    by_name = np.argsort(paths, kind="stable")
+    labels, paths = np.asarray(source.labels), list(source.paths)
+    by_name = np.array(sorted(range(len(paths)), key=paths.__getitem__), dtype=np.int64)
     return [(label, by_name[labels[by_name] == label]) for label in range(len(source.classes))]

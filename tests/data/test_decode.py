@@ -1,14 +1,16 @@
 """Pictures as people have them, against Pillow's own values for pictures made here."""
 
 import io
-from pathlib import Path
+import struct
+import warnings
+import zlib
 from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from lightning_recipes.data.decode import decode_rgb, fault_of
+from lightning_recipes.data.decode import decode_rgb
 from lightning_recipes.errors import UserError
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
@@ -82,25 +84,70 @@ def test_a_picture_of_one_pixel_is_a_picture() -> None:
     assert decode_rgb(stored(Image.new("RGB", (1, 1), RED), "PNG"), "x").tolist() == [[list(RED)]]
 
 
+def png(size: tuple[int, int], depth: int, kind: int, rows: bytes, *, transparent: bytes = b"") -> io.BytesIO:
+    """A PNG written by hand from its specification, for what Pillow does not write itself."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", *size, depth, kind, 0, 0, 0))
+    middle = (chunk(b"tRNS", transparent) if transparent else b"") + chunk(b"IDAT", zlib.compress(rows))
+    return io.BytesIO(b"\x89PNG\r\n\x1a\n" + head + middle + chunk(b"IEND", b""))
+
+
+def test_sixteen_bit_colour_is_scaled_and_not_clipped() -> None:
+    rows = b"\0" + struct.pack(">6H", 0, 257 * 128, 65535, 257 * 10, 257 * 200, 257)
+    assert decode_rgb(png((2, 1), 16, 2, rows), "x").tolist() == [[[0, 128, 255], [10, 200, 1]]]
+
+
+def test_the_transparent_level_of_sixteen_bit_grey_is_white() -> None:
+    rows, level = b"\0" + struct.pack(">2H", 257 * 64, 257 * 80), struct.pack(">H", 257 * 64)
+    assert decode_rgb(png((2, 1), 16, 0, rows, transparent=level), "x")[0, :, 0].tolist() == [255, 80]
+
+
 @pytest.mark.parametrize(
-    ("damage", "fault"),
+    ("values", "expected"),
     [
-        (lambda data: b"", "empty"),
-        (lambda data: b"hello" * 50, "not a picture"),
-        (lambda data: data[: len(data) // 2], "cut short"),
+        ([0.2, 0.6], [51, 153]),  # of the range 0 to 1
+        ([0.0, 200.0], [0, 200]),  # 0 to 255
+        ([-1.0, 3.0], [0, 255]),  # none of the usual: its own
+        ([0.4, 0.4], [102, 102]),
+        ([float("nan"), 1.0], [0, 255]),
     ],
 )
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP", "BMP"])
-def test_what_is_no_whole_picture_is_told_without_decoding(kind: str, damage: Any, fault: str) -> None:
-    noise = Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8))
-    whole = stored(noise, kind).getvalue()
-    assert fault_of(whole) is None
-    assert fault_of(damage(whole)) == fault
+def test_float_grey_keeps_its_brightness_from_picture_to_picture(values: list[float], expected: list[int]) -> None:
+    image = Image.fromarray(np.array([values], dtype=np.float32))
+    assert decode_rgb(stored(image, "TIFF"), "x")[0, :, 0].tolist() == expected
 
 
-def test_a_broken_picture_that_is_decoded_all_the_same_is_named(tmp_path: Path) -> None:
-    path = tmp_path / "cut.png"
-    noise = Image.fromarray(np.random.default_rng(0).integers(0, 255, (64, 64, 3), dtype=np.uint8))
-    path.write_bytes(stored(noise, "PNG").getvalue()[:3000])
-    with pytest.raises(UserError, match=r"cut\.png: cannot be decoded .*; replace or remove the file"):
-        decode_rgb(path, str(path))
+def test_a_picture_may_be_as_large_as_a_panorama_but_not_a_bomb(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)  # as it was, for other tests
+    panorama = stored(Image.new("L", (20_000, 10_000)), "JPEG", quality=5)  # an error by Pillow's own limit
+    assert decode_rgb(panorama, "x", min_size=200).shape == (1250, 2500, 3)
+    with pytest.raises(UserError, match=r"^bomb\.png: cannot be decoded .* pixels.*; replace or remove the file$"):
+        decode_rgb(png((60_000, 60_000), 8, 0, b"\0"), "bomb.png")
+
+
+def test_a_limit_on_pixels_that_a_user_lifted_stays_lifted(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
+    decode_rgb(stored(two_colours(), "PNG"), "x")
+    assert Image.MAX_IMAGE_PIXELS is None
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP", "BMP", "TIFF", "AVIF"])
+def test_whatever_bytes_are_wrong_the_error_names_the_file(kind: str) -> None:
+    draw = np.random.default_rng(0)
+    whole = stored(Image.fromarray(draw.integers(0, 255, (64, 64, 3), dtype=np.uint8)), kind).getvalue()
+    failed = 0
+    for _ in range(60):
+        data = bytearray(whole)
+        for position in draw.integers(0, min(len(data), 600), 8):
+            data[position] = draw.integers(256)
+        try:
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                decode_rgb(io.BytesIO(bytes(data)), "name")
+        except UserError as error:
+            failed += 1
+            assert str(error).startswith("name: cannot be decoded (")  # noqa: PT017 - some of them can be decoded
+    assert failed

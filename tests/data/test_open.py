@@ -9,9 +9,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from sklearn.datasets import load_digits
+from torch.utils.data import DataLoader
 
+from lightning_recipes.data.dataset import ImageDataset
 from lightning_recipes.data.open import open_splits, open_unlabelled
 from lightning_recipes.errors import UserError
 
@@ -79,6 +82,61 @@ def test_pictures_in_folders_of_a_class_folder_belong_to_the_class(tmp_path: Pat
     picture(tmp_path / "ants" / "red" / "deep.png")
     splits = open_splits(str(tmp_path), val_fraction=0.4).splits
     assert len(splits.train) + len(splits.val) == 11
+
+
+def test_a_link_to_the_folder_it_lies_in_is_not_followed_for_ever(tmp_path: Path) -> None:
+    class_folders(tmp_path / "data", 5)
+    class_folders(tmp_path / "elsewhere", 5, ("wasps",))
+    (tmp_path / "data" / "ants" / "loop").symlink_to(tmp_path / "data")
+    (tmp_path / "data" / "wasps").symlink_to(tmp_path / "elsewhere" / "wasps")
+    splits = open_splits(tmp_path / "data").splits
+    assert splits.train.classes == ("ants", "bees", "wasps")
+    assert len(splits.train) + len(splits.val) == 15
+
+
+def test_loose_test_pictures_have_no_labels_and_so_are_no_split(tmp_path: Path) -> None:
+    class_folders(tmp_path / "train", 5)
+    picture(tmp_path / "test" / "1.png")
+    splits = open_splits(str(tmp_path)).splits
+    assert splits.test is None
+    assert (len(splits.train), len(splits.val)) == (8, 2)
+
+
+def test_a_picture_beside_the_splits_hides_them_not(tmp_path: Path) -> None:
+    class_folders(tmp_path / "insects" / "train", 5)
+    class_folders(tmp_path / "insects" / "val", 3)
+    picture(tmp_path / "insects" / "cover.png")
+    splits = open_splits(str(tmp_path)).splits
+    assert (len(splits.train), len(splits.val)) == (10, 6)
+
+
+def test_the_order_in_which_files_were_made_does_not_show(tmp_path: Path) -> None:
+    for folder, numbers in (("first", range(12)), ("second", reversed(range(12)))):
+        for number in numbers:
+            for name in ("ants", "bees") if folder == "first" else ("bees", "ants"):
+                picture(tmp_path / folder / name / f"{number}.png", number)
+    first, second = (open_splits(str(tmp_path / folder)).splits for folder in ("first", "second"))
+    assert list(first.train.paths) == list(second.train.paths)
+    assert list(first.val.paths) == list(second.val.paths)
+
+
+def test_a_manifest_in_another_encoding_says_so(tmp_path: Path) -> None:
+    (tmp_path / "data.csv").write_bytes("path,label\na.png,fourmi\nb.png,guêpe\n".encode("latin-1"))
+    with pytest.raises(UserError, match=r"data\.csv' cannot be read .*; save it as CSV in UTF-8"):
+        open_splits(str(tmp_path / "data.csv"))
+
+
+@pytest.mark.parametrize(
+    ("name", "sizes"), [("ants_bees.zip", (244, 153, None)), ("cifar10.zip", (50_000, 10_000, 10_000))]
+)
+def test_real_sets_are_opened_whole(name: str, sizes: tuple[int, int, int | None]) -> None:
+    path = Path(__file__).parents[3] / "shared" / "data" / name
+    if not path.is_file():
+        pytest.skip(f"{path.name} is not in ../shared/data")
+    splits = open_splits(path).splits
+    assert (len(splits.train), len(splits.val), None if splits.test is None else len(splits.test)) == sizes
+    with zipfile.ZipFile(path) as archive, archive.open(splits.train.paths[100]) as file, Image.open(file) as image:
+        assert np.array_equal(splits.train.read(100), np.asarray(image.convert("RGB")))
 
 
 def test_a_manifest_names_pictures_labels_and_splits(tmp_path: Path) -> None:
@@ -165,6 +223,47 @@ def test_a_long_list_of_bad_files_is_cut_and_counted(tmp_path: Path) -> None:
         open_splits(str(tmp_path))
 
 
+def test_bad_files_of_all_splits_are_listed_at_once(tmp_path: Path) -> None:
+    for split in ("train", "val"):
+        damage(class_folders(tmp_path / split, 5))
+    with pytest.raises(UserError, match=r"6 files are .*train/ants/text\.png.*val/ants/text\.png"):
+        open_splits(str(tmp_path))
+    assert len(open_splits(str(tmp_path), on_bad_image="skip").skipped) == 6
+
+
+def test_pictures_of_a_kind_that_cannot_be_read_are_not_passed_over_in_silence(tmp_path: Path) -> None:
+    class_folders(tmp_path, 5)
+    (tmp_path / "ants" / "phone.HEIC").write_bytes(b"\0\0\0\x18ftypheic")
+    (tmp_path / "ants" / "notes.txt").write_text("no picture, and not meant as one")
+    with pytest.raises(UserError, match=r"1 file is no whole picture .*ants/phone\.HEIC \(not a picture\)"):
+        open_splits(str(tmp_path))
+
+
+def test_a_damaged_file_in_a_zip_is_a_bad_file_like_any_other(tmp_path: Path) -> None:
+    path = zipped(class_folders(tmp_path / "insects", 10), tmp_path / "insects.zip")
+    with zipfile.ZipFile(path) as archive:
+        hurt = archive.getinfo("insects/ants/3.png")
+    data = bytearray(path.read_bytes())
+    data[hurt.header_offset + 30 + len(hurt.filename)] ^= 0xFF
+    path.write_bytes(data)
+    with pytest.raises(UserError, match=r"1 file is .*insects/ants/3\.png \(damaged in the zip\)"):
+        open_splits(str(path))
+    assert open_splits(str(path), on_bad_image="skip").skipped == ("insects/ants/3.png (damaged in the zip)",)
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_file_that_breaks_while_training_is_named_in_one_line(tmp_path: Path, workers: int) -> None:
+    class_folders(tmp_path, 5)
+    train = open_splits(str(tmp_path)).splits.train
+    for path in tmp_path.rglob("*.png"):
+        path.write_bytes(b"overwritten")
+    loader = DataLoader(ImageDataset(train, lambda image, seed: torch.zeros(1), min_size=8), num_workers=workers)
+    with pytest.raises(UserError, match=rf"\A{tmp_path}/ants/\d\.png: cannot be decoded") as e:
+        list(loader)
+    assert "\n" not in str(e.value)
+    assert str(e.value).endswith("(not a picture); replace or remove the file")
+
+
 def make_empty(root: Path) -> None:
     root.mkdir(exist_ok=True)
 
@@ -183,6 +282,16 @@ def make_other_classes(root: Path) -> None:
     class_folders(root / "val", 3, ("ants", "wasps"))
 
 
+def make_no_train(root: Path) -> None:
+    class_folders(root / "val", 3)
+    class_folders(root / "test", 3)
+
+
+def make_two_val(root: Path) -> None:
+    for split in ("train", "val", "valid"):
+        class_folders(root / split, 3)
+
+
 def make_loose(root: Path) -> None:
     picture(root / "a.png")
 
@@ -195,6 +304,8 @@ def make_loose(root: Path) -> None:
         (make_loose, "1 images lie beside no class folder"),
         (make_one_class, "has one class, 'ants'; a classifier needs at least two"),
         (make_empty_class, "class 'wasps' has no images"),
+        (make_no_train, "has 'test' and 'val' but no 'train'"),
+        (make_two_val, "has two folders for val images, 'val' and 'valid'; keep one of them"),
         (make_other_classes, "differ between train and val: val has no 'bees' and train has no 'wasps'"),
     ],
 )
@@ -220,6 +331,10 @@ def test_splits_that_cannot_be_drawn_say_why(tmp_path: Path, options: dict[str, 
         open_splits(str(tmp_path), **options)
 
 
+ROWS = [[f"images/ants/{number}.png", "ants"] for number in range(2)]
+BEES = [["images/bees/0.png", "bees", "val"]]
+
+
 @pytest.mark.parametrize(
     ("rows", "text"),
     [
@@ -228,6 +343,10 @@ def test_splits_that_cannot_be_drawn_say_why(tmp_path: Path, options: dict[str, 
         ([["path", "label"], ["images/ants/0.png", ""]], "line 2: path or label is empty"),
         ([["path", "label"], ["images/none.png", "ants"]], "line 2: file 'images/none.png' does not exist"),
         ([["path", "label"], ["images/ants/0.png", "ants"]], "has one class, 'ants'"),
+        ([["path", "label"], *[["images/ants/0.png", name] for name in ("ants", "bees")]], "is named in line 2 too"),
+        ([["path", "label", "split"], ["images/ants/0.png", "ants", "holdout"]], "line 2: split 'holdout' is not"),
+        ([["path", "label", "split"], *ROWS, ["images/bees/0.png", "bees", "val"]], "class 'bees' has no images in tr"),
+        ([["path", "label", "split"], *[[p, n, "val"] for p, n in ROWS], *BEES], "has no images of split train"),
     ],
 )
 def test_a_manifest_that_cannot_be_used_says_the_line(tmp_path: Path, rows: list[list[str]], text: str) -> None:
@@ -244,19 +363,7 @@ def test_a_corrupt_zip_an_unknown_name_and_another_file_are_said(tmp_path: Path)
     for root, text in (
         (str(tmp_path / "a.zip"), "is not a whole zip"),
         (str(tmp_path / "a.tar"), "is a file but no .zip or .csv"),
-        ("torchvision:CIFAR11", "torchvision has no data set 'CIFAR11'; did you mean CIFAR10"),
         ("sklearn:digit", "there is no 'sklearn:digit'; did you mean sklearn:digits"),
     ):
         with pytest.raises(UserError, match=text):
             open_splits(root)
-
-
-def test_a_data_set_that_cannot_be_downloaded_says_where_to_put_it(tmp_path: Path) -> None:
-    (tmp_path / "cifar-10-python.tar.gz").write_bytes(b"no archive")
-    with pytest.raises(UserError, match=r"torchvision's CIFAR10 cannot be had .*data\.download_dir"):
-        open_splits("torchvision:CIFAR10", download_dir=str(tmp_path / "\0"))
-
-
-def test_torchvisions_fake_data_flows_through(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="is no data set for classification with a training split"):
-        open_splits("torchvision:FakeData", download_dir=str(tmp_path))

@@ -1,0 +1,73 @@
+"""Millions of names without a Python object each: forked workers copy the pages of a list by counting references."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import overload
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["Names", "Picked"]
+
+
+class Names(Sequence[str]):
+    """Names in one text and one array of ends; one long name costs its own length, not that of all others.
+
+    Args:
+        names: In the order that is wanted.
+
+    Example:
+        >>> names = Names(["ants/1.jpg", "bees/2.jpg"])
+        >>> names[1], names[-2], len(names)
+        ('bees/2.jpg', 'ants/1.jpg', 2)
+    """
+
+    def __init__(self, names: Iterable[str]) -> None:
+        # Names of files may hold bytes that are no text; Python keeps them as lone surrogates.
+        encoded = [name.encode("utf-8", "surrogatepass") for name in names]
+        self._text = b"".join(encoded)
+        self._ends: NDArray[np.int64] = np.cumsum([0, *map(len, encoded)], dtype=np.int64)
+
+    def __len__(self) -> int:
+        """Number of names."""
+        return len(self._ends) - 1
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> "Names": ...
+    def __getitem__(self, index: int | slice) -> "str | Names":
+        """Return a name, or some as another sequence."""
+        if isinstance(index, slice):
+            return Names(self[i] for i in range(*index.indices(len(self))))
+        position = range(len(self))[index]
+        return self._text[self._ends[position] : self._ends[position + 1]].decode("utf-8", "surrogatepass")
+
+    def __iter__(self) -> Iterator[str]:
+        """Yield the names in order."""
+        return (self[i] for i in range(len(self)))
+
+
+class Picked(Sequence[str]):
+    """Some names of a sequence, looked up when they are asked for.
+
+    Args:
+        names: All names.
+        indices: Positions in it, in the order that is wanted.
+    """
+
+    def __init__(self, names: Sequence[str] | NDArray[np.str_], indices: NDArray[np.int64]) -> None:
+        self._names, self._indices = names, indices
+
+    def __len__(self) -> int:
+        """Number of names."""
+        return len(self._indices)
+
+    @overload
+    def __getitem__(self, index: int) -> str: ...
+    @overload
+    def __getitem__(self, index: slice) -> "Picked": ...
+    def __getitem__(self, index: int | slice) -> "str | Picked":
+        """Return a name, or some as another sequence."""
+        if isinstance(index, slice):
+            return Picked(self._names, self._indices[index])
+        return str(self._names[int(self._indices[index])])
