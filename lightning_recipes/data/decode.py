@@ -43,7 +43,7 @@ def decode_rgb(file: BinaryIO, name: str, min_size: int | None = None) -> NDArra
     """
     try:
         with open_image(file) as image:
-            if min_size is not None and min(image.size) >= 2 * min_size:
+            if min_size is not None:
                 image.draft("RGB", (min_size, min_size))  # of JPEG alone, which decodes to a smaller picture for free
             return np.asarray(to_rgb(ImageOps.exif_transpose(image)))
     except MemoryError:

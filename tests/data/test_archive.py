@@ -52,6 +52,7 @@ def read_often(tree: Zip, name: str) -> bool:
     return all(tree.open(name).read() == DATA[name] for _ in range(200))
 
 
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")  # Python 3.12 warns where any library has threads
 def test_threads_and_forked_processes_do_not_mix_their_reads(tmp_path: Path) -> None:
     tree = Zip(archive(tmp_path / "a.zip"))
     names = list(DATA) * 2

@@ -84,6 +84,28 @@ def test_pictures_in_folders_of_a_class_folder_belong_to_the_class(tmp_path: Pat
     assert len(splits.train) + len(splits.val) == 11
 
 
+def test_what_operating_systems_leave_behind_is_no_picture_and_no_class(tmp_path: Path) -> None:
+    folder = class_folders(tmp_path / "insects", 5)
+    for name in ("ants/._1.png", "__MACOSX/ants/1.png", ".cache/1.png", "ants/.DS_Store", "ants/Thumbs.db"):
+        (folder / name).parent.mkdir(exist_ok=True, parents=True)
+        (folder / name).write_bytes(b"junk")
+    for root in (folder, zipped(folder, tmp_path / "insects.zip")):
+        splits = open_splits(root).splits
+        assert splits.train.classes == ("ants", "bees")
+        assert len(splits.train) + len(splits.val) == 10
+
+
+def test_the_split_depends_on_the_names_and_not_on_the_order_of_the_rows(tmp_path: Path) -> None:
+    class_folders(tmp_path / "images", 10)
+    rows = [[f"images/{name}/{number}.png", name] for name in ("ants", "bees") for number in range(10)]
+    found = []
+    for order in (rows, rows[::-1]):
+        with (tmp_path / "data.csv").open("w", newline="") as file:
+            csv.writer(file).writerows([["path", "label"], *order])
+        found.append(set(open_splits(tmp_path / "data.csv").splits.val.paths))
+    assert found[0] == found[1]
+
+
 def test_a_link_to_the_folder_it_lies_in_is_not_followed_for_ever(tmp_path: Path) -> None:
     class_folders(tmp_path / "data", 5)
     class_folders(tmp_path / "elsewhere", 5, ("wasps",))
