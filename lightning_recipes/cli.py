@@ -20,6 +20,7 @@ from lightning.pytorch.loggers import Logger
 from typing_extensions import override
 
 from lightning_recipes.callbacks.checkpoints import BestCheckpoint, LastCheckpoint
+from lightning_recipes.callbacks.run_figures import RunFigures
 from lightning_recipes.callbacks.run_summary import RunSummary
 from lightning_recipes.callbacks.save_recipe import SaveRecipe
 from lightning_recipes.classifier import ImageClassifier
@@ -151,7 +152,7 @@ class RecipesCLI(LightningCLI):
         logger: Any = False
         if self.subcommand == "fit":
             own = self.config[self.subcommand]
-            callbacks.append(RunSummary(str(self.run_folder), own.recipe))
+            callbacks += [RunSummary(str(self.run_folder), own.recipe), RunFigures(str(self.run_folder))]
             callbacks.append(SaveRecipe(self.run_folder, self._recipe_text()))
             callbacks += [self._get(self.config_init, key) for key in ("best_checkpoint", "last_checkpoint")]
             logger = self._loggers(config["logger"], own.recipe)

@@ -52,7 +52,14 @@ def summary(run: Path) -> dict[str, Any]:
 
 def test_a_run_fills_its_folder(finished: Path) -> None:
     run = finished / "run"
-    for name in ("config.yaml", "metrics.csv", "summary.json", "checkpoints/best.ckpt", "checkpoints/last.ckpt"):
+    for name in (
+        "config.yaml",
+        "metrics.csv",
+        "summary.json",
+        "checkpoints/best.ckpt",
+        "checkpoints/last.ckpt",
+        "figures/curves.png",
+    ):
         assert (run / name).stat().st_size > 0, name
     s = summary(run)
     assert (s["recipe"], s["seed"], s["epochs"], s["global_step"]) == ("small", 3, 3, 12)
