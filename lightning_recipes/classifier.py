@@ -1,34 +1,37 @@
 """The image classifier: a timm backbone, a head, one optimizer for a run. It knows no callback and no logger."""
 
+import functools
 import math
 from dataclasses import asdict
 from typing import Any, Self
 
-import lightning.pytorch as pl
 import torch
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch import Tensor, nn
 from torch.optim.lr_scheduler import LambdaLR
-from torchmetrics import MeanMetric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy
 from typing_extensions import override
 
+from lightning_recipes.counting import count_plan
 from lightning_recipes.data.batch import Batch, Features
 from lightning_recipes.errors import UserError
-from lightning_recipes.evaluation.metrics import classification_metrics, loss_mean
+from lightning_recipes.evaluation.metrics import loss_mean
+from lightning_recipes.evaluator import Evaluator
 from lightning_recipes.models.backbone import InputConfig, check_image_size, create_backbone
 from lightning_recipes.models.groups import LayerGroup, freeze_to, layer_groups, set_modes
 from lightning_recipes.optim.losses import create_loss
 from lightning_recipes.optim.optimizers import create_optimizer
-from lightning_recipes.optim.parameter_groups import layer_learning_rate, parameter_groups
-from lightning_recipes.plan import Plan, Stage, Timeline
+from lightning_recipes.optim.parameter_groups import parameter_groups
+from lightning_recipes.optim.rates import head_rate, set_base_rates, set_learning_rates, set_momentum
+from lightning_recipes.plan import Plan, Stage
 from lightning_recipes.randomness import seed_process
-from lightning_recipes.schedules import resolve_schedule
+from lightning_recipes.schedules.resolve import resolve_schedule
+from lightning_recipes.timeline import Timeline
 
 __all__ = ["ImageClassifier"]
 
 
-class ImageClassifier(pl.LightningModule):
+class ImageClassifier(Evaluator):
     """Any timm backbone with a fresh head, ready for freeze-then-unfreeze transfer learning.
 
     Made to be subclassed: override :meth:`configure_head`, :meth:`configure_loss`, :meth:`configure_metrics`,
@@ -84,7 +87,7 @@ class ImageClassifier(pl.LightningModule):
             raise UserError(f"model.weight_decay: {weight_decay} is not a number >= 0")
         resolve_schedule("model.schedule", schedule)  # before the weights are read
         self.save_hyperparameters()
-        self.num_classes = num_classes
+        self.num_classes, self.class_names = num_classes, class_names
         built = create_backbone(
             backbone,
             num_classes=num_classes,
@@ -97,9 +100,11 @@ class ImageClassifier(pl.LightningModule):
         self.input_config: InputConfig = built.input
         self.loss = self.configure_loss()
         self.train_accuracy = MulticlassAccuracy(num_classes, average="micro", validate_args=False)
-        self.train_loss, self.val_loss, self.test_loss = loss_mean(), loss_mean(), loss_mean()
-        self.val_metrics, self.test_metrics = self.configure_metrics("val_"), self.configure_metrics("test_")
+        self.train_loss = loss_mean()
+        self.add_metrics()
         self.plan: Plan | None = None
+        self.plan_changes: list[list[Any]] = []
+        self._timeline: Timeline | None = None
         self._trainable_groups: int | None = None
 
     # What a subclass may want to be otherwise.
@@ -116,10 +121,6 @@ class ImageClassifier(pl.LightningModule):
     def configure_loss(self) -> nn.Module:
         """Return the loss, called with logits (N, C) and labels (N,)."""
         return create_loss(self.hparams["loss"])
-
-    def configure_metrics(self, prefix: str) -> MetricCollection:
-        """Return what evaluation reports, from probabilities (N, C) and labels (N,); names open with ``prefix``."""
-        return classification_metrics(self.num_classes, prefix)
 
     @override
     def forward(self, images: Tensor) -> Tensor:
@@ -175,6 +176,13 @@ class ImageClassifier(pl.LightningModule):
             set_modes(groups, trainable or len(groups), fixed_norm=self.hparams["freeze_norm_stats"])
         return self
 
+    # Rates: base rates belong to the stage, the schedule multiplies them.
+
+    @property
+    def base_lr(self) -> float:
+        """Base rate of the head, as the stage, a learning rate finder or a plateau has left it."""
+        return head_rate(*self._optimizer_and_scheduler())
+
     def set_learning_rates(self, lr: float, lr_decay: float) -> None:
         """Give every layer group its base rate; the schedule goes on from where it is.
 
@@ -182,18 +190,24 @@ class ImageClassifier(pl.LightningModule):
             lr: Base rate of the head.
             lr_decay: Factor between neighbouring layer groups.
         """
+        set_learning_rates(*self._optimizer_and_scheduler(), lr=lr, lr_decay=lr_decay)
+
+    def scale_learning_rates(self, factor: float) -> None:
+        """Multiply every layer group's base rate, so that they stay in proportion."""
+        optimizer, scheduler = self._optimizer_and_scheduler()
+        set_base_rates(optimizer, scheduler, [float(rate) * factor for rate in scheduler.base_lrs])
+
+    def _optimizer_and_scheduler(self) -> tuple[torch.optim.Optimizer, LambdaLR]:
         optimizer, scheduler = self.optimizers(use_pl_optimizer=False), self.lr_schedulers()
         assert isinstance(optimizer, torch.optim.Optimizer)
         assert isinstance(scheduler, LambdaLR)
-        for position, group in enumerate(optimizer.param_groups):
-            rate = layer_learning_rate(lr, lr_decay, group["depth"])
-            scheduler.base_lrs[position] = group["initial_lr"] = rate
-            group["lr"] = rate * scheduler.lr_lambdas[position](scheduler.last_epoch)
+        return optimizer, scheduler
 
     @override
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """One optimizer for the run, with a group per layer group and decay kind, and the plan's schedules on it."""
-        p, timeline = self.hparams, self._timeline()
+        p, timeline = self.hparams, self._make_timeline()
+        self._timeline = timeline
         first = timeline.plan.stages[0]
         lr = p["lr"] if first.lr is None else first.lr
         layers = [(group.name, group.parameters) for group in self.layer_groups]
@@ -201,48 +215,76 @@ class ImageClassifier(pl.LightningModule):
             layers, lr=lr, lr_decay=first.lr_decay or p["lr_decay"], weight_decay=p["weight_decay"]
         )
         optimizer = create_optimizer(p["optimizer"], groups, lr=lr, weight_decay=p["weight_decay"])
-        schedules = [
-            resolve_schedule("schedule", p["schedule"] if stage.schedule is None else stage.schedule)
-            for stage in timeline.plan.stages
-        ]
+        set_momentum(optimizer, timeline.momentum(0))
+
+        # Every group asks for the same step; a plan that changes is another timeline.
+        once = functools.lru_cache(maxsize=1)(Timeline.factor)
 
         def factor(step: int) -> float:
-            position, progress = timeline.at(step)
-            return schedules[position](progress)
+            return once(self.timeline, step)
 
         # A plain function, not an object: LambdaLR saves an object's attributes and would bring an old schedule back.
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": LambdaLR(optimizer, factor), "interval": "step"}}
 
-    def _timeline(self) -> Timeline:
-        """The plan, or without one a single stage of the whole run, counted in optimizer steps."""
+    @override
+    def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
+        """Move rates and momentum to the next step."""
+        super().lr_scheduler_step(scheduler, metric)
+        optimizer = self.optimizers(use_pl_optimizer=False)
+        assert isinstance(optimizer, torch.optim.Optimizer)
+        set_momentum(optimizer, self.timeline.momentum(scheduler.last_epoch))
+
+    # The plan: what each epoch is.
+
+    @property
+    def timeline(self) -> Timeline:
+        """The plan of the run in optimizer steps; there is one as soon as there is an optimizer."""
+        assert self._timeline is not None, "no fit has begun"
+        return self._timeline
+
+    def use_plan(self, plan: Plan) -> None:
+        """Take a plan for the run, and forget what an earlier run changed in its own."""
+        self.plan, self.plan_changes = plan, []
+
+    def end_stage(self) -> None:
+        """Let the current stage end with the current epoch; what follows comes sooner.
+
+        To be called at the end of a training epoch. A checkpoint holds the change.
+        """
+        self._change_plan("end", self.current_epoch)
+
+    def restart_schedule(self) -> None:
+        """Let the current stage's schedule begin anew with the next epoch, over what is left of the stage.
+
+        To be called at the end of a training epoch. A checkpoint holds the change.
+        """
+        self._change_plan("restart", self.current_epoch)
+
+    def _change_plan(self, kind: str, epoch: int) -> None:
         if self.plan is None:
-            epochs, most = self.trainer.max_epochs or 1, self.trainer.max_steps
-            steps = self._steps_per_epoch(0) * epochs if epochs > 0 else 2**31  # no limit: no end to count to
-            return Timeline(Plan((Stage("all", epochs=1),)), [min(steps, most) if most > 0 else steps])
-        return Timeline(self.plan, [self._steps_per_epoch(position) for position in range(len(self.plan.stages))])
+            raise UserError("there are no stages to end or restart; add the Stages callback")
+        self.plan = self.plan.ended_after(epoch) if kind == "end" else self.plan.restarted_after(epoch)
+        self.plan_changes.append([kind, epoch])
+        if hasattr(self.datamodule(), "use_plan"):
+            self.datamodule().use_plan(self.plan, self.extract_features)
+        if self._timeline is not None:  # it is made later where a checkpoint is being read
+            self._timeline = self._make_timeline()
+            optimizer, scheduler = self._optimizer_and_scheduler()
+            set_base_rates(optimizer, scheduler, [float(rate) for rate in scheduler.base_lrs])
+            set_momentum(optimizer, self.timeline.momentum(scheduler.last_epoch))
+        fit_loop = self.trainer.fit_loop
+        if fit_loop.max_epochs is None or not 0 <= fit_loop.max_epochs <= self.plan.epochs:
+            fit_loop.max_epochs = self.plan.epochs
 
-    def _steps_per_epoch(self, position: int) -> int:
-        """Optimizer steps of one epoch of the stage at ``position``."""
-        trainer = self.trainer
-        counted = getattr(self._datamodule(), "train_batches", None)
-        if counted is None:
-            trainer.fit_loop.setup_data()
-            batches = trainer.num_training_batches
-        else:
-            batches, limit = counted(position), trainer.limit_train_batches
-            batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
-        return max(1, math.ceil(batches / trainer.accumulate_grad_batches))
-
-    def _datamodule(self) -> Any:
-        """The data module of the run, or None; what it offers is asked for by name, as it may be anyone's."""
-        return getattr(self._trainer, "datamodule", None)
+    def _make_timeline(self) -> Timeline:
+        return count_plan(self.plan, self.hparams["schedule"], self.trainer, self.datamodule())
 
     # What Lightning calls.
 
     @override
     def setup(self, stage: str) -> None:
         """Refuse an image size that the backbone cannot take, before anything is trained."""
-        for size in getattr(self._datamodule(), "image_sizes", ()):
+        for size in getattr(self.datamodule(), "image_sizes", ()):
             check_image_size(self.backbone, size)
 
     @override
@@ -283,44 +325,12 @@ class ImageClassifier(pl.LightningModule):
         if self.train_loss.update_called:  # a subclass may have a training step of its own
             self.log_dict({"train_loss": self.train_loss, "train_accuracy": self.train_accuracy})
 
-    def _evaluate(self, batch: Any, loss: MeanMetric, metrics: MetricCollection, prefix: str) -> dict[str, Tensor]:
-        logits, labels = self.logits_of(batch), batch[1]
-        probabilities = logits.float().softmax(dim=1)
-        loss.update(self.compute_loss(logits, labels), weight=len(labels))
-        metrics.update(probabilities, labels)
-        self.log(f"{prefix}_loss", loss, prog_bar=True, batch_size=len(labels))
-        self.log_dict(metrics, batch_size=len(labels))
-        outputs = {"probabilities": probabilities, "labels": labels}
-        return {**outputs, "indices": batch[2]} if len(batch) > 2 else outputs
-
-    @override
-    def validation_step(self, batch: Any, batch_idx: int) -> dict[str, Tensor]:
-        """Return ``probabilities`` (N, C), ``labels`` (N,) and ``indices`` (N,); logs the ``val_`` metrics."""
-        return self._evaluate(batch, self.val_loss, self.val_metrics, "val")
-
-    @override
-    def test_step(self, batch: Any, batch_idx: int) -> dict[str, Tensor]:
-        """Return what :meth:`validation_step` returns; logs the ``test_`` metrics."""
-        return self._evaluate(batch, self.test_loss, self.test_metrics, "test")
-
-    @override
-    def predict_step(self, batch: Any, batch_idx: int) -> dict[str, Any]:
-        """Return ``probabilities`` (N, C), predicted ``labels`` (names if known) and ``paths`` (None if unknown)."""
-        images = batch[0] if isinstance(batch, (tuple, list)) else batch
-        probabilities = self(images).float().softmax(dim=1)
-        names, source = self.hparams["class_names"], getattr(self._datamodule(), "predict_source", None)
-        predicted = probabilities.argmax(dim=1).tolist()
-        return {
-            "probabilities": probabilities,
-            "labels": predicted if names is None else [names[label] for label in predicted],
-            "paths": None if source is None else [source.paths[i] for i in batch[2].tolist()],
-        }
-
     @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what the weights expect of their images, and drop where they came from: they are in the file now."""
-        used = getattr(self._datamodule(), "input_used", {})
+        used = getattr(self.datamodule(), "input_used", {})
         checkpoint["input_config"] = {**asdict(self.input_config), **used}
+        checkpoint["plan_changes"] = self.plan_changes
         if "pretrained" in checkpoint.get(self.CHECKPOINT_HYPER_PARAMS_KEY, {}):
             checkpoint[self.CHECKPOINT_HYPER_PARAMS_KEY]["pretrained"] = False
 
@@ -338,3 +348,6 @@ class ImageClassifier(pl.LightningModule):
             raise UserError(f"ckpt_path: the checkpoint's classes {names[:5]} are not the data's {own_names[:5]}")
         if "input_config" in checkpoint:
             self.input_config = InputConfig(**checkpoint["input_config"])
+        if self.plan is not None:
+            for kind, epoch in checkpoint.get("plan_changes", []):
+                self._change_plan(kind, epoch)

@@ -1,15 +1,13 @@
 """The plan of a run: which stage an epoch belongs to. A pure function of the epoch, so nothing of it is saved."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from lightning_recipes.errors import UserError
-from lightning_recipes.schedules import Progress
 from lightning_recipes.specs import Spec
 
-__all__ = ["Plan", "Stage", "Timeline"]
+__all__ = ["Plan", "Stage"]
 
 
 @dataclass(frozen=True)
@@ -61,9 +59,15 @@ class Stage:
 
 @dataclass(frozen=True)
 class Plan:
-    """The stages of a run, one after another."""
+    """The stages of a run, one after another.
+
+    Attributes:
+        stages: In their order.
+        restarts: Epochs at which the schedule of their stage begins anew.
+    """
 
     stages: tuple[Stage, ...]
+    restarts: tuple[int, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuse an empty plan and two stages of one name."""
@@ -100,25 +104,19 @@ class Plan:
         """Return the first epoch of a stage."""
         return sum(stage.epochs for stage in self.stages[:position])
 
+    def ended_after(self, epoch: int) -> "Plan":
+        """Return the plan in which the stage of an epoch ends with that epoch, and the others follow sooner.
 
-@dataclass(frozen=True)
-class Timeline:
-    """A plan counted in optimizer steps.
+        Example:
+            >>> plan = Plan((Stage("head", epochs=5, train="head"), Stage("all", epochs=3)))
+            >>> [stage.epochs for stage in plan.ended_after(1).stages]
+            [2, 3]
+        """
+        position = self.index_at(epoch)
+        stages = list(self.stages)
+        stages[position] = replace(stages[position], epochs=epoch + 1 - self.start_of(position))
+        return replace(self, stages=tuple(stages))
 
-    Attributes:
-        plan: The stages.
-        steps_per_epoch: For each stage, the optimizer steps of one of its epochs, >= 1.
-    """
-
-    plan: Plan
-    steps_per_epoch: Sequence[int]
-
-    def at(self, step: int) -> tuple[int, Progress]:
-        """Return the position of the stage that an optimizer step belongs to, and how far the stage is before it."""
-        last = len(self.plan.stages) - 1
-        for position, (stage, per_epoch) in enumerate(zip(self.plan.stages, self.steps_per_epoch, strict=True)):
-            steps = stage.epochs * per_epoch
-            if step < steps or position == last:
-                return position, Progress(step, steps, per_epoch)
-            step -= steps
-        raise AssertionError("a plan has at least one stage")
+    def restarted_after(self, epoch: int) -> "Plan":
+        """Return the plan in which the schedule begins anew after an epoch, over what is left of its stage."""
+        return replace(self, restarts=(*self.restarts, epoch + 1))

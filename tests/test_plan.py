@@ -1,11 +1,11 @@
-"""The plan: which stage an epoch and a step belong to, on both sides of every boundary."""
+"""The plan: which stage an epoch belongs to, on both sides of every boundary."""
 
 from typing import Any
 
 import pytest
 
 from lightning_recipes.errors import UserError
-from lightning_recipes.plan import Plan, Stage, Timeline
+from lightning_recipes.plan import Plan, Stage
 
 PLAN = Plan((Stage("head", epochs=2, train="head"), Stage("some", epochs=1, train=3), Stage("all", epochs=3)))
 
@@ -14,22 +14,6 @@ def test_every_epoch_belongs_to_the_stage_that_holds_it() -> None:
     assert [PLAN.at(epoch).name for epoch in range(6)] == ["head", "head", "some", "all", "all", "all"]
     assert PLAN.epochs == 6
     assert [PLAN.start_of(position) for position in range(3)] == [0, 2, 3]
-
-
-def test_a_step_counts_from_the_start_of_its_stage_with_the_stages_own_batches() -> None:
-    timeline = Timeline(PLAN, steps_per_epoch=[4, 4, 2])
-    places = {step: (position, p.step, p.steps) for step in range(18) for position, p in [timeline.at(step)]}
-    assert places[0] == (0, 0, 8)
-    assert places[7] == (0, 7, 8)
-    assert places[8] == (1, 0, 4)
-    assert places[11] == (1, 3, 4)
-    assert places[12] == (2, 0, 6)
-    assert places[17] == (2, 5, 6)
-
-
-def test_steps_after_the_plan_stay_at_the_end_of_its_last_stage() -> None:
-    position, progress = Timeline(PLAN, steps_per_epoch=[4, 4, 2]).at(100)
-    assert (position, progress.fraction) == (2, 1.0)
 
 
 @pytest.mark.parametrize(

@@ -1,19 +1,26 @@
-"""``figures/``: what a run looked like, as pictures."""
+"""``figures/``: what a run is planned to be, and what it looked like, as pictures."""
 
 import csv
+import math
 from pathlib import Path
+from typing import Any
 
 import lightning.pytorch as pl
 from typing_extensions import override
 
-from lightning_recipes.figures import learning_curves
+from lightning_recipes.classifier import ImageClassifier
+from lightning_recipes.figures.curves import learning_curves
+from lightning_recipes.figures.schedule import PlannedRun, schedule_figure
+from lightning_recipes.optim.parameter_groups import layer_learning_rate
 from lightning_recipes.plan import Plan
 
-__all__ = ["RunFigures"]
+__all__ = ["RunFigures", "planned_run"]
+
+MOMENTS = 1000  # more than a picture is wide
 
 
 class RunFigures(pl.Callback):
-    """Draw ``figures/curves.png`` from ``metrics.csv`` at the end of a fit.
+    """Draw ``figures/schedule.png`` before training and ``figures/curves.png``, from ``metrics.csv``, after it.
 
     Args:
         folder: The run's folder.
@@ -23,8 +30,16 @@ class RunFigures(pl.Callback):
         self.folder = Path(folder)
 
     @override
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Draw the plan, unless an earlier session has."""
+        path = self.folder / "figures" / "schedule.png"
+        if trainer.is_global_zero and isinstance(pl_module, ImageClassifier) and not path.exists():
+            path.parent.mkdir(parents=True, exist_ok=True)
+            schedule_figure(planned_run(trainer, pl_module)).savefig(path, dpi=120)
+
+    @override
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Draw; a run that logged nothing has no figure."""
+        """Draw the curves; a run that logged nothing has none."""
         metrics = self.folder / "metrics.csv"
         if not trainer.is_global_zero or not metrics.exists():
             return
@@ -34,3 +49,35 @@ class RunFigures(pl.Callback):
         starts = {s.name: plan.start_of(i) for i, s in enumerate(plan.stages)} if isinstance(plan, Plan) else {}
         (self.folder / "figures").mkdir(exist_ok=True)
         learning_curves(rows, starts).savefig(self.folder / "figures" / "curves.png", dpi=120)
+
+
+def planned_run(trainer: pl.Trainer, module: ImageClassifier) -> PlannedRun:
+    """Return what a run is planned to be, at no more than about a thousand of its moments."""
+    timeline, groups = module.timeline, _groups(trainer)
+    stages = timeline.plan.stages
+    run = PlannedRun(rates={name: [] for name in groups})
+    if module.plan is not None:
+        run.boundaries = {s.name: float(timeline.plan.start_of(i)) for i, s in enumerate(stages)}
+    settings = getattr(trainer.datamodule, "settings_of", None)  # type: ignore[attr-defined]
+    loaders = None if settings is None else [settings(s if module.plan is not None else None) for s in stages]
+    images_a_sample = trainer.world_size * trainer.accumulate_grad_batches
+    for step in range(0, timeline.steps, max(1, math.ceil(timeline.steps / MOMENTS))):
+        position, _ = timeline.at(step)
+        stage, factor = stages[position], timeline.factor(step)
+        lr = module.hparams["lr"] if stage.lr is None else stage.lr
+        for name, depth in groups.items():
+            trains = stage.train == "all" or depth < (1 if isinstance(stage.train, str) else stage.train)
+            base = layer_learning_rate(lr, stage.lr_decay or module.hparams["lr_decay"], depth)
+            run.rates[name].append(base * factor if trains else math.nan)
+        run.epochs.append(timeline.epoch_of(step))
+        run.momentum.append(timeline.momentum(step))
+        if loaders is not None:
+            run.batch_size.append(loaders[position].batch_size * images_a_sample)
+            run.image_size.append(loaders[position].image_size)
+    return run
+
+
+def _groups(trainer: pl.Trainer) -> dict[str, int]:
+    """Depth of each layer group, stem first, by its name."""
+    groups: list[dict[str, Any]] = trainer.optimizers[0].param_groups
+    return {group["name"].removesuffix("/no_decay"): group["depth"] for group in groups}

@@ -6,13 +6,13 @@ Sources: Howard and Ruder (2018), "ULMFiT" (gradual unfreezing, discriminative r
 from collections.abc import Sequence
 
 import lightning.pytorch as pl
-from lightning.pytorch.strategies import DDPStrategy
 from typing_extensions import override
 
 from lightning_recipes.classifier import ImageClassifier
 from lightning_recipes.data.datamodule import ImageDataModule
 from lightning_recipes.errors import UserError
 from lightning_recipes.plan import Plan, Stage
+from lightning_recipes.replicas import wrap_again
 
 __all__ = ["Stages"]
 
@@ -44,7 +44,7 @@ class Stages(pl.Callback):
         if stage != "fit":
             return
         module = self._module(pl_module)
-        module.plan = self.plan
+        module.use_plan(self.plan)
         module.apply_stage(self.plan.stages[0])
         self._give_data_the_plan(trainer, module)
         if trainer.max_epochs is None or not 0 <= trainer.max_epochs <= self.plan.epochs:
@@ -72,20 +72,23 @@ class Stages(pl.Callback):
         """Apply the current stage, and write its base rates if it begins here."""
         module, epoch = self._module(pl_module), trainer.current_epoch
         self._apply(trainer, module)
-        position = self.plan.index_at(epoch)
-        stage = self.plan.stages[position]
-        if epoch == self.plan.start_of(position):
+        plan = self._plan(module)
+        position = plan.index_at(epoch)
+        stage = plan.stages[position]
+        if epoch == plan.start_of(position):
             lr = module.hparams["lr"] if stage.lr is None else stage.lr
             module.set_learning_rates(lr, stage.lr_decay or module.hparams["lr_decay"])
 
     def _apply(self, trainer: pl.Trainer, module: ImageClassifier) -> None:
         before = _trainable(module)
-        module.apply_stage(self.plan.at(trainer.current_epoch))
-        strategy = trainer.strategy
-        if isinstance(strategy, DDPStrategy) and _trainable(module) != before:
+        module.apply_stage(self._plan(module).at(trainer.current_epoch))
+        if _trainable(module) != before:
             # DDP looks at requires_grad once, when it wraps; without this the ranks drift apart (Lightning 20340).
-            strategy.model = strategy.lightning_module
-            strategy.configure_ddp()
+            wrap_again(trainer.strategy)
+
+    def _plan(self, module: ImageClassifier) -> Plan:
+        """The module's plan: a stage may have ended sooner than the recipe says."""
+        return module.plan or self.plan
 
     @staticmethod
     def _module(pl_module: pl.LightningModule) -> ImageClassifier:

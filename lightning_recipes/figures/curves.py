@@ -1,7 +1,9 @@
-"""Figures: numbers in, a matplotlib figure out."""
+"""Learning curves: loss and accuracy over the epochs."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
+
+from lightning_recipes.figures.stages import mark_stages
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -27,9 +29,7 @@ def learning_curves(rows: Sequence[Mapping[str, str]], boundaries: Mapping[str, 
             if points:
                 marker = "o" if len(points) < 4 else ""
                 axes.plot(*zip(*points, strict=True), color=colour, label=key, marker=marker)
-        for stage, epoch in (boundaries or {}).items():
-            axes.axvline(epoch - 0.5, color="0.7", linewidth=0.8, linestyle="--")
-            axes.text(epoch - 0.4, 0.99, stage, transform=axes.get_xaxis_transform(), va="top", color="0.4", fontsize=8)
+        mark_stages(axes, {name: epoch - 0.5 for name, epoch in (boundaries or {}).items()})
         axes.set_xlabel("epoch")
         axes.set_ylabel(name)
         axes.xaxis.get_major_locator().set_params(integer=True)

@@ -1,0 +1,49 @@
+"""A plan counted in the optimizer steps of a trainer."""
+
+import math
+from typing import Any
+
+import lightning.pytorch as pl
+
+from lightning_recipes.plan import Plan, Stage
+from lightning_recipes.schedules.resolve import resolve_schedule
+from lightning_recipes.specs import Spec
+from lightning_recipes.timeline import Timeline
+
+__all__ = ["count_plan"]
+
+
+def count_plan(plan: Plan | None, schedule: Spec, trainer: pl.Trainer, datamodule: Any) -> Timeline:
+    """Return the timeline of a run.
+
+    Args:
+        plan: The stages; without them the whole run is one, over ``max_epochs`` or ``max_steps``.
+        schedule: Of the stages that name none.
+        trainer: Says how many batches of an epoch are used, and how many make a step.
+        datamodule: Says how many batches an epoch of each stage has, if it can (``train_batches``).
+    """
+    if plan is None:
+        per_epoch, epochs, most = _steps_per_epoch(0, trainer, datamodule), trainer.max_epochs, trainer.max_steps
+        if epochs is None or epochs < 0:  # no limit in epochs; without one in steps there is no end to count to
+            epochs = math.ceil(most / per_epoch) if most > 0 else 2**31 // per_epoch
+        whole = Plan((Stage("all", epochs=max(1, epochs)),))
+        curve = resolve_schedule("model.schedule", schedule)
+        return Timeline(whole, [per_epoch], [curve], max_steps=most if most > 0 else None)
+    curves = [
+        resolve_schedule(f"stage '{stage.name}', schedule", schedule if stage.schedule is None else stage.schedule)
+        for stage in plan.stages
+    ]
+    steps = [_steps_per_epoch(position, trainer, datamodule) for position in range(len(plan.stages))]
+    return Timeline(plan, steps, curves)
+
+
+def _steps_per_epoch(position: int, trainer: pl.Trainer, datamodule: Any) -> int:
+    """Optimizer steps of one epoch of the stage at ``position``."""
+    counted = getattr(datamodule, "train_batches", None)
+    if counted is None:
+        trainer.fit_loop.setup_data()
+        batches = trainer.num_training_batches
+    else:
+        batches, limit = counted(position), trainer.limit_train_batches
+        batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
+    return max(1, math.ceil(batches / trainer.accumulate_grad_batches))
