@@ -10,6 +10,7 @@ from lightning_recipes._version import __version__
 
 if TYPE_CHECKING:
     from lightning_recipes.callbacks.checkpoints import BestCheckpoint, LastCheckpoint
+    from lightning_recipes.callbacks.lr_finder import LearningRateFinder
     from lightning_recipes.callbacks.run_summary import RunSummary
     from lightning_recipes.callbacks.stages import Stages
     from lightning_recipes.classifier import ImageClassifier
@@ -22,6 +23,7 @@ __all__ = [
     "ImageClassifier",
     "ImageDataModule",
     "LastCheckpoint",
+    "LearningRateFinder",
     "Plan",
     "RunSummary",
     "Stage",
@@ -35,6 +37,7 @@ _HOMES = {
     "ImageClassifier": "classifier",
     "ImageDataModule": "data.datamodule",
     "LastCheckpoint": "callbacks.checkpoints",
+    "LearningRateFinder": "callbacks.lr_finder",
     "Plan": "plan",
     "RunSummary": "callbacks.run_summary",
     "Stage": "plan",

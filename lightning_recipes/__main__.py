@@ -13,6 +13,7 @@ COMMANDS = {
     "fit": "Train what a recipe says; goes on with a stopped run by --ckpt_path last.",
     "validate": "Evaluate a checkpoint on the validation images.",
     "test": "Evaluate a checkpoint on the test images.",
+    "lr_find": "Run the learning rate range test alone: figure, JSON and suggestions.",
     "predict": "Write the predictions of a checkpoint for a folder of images.",
 }
 
@@ -32,7 +33,7 @@ A recipe is one YAML file; any of its keys can be given on the command line too,
 
 def help_text() -> str:
     """Return what ``lightning-recipes --help`` prints."""
-    return HELP.format(commands="\n".join(f"  {name:<14} {text}" for name, text in COMMANDS.items()))
+    return HELP.format(commands="\n".join(f"  {name.replace('_', '-'):<14} {text}" for name, text in COMMANDS.items()))
 
 
 def main(argv: Sequence[str] | None = None) -> int:

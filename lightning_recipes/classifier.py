@@ -102,6 +102,8 @@ class ImageClassifier(Evaluator):
         self.train_accuracy = MulticlassAccuracy(num_classes, average="micro", validate_args=False)
         self.train_loss = loss_mean()
         self.add_metrics()
+        self.rehearsing = False  # callbacks that count what they see leave these steps out
+        self.stage_begun_at: int | None = None  # the epoch at which base rates were last taken from the plan
         self.plan: Plan | None = None
         self.plan_changes: list[list[Any]] = []
         self._timeline: Timeline | None = None
@@ -265,8 +267,8 @@ class ImageClassifier(Evaluator):
             raise UserError("there are no stages to end or restart; add the Stages callback")
         self.plan = self.plan.ended_after(epoch) if kind == "end" else self.plan.restarted_after(epoch)
         self.plan_changes.append([kind, epoch])
-        if hasattr(self.datamodule(), "use_plan"):
-            self.datamodule().use_plan(self.plan, self.extract_features)
+        if hasattr(self.datamodule(), "change_plan"):
+            self.datamodule().change_plan(self.plan)
         if self._timeline is not None:  # it is made later where a checkpoint is being read
             self._timeline = self._make_timeline()
             optimizer, scheduler = self._optimizer_and_scheduler()

@@ -24,19 +24,20 @@ from lightning_recipes.callbacks.run_figures import RunFigures
 from lightning_recipes.callbacks.run_summary import RunSummary
 from lightning_recipes.callbacks.save_recipe import SaveRecipe
 from lightning_recipes.classifier import ImageClassifier
+from lightning_recipes.commands.lr_find import ONE_STEP, load_weights, only_the_finder
 from lightning_recipes.data.datamodule import ImageDataModule
 from lightning_recipes.errors import UserError
 from lightning_recipes.memory import keep_freed_memory
 from lightning_recipes.metrics_csv import MetricsCSV
 from lightning_recipes.packaged import name_recipes
-from lightning_recipes.reporting import print_evaluation, print_summary, write_predictions
+from lightning_recipes.reporting import print_evaluation, print_range_test, print_summary, write_predictions
 from lightning_recipes.run_folder import choose_run_folder, last_checkpoint
 from lightning_recipes.usage import one_line
 
 __all__ = ["RecipesCLI", "run"]
 
 RUN_DIR_OF_MAIN_PROCESS = "LIGHTNING_RECIPES_RUN_DIR"
-SUBCOMMANDS = ("fit", "validate", "test", "predict")
+SUBCOMMANDS = ("fit", "validate", "test", "predict", "lr_find")
 TOP_LEVEL = (
     "seed_everything",
     "recipe",
@@ -48,6 +49,35 @@ TOP_LEVEL = (
     "last_checkpoint",
     "ckpt_path",
 )
+
+
+class RecipesTrainer(pl.Trainer):
+    """Lightning's trainer, with our commands; LightningCLI reads their arguments and help from here."""
+
+    def lr_find(
+        self,
+        model: pl.LightningModule,
+        datamodule: pl.LightningDataModule,
+        stage: str | None = None,
+        min_lr: float | None = None,
+        max_lr: float | None = None,
+        steps: int | None = None,
+        orders: int | None = None,
+        ckpt_path: str | None = None,
+    ) -> None:
+        """Run the learning rate range test alone: figure, JSON and suggestions; nothing is trained.
+
+        Args:
+            model: What is tested.
+            datamodule: Gives the images.
+            stage: Stage to test (default: the first).
+            min_lr: First rate (default: that of the recipe's LearningRateFinder, else its own default).
+            max_lr: Last rate, likewise.
+            steps: Optimizer steps of each data order, likewise.
+            orders: Data orders, likewise.
+            ckpt_path: Weights to test from, such as those of a stage before it (default: the recipe's).
+        """
+        self.fit(model, datamodule=datamodule)
 
 
 class RecipesCLI(LightningCLI):
@@ -64,6 +94,7 @@ class RecipesCLI(LightningCLI):
         quiet = {"exit_on_error": False}
         super().__init__(
             model_class=ImageClassifier,
+            trainer_class=RecipesTrainer,
             datamodule_class=ImageDataModule,
             save_config_callback=None,
             trainer_defaults={"log_every_n_steps": 10, "deterministic": "warn", "enable_model_summary": False},
@@ -74,6 +105,12 @@ class RecipesCLI(LightningCLI):
             args=list(args),
             auto_configure_optimizers=False,
         )
+
+    @staticmethod
+    @override
+    def subcommands() -> dict[str, set[str]]:
+        """Return each command with the arguments that are not for its user."""
+        return {**LightningCLI.subcommands(), "lr_find": {"model", "datamodule"}}
 
     @override
     def add_core_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
@@ -117,6 +154,8 @@ class RecipesCLI(LightningCLI):
         if self.subcommand == "fit":
             self.run_folder = self._choose_run_folder(config, files, resume=given == "last")
             config.ckpt_path = last_checkpoint(self.run_folder) if given == "last" else given
+        elif self.subcommand == "lr_find":
+            self.run_folder = self._choose_run_folder(config, files, resume=False)
         elif given is not None:
             path = Path(given)
             self.run_folder = Path(config.run_dir or (path.parents[1] if path.parent.name == "checkpoints" else "."))
@@ -150,6 +189,11 @@ class RecipesCLI(LightningCLI):
         ):
             callbacks.append(_progress_bar())
         logger: Any = False
+        if self.subcommand == "lr_find":
+            own = self.config[self.subcommand]
+            settings = {name: own[name] for name in ("min_lr", "max_lr", "steps", "orders")}
+            callbacks = only_the_finder(callbacks, stage=own.stage, settings=settings)
+            config = {**config, **ONE_STEP}
         if self.subcommand == "fit":
             own = self.config[self.subcommand]
             callbacks += [RunSummary(str(self.run_folder), own.recipe), RunFigures(str(self.run_folder))]
@@ -187,6 +231,15 @@ class RecipesCLI(LightningCLI):
         """Say what was reached."""
         if self.trainer.is_global_zero:
             print_summary(self.run_folder)
+
+    def lr_find(self, model: pl.LightningModule, **kwargs: Any) -> None:
+        """Test, and print what is suggested."""
+        checkpoint = self.config[self.subcommand].ckpt_path
+        if checkpoint is not None:
+            load_weights(model, Path(checkpoint))
+        self.trainer.fit(model, **_only_data({k: v for k, v in kwargs.items() if k != "ckpt_path"}))
+        if self.trainer.is_global_zero:
+            print_range_test(self.run_folder)
 
     def validate(self, model: pl.LightningModule, **kwargs: Any) -> None:
         """Evaluate and print."""
@@ -228,8 +281,12 @@ def _wandb_logger(folder: Path, recipe: str) -> Logger:
     return logger
 
 
-def _quieten() -> None:
-    """Leave out what Lightning says at every start, and warnings of what is meant to be so here."""
+def _choose_what_is_said() -> None:
+    """Say what our own callbacks find; leave out what Lightning says at every start, and warnings of what is meant."""
+    own = logging.getLogger("lightning_recipes")
+    own.setLevel(logging.INFO)
+    if not own.handlers:
+        own.addHandler(logging.StreamHandler(sys.stdout))
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
     for message in (
@@ -251,7 +308,7 @@ def run(args: Sequence[str]) -> int:
     Args:
         args: The subcommand as a Python name, then its options.
     """
-    _quieten()
+    _choose_what_is_said()
     try:
         RecipesCLI(name_recipes(args))
     except (ValueError, TypeError, MisconfigurationException, ArgumentError) as error:

@@ -9,7 +9,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-__all__ = ["print_evaluation", "print_summary", "write_predictions"]
+__all__ = ["print_evaluation", "print_range_test", "print_summary", "write_predictions"]
 
 
 def _percent(value: float | None) -> str:
@@ -38,6 +38,22 @@ def print_summary(folder: Path) -> None:
     console.print(
         f"Best of {summary['epochs']} epochs: epoch {summary['best_epoch']}. Everything is in {folder}", soft_wrap=True
     )
+
+
+def print_range_test(folder: Path) -> None:
+    """Print what the range test suggests, and where it lies."""
+    console = Console()
+    for stage, result in json.loads((folder / "lr_finder.json").read_text()).items():
+        table = Table(title=f"Range test of stage '{stage}' (recipe: {result['recipe_lr']:.3g})", title_justify="left")
+        for name in ("suggestion", "learning rate", "over the data orders"):
+            table.add_column(name, justify="left" if name == "suggestion" else "right")
+        for rule, found in result["suggestions"].items():
+            mark = " *" if rule == result["suggestion"] else ""
+            table.add_row(rule + mark, f"{found['lr']:.2g}", f"{found['low']:.2g} to {found['high']:.2g}")
+        console.print(table)
+        if result["problem"]:
+            console.print(f"No rate can be advised: {result['problem']}.", soft_wrap=True)
+    console.print(f"The recipe's choice is marked *. Figure and curves are in {folder}", soft_wrap=True)
 
 
 def print_evaluation(command: str, results: Sequence[Mapping[str, float]]) -> None:

@@ -1,5 +1,6 @@
 """What others rely on: public names, the door called callbacks, and a class of one's own in Python."""
 
+import dataclasses
 import sys
 from pathlib import Path
 
@@ -9,16 +10,16 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 import lightning_recipes
-from lightning_recipes import ImageClassifier, Stages
-from tests.small import digits, fit, two_stages
+from lightning_recipes import ImageClassifier, Stage, Stages
+from tests.small import classifier, digits, fit, two_stages
 
 ROOT = Path(__file__).parents[1]
 
 
 def test_the_public_names_are_these_and_each_can_be_imported() -> None:
     assert sorted(lightning_recipes.__all__) == [
-        "BestCheckpoint", "ImageClassifier", "ImageDataModule", "LastCheckpoint", "Plan", "RunSummary", "Stage",
-        "Stages", "UserError", "__version__",
+        "BestCheckpoint", "ImageClassifier", "ImageDataModule", "LastCheckpoint", "LearningRateFinder", "Plan",
+        "RunSummary", "Stage", "Stages", "UserError", "__version__",
     ]  # fmt: skip
     assert all(hasattr(lightning_recipes, name) for name in lightning_recipes.__all__)
 
@@ -91,3 +92,31 @@ def test_a_backbone_can_be_pretrained_by_a_run_of_ones_own(tmp_path: Path) -> No
         assert torch.equal(value, second.backbone.state_dict()[name]), name
     assert second.input_config.mean == (0.4, 0.4, 0.4)  # what the first run's images were like
     assert second.input_config.image_size == 32
+
+
+LOOK = Stage("look", epochs=1, train="head", lr=0.01, cache_features=True)
+
+
+def letters() -> ImageClassifier:
+    return ImageClassifier("test_resnet", num_classes=10, pretrained="embedded:letters")
+
+
+def test_features_are_those_of_the_backbone_as_it_is_and_not_as_it_was() -> None:
+    stages = [LOOK, Stage("all", epochs=1, lr=0.01), dataclasses.replace(LOOK, name="again")]
+    _, cached = fit(letters(), digits(augment="none"), Stages(stages), max_epochs=-1)
+    stages = [dataclasses.replace(stage, cache_features=False) for stage in stages]
+    _, uncached = fit(letters(), digits(augment="none"), Stages(stages), max_epochs=-1)
+    assert cached == uncached
+
+
+def test_a_data_module_that_is_used_again_gives_the_features_of_the_next_backbone() -> None:
+    data = digits()
+    fit(classifier(), data, Stages([LOOK]), max_epochs=-1)
+    shas = [fit(letters(), images, Stages([LOOK]), max_epochs=-1)[1] for images in (data, digits())]
+    assert shas[0] == shas[1]
+
+
+def test_a_data_module_that_is_used_again_begins_at_the_first_epoch() -> None:
+    data = digits(augment="medium")
+    shas = [fit(classifier(), images, max_epochs=2)[1] for images in (data, data, digits(augment="medium"))]
+    assert shas[0] == shas[1] == shas[2]

@@ -78,6 +78,7 @@ class Stages(pl.Callback):
         if epoch == plan.start_of(position):
             lr = module.hparams["lr"] if stage.lr is None else stage.lr
             module.set_learning_rates(lr, stage.lr_decay or module.hparams["lr_decay"])
+            module.stage_begun_at = epoch
 
     def _apply(self, trainer: pl.Trainer, module: ImageClassifier) -> None:
         before = _trainable(module)

@@ -25,6 +25,7 @@ from lightning_recipes.plan import Plan, Stage
 __all__ = ["ImageDataModule", "LoaderSettings"]
 
 Augment = str | dict[str, Any] | list[Any]
+REHEARSAL_EPOCH = 2**24  # far behind every epoch that is trained
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -101,10 +102,11 @@ class ImageDataModule(pl.LightningDataModule):
         for key, channels in (("mean", mean), ("std", std)):
             if channels is not None and len(channels) != 3:
                 raise UserError(f"data.{key}: {channels} is not a list of three numbers, red, green and blue")
-        self.save_hyperparameters()
+        # Lightning refuses a run whose model and data log one key with two values, and both have an image_size.
+        self.save_hyperparameters(logger=False)
         self.plan: Plan | None = None
         self.feature_extractor: Extract | None = None
-        self._features: dict[tuple[str, int], FeatureDataset] = {}
+        self._features: dict[tuple[str, int, int], FeatureDataset] = {}
         self._train_loader: tuple[int, TrainLoader] | None = None
 
     @cached_property
@@ -168,7 +170,12 @@ class ImageDataModule(pl.LightningDataModule):
         Raises:
             UserError: A stage's batch is larger than the training set, or its augmentation is none that there is.
         """
-        self.plan, self.feature_extractor = plan, extract
+        self.feature_extractor = extract
+        self.change_plan(plan)
+
+    def change_plan(self, plan: Plan) -> None:
+        """Take a plan whose stages are as many epochs as they turned out to be."""
+        self.plan = plan
         for position, stage in enumerate(plan.stages):
             self.train_batches(position)
             self._transform(self.settings_of(stage), train=True)
@@ -176,6 +183,8 @@ class ImageDataModule(pl.LightningDataModule):
     @override
     def setup(self, stage: str) -> None:
         """Open the data, so that what is wrong with it is said before anything is trained."""
+        if stage == "fit":  # nothing of an earlier fit: another trainer's progress, another backbone's features
+            self._train_loader, self._features = None, {}
         if stage == "fit" and self.plan is None:
             self.train_batches()
             self._transform(self.settings_of(None), train=True)
@@ -215,8 +224,15 @@ class ImageDataModule(pl.LightningDataModule):
         """Return the loader of the current epoch's stage; the same one throughout the stage."""
         position = self._position() or 0
         if self._train_loader is None or self._train_loader[0] != position:
-            self._train_loader = (position, self._make_train_loader(self.settings_of(self._stage())))
+            self._train_loader = (
+                position,
+                self._make_train_loader(self.settings_of(self._stage()), trainer=self.trainer),
+            )
         return self._train_loader[1]
+
+    def rehearsal_dataloader(self) -> TrainLoader:
+        """Return training images of the current stage in orders that no epoch of the run has; each pass is another."""
+        return self._make_train_loader(self.settings_of(self._stage()), first_epoch=REHEARSAL_EPOCH)
 
     @override
     def val_dataloader(self) -> DataLoader[Any]:
@@ -282,14 +298,12 @@ class ImageDataModule(pl.LightningDataModule):
             rank=self._trainer_value("global_rank", 0),
         )
 
-    def _make_train_loader(self, settings: LoaderSettings) -> TrainLoader:
+    def _make_train_loader(self, settings: LoaderSettings, **position: Any) -> TrainLoader:
         source, sampler = self.opened.splits.train, self._sampler(settings)
         if settings.cache_features:
-            return TrainLoader(
-                self._cached("train", source, settings), sampler, trainer=self.trainer, collate_fn=keep_batch
-            )
+            return TrainLoader(self._cached("train", source, settings), sampler, collate_fn=keep_batch, **position)
         dataset = self._dataset(source, settings, train=True)
-        return TrainLoader(dataset, sampler, trainer=self.trainer, **self._worker_options())
+        return TrainLoader(dataset, sampler, **self._worker_options(), **position)
 
     def _eval_loader(self, split: str, source: ImageSource, settings: LoaderSettings) -> DataLoader[Any]:
         sampler = ShardSampler(
@@ -318,10 +332,15 @@ class ImageDataModule(pl.LightningDataModule):
     def _device(self) -> torch.device:
         return torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device
 
+    def _backbone_changes(self) -> int:
+        """How many stages have trained the backbone; features from before the last of them are none of its."""
+        stages = self.plan.stages[: self._position()] if self.plan is not None else ()
+        return sum(stage.train not in ("head", 1) for stage in stages)
+
     def _cached(self, split: str, source: ImageSource, settings: LoaderSettings) -> FeatureDataset:
         if self.feature_extractor is None:
             raise UserError("cache_features: no backbone gave this data module its features; add the Stages callback")
-        key = (split, settings.image_size)
+        key = (split, settings.image_size, self._backbone_changes())
         if key not in self._features:
             self._features[key] = compute_features(
                 self._dataset(source, settings),

@@ -23,15 +23,22 @@ class TrainLoader(DataLoader):  # type: ignore[type-arg]
         dataset: Takes the sampler's keys.
         sampler: Gives the order of an epoch.
         trainer: Tells the epoch and the batch; without one every iteration is the next epoch, from its start.
+        first_epoch: Where to begin without a trainer.
         options: Further arguments of ``torch.utils.data.DataLoader``.
     """
 
     def __init__(
-        self, dataset: Dataset[Any], sampler: EpochSampler, *, trainer: pl.Trainer | None = None, **options: Any
+        self,
+        dataset: Dataset[Any],
+        sampler: EpochSampler,
+        *,
+        trainer: pl.Trainer | None = None,
+        first_epoch: int = 0,
+        **options: Any,
     ) -> None:
         super().__init__(dataset, batch_size=sampler.batch_size, sampler=sampler, drop_last=True, **options)
         self._trainer = trainer
-        self._iterations = 0
+        self._next_epoch = first_epoch
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         """Yield the rest of the epoch.
@@ -41,13 +48,13 @@ class TrainLoader(DataLoader):  # type: ignore[type-arg]
         """
         sampler = self.sampler
         if isinstance(sampler, EpochSampler):  # Lightning puts another in its place for overfit_batches
-            epoch, done = self._iterations, 0
+            epoch, done = self._next_epoch, 0
             if self._trainer is not None:
                 # `current_epoch`, not `set_epoch`: with max_steps the latter is off by one after a resume.
                 epoch, done = self._trainer.current_epoch, self._trainer.fit_loop.batch_idx + 1
             sampler.set_epoch(epoch)
             sampler.skip_batches = done if done < len(self) else 0
-        self._iterations += 1
+        self._next_epoch += 1
         yield from super().__iter__()
 
     def state_dict(self) -> dict[str, Any]:

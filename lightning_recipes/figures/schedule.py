@@ -81,4 +81,4 @@ def _draw_rates(axes: "Axes", epochs: Sequence[float], rates: Mapping[str, Seque
         axes.set_yscale("log")
         axes.set_ylim(top * 10.0**-DECADES, top * 2)
     axes.set_ylabel("learning rate")
-    axes.legend(frameon=False, fontsize=8, loc="lower right")
+    axes.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1.0, 0.5))

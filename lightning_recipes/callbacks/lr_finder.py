@@ -1,0 +1,282 @@
+"""Learning rate range test at the start of stages: find the base rate where it is needed, and leave no other trace."""
+
+import json
+import logging
+import math
+import os
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import asdict
+from itertools import islice
+from pathlib import Path
+from typing import Any, Literal
+
+import lightning.pytorch as pl
+from lightning.pytorch.utilities import rank_zero_warn
+from torch.optim import Optimizer
+from typing_extensions import override
+
+from lightning_recipes.classifier import ImageClassifier
+from lightning_recipes.errors import UserError
+from lightning_recipes.figures.range_test import range_test_figure
+from lightning_recipes.optim.range_test import (
+    SUGGESTIONS,
+    Suggestion,
+    geometric_rates,
+    has_diverged,
+    mean_curve,
+    smooth,
+    suggest,
+)
+from lightning_recipes.plan import Plan
+from lightning_recipes.randomness import seed_process
+from lightning_recipes.rehearsal import no_trace, rehearse_loss, rehearse_step
+
+__all__ = ["LearningRateFinder"]
+
+log = logging.getLogger(__name__)
+
+FALL = 0.01  # a smoothed loss that falls by less than a hundredth has not fallen
+ENOUGH = 5  # points that a curve needs
+BATCHES = 16  # different ones of a data order; they are kept in memory
+
+
+class LearningRateFinder(pl.Callback):
+    """Find the base rate of a stage by a range test at its start, also right after unfreezing.
+
+    The rate rises geometrically from ``min_lr`` to ``max_lr``, one optimizer step at each; all layer groups rise by one
+    factor, so their ratios stay. The loss is smoothed; the test ends early where it diverges. This is done for several
+    data orders, each from the same weights and on other images as far as there are any, and the curves' mean decides;
+    what the single curves suggest is the spread.
+
+    Nothing else changes: weights, statistics, optimizer, loss scale, order of the data, random draws and logs are to
+    the bit as without it. Every step goes through the trainer's strategy and precision, so accumulation, mixed
+    precision, gradient clipping and several processes are as in training. Writes ``lr_finder.json`` and
+    ``figures/lr_finder_<stage>.png`` into the run's folder. Keeps no state: the rate that it sets is in the scheduler's
+    checkpoint.
+
+    Source: Smith (2015), "Cyclical Learning Rates for Training Neural Networks", section 3.3.
+
+    Args:
+        stages: Names of the stages to test (default: every stage; without stages, the run's start).
+        suggestion: Which rate to take. ``steep``: the loss falls fastest, of nearly equal slopes the highest rate;
+            ``valley``: the middle of the longest descent; ``slide``: the end of the steady descent, from above;
+            ``minimum``: a tenth of the rate of the lowest loss. All are reported.
+        apply: Set the rate; false only reports.
+        min_lr: First rate of the head, > 0.
+        max_lr: Last rate of the head, > ``min_lr``.
+        steps: Optimizer steps of each data order, >= 10.
+        orders: Data orders, >= 1.
+        smoothing: Weight of the past in the smoothed loss, in [0, 1).
+        divergence: The test ends where the smoothed loss is so many times its lowest, > 1.
+
+    Raises:
+        UserError: A value cannot work; at the start of a fit, there is no such stage, the module is no
+            :class:`ImageClassifier`, or ``Stages`` comes later in the list.
+    """
+
+    def __init__(
+        self,
+        stages: list[str] | None = None,
+        suggestion: Literal["steep", "valley", "slide", "minimum"] = "steep",
+        apply: bool = True,
+        min_lr: float = 1e-6,
+        max_lr: float = 10.0,
+        steps: int = 100,
+        orders: int = 3,
+        smoothing: float = 0.9,
+        divergence: float = 4.0,
+    ) -> None:
+        for key, value, right, what in (
+            ("suggestion", suggestion, suggestion in SUGGESTIONS, f"one of {', '.join(SUGGESTIONS)}"),
+            ("min_lr", min_lr, 0 < min_lr < math.inf, "a learning rate > 0"),
+            ("max_lr", max_lr, min_lr < max_lr < math.inf, "a learning rate > min_lr"),
+            ("steps", steps, steps >= 10, "a number >= 10"),
+            ("orders", orders, orders >= 1, "a number >= 1"),
+            ("smoothing", smoothing, 0 <= smoothing < 1, "a weight in [0, 1)"),
+            ("divergence", divergence, divergence > 1, "a factor > 1"),
+        ):
+            if not right:
+                raise UserError(f"LearningRateFinder.{key}: {value} is not {what}")
+        self.stages, self.suggestion, self.apply = stages, suggestion, apply
+        self.min_lr, self.max_lr, self.steps, self.orders = min_lr, max_lr, steps, orders
+        self.smoothing, self.divergence = smoothing, divergence
+        self.found: dict[str, dict[str, Any]] = {}
+
+    @override
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Refuse a foreign module."""
+        if stage == "fit" and not isinstance(pl_module, ImageClassifier):
+            raise UserError(f"LearningRateFinder: needs an ImageClassifier, not {type(pl_module).__name__}")
+
+    @override
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Refuse stages that there are not."""
+        names = [stage.name for stage in _plan(pl_module).stages]
+        for name in self.stages or []:
+            if name not in names:
+                raise UserError(f"LearningRateFinder.stages: there is no stage '{name}', only {', '.join(names)}")
+
+    @override
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Run the test where a stage begins."""
+        assert isinstance(pl_module, ImageClassifier)
+        plan, epoch = _plan(pl_module), trainer.current_epoch
+        position = plan.index_at(epoch)
+        name = plan.stages[position].name
+        if epoch != plan.start_of(position) or (self.stages is not None and name not in self.stages):
+            return
+        if pl_module.plan is not None and pl_module.stage_begun_at != epoch:
+            raise UserError("LearningRateFinder: list it after Stages, which sets the rates that it replaces")
+        self.find(trainer, pl_module, name)
+
+    def find(self, trainer: pl.Trainer, module: ImageClassifier, name: str) -> None:
+        """Test, report, and set the rate of the stage that begins."""
+        start, recipe_lr = time.monotonic(), module.base_lr
+        if not recipe_lr > 0:
+            raise UserError(f"LearningRateFinder: the rate of stage '{name}' is {recipe_lr}; give one > 0 to start from")
+        rates = geometric_rates(self.min_lr, self.max_lr, self.steps)
+        raw = self.curves(trainer, module, rates)
+        curves = [smooth(curve, self.smoothing) for curve in raw]
+        found, problem = self._judge(rates, curves)
+        chosen = found.get(self.suggestion)
+        if problem is None and chosen is None:
+            problem = f"the rule '{self.suggestion}' finds nothing on this curve"
+        if problem is not None:
+            rank_zero_warn(f"LearningRateFinder: stage '{name}': {problem}; its rate stays at {recipe_lr:g}")
+        lr = recipe_lr if problem is not None or chosen is None or not self.apply else chosen.lr
+        self.found[name] = {
+            "lr": lr,
+            "applied": self.apply and problem is None,
+            "recipe_lr": recipe_lr,
+            "suggestion": self.suggestion,
+            "suggestions": {rule: asdict(s) for rule, s in found.items()},
+            "problem": problem,
+            "optimizer_steps": sum(len(curve) for curve in raw),
+            "seconds": round(time.monotonic() - start, 3),
+            "rates": rates[: max(map(len, raw))],
+            "losses": raw,
+        }
+        if lr != recipe_lr:
+            module.scale_learning_rates(lr / recipe_lr)
+        self._report(trainer, name, rates, curves, found)
+
+    def curves(self, trainer: pl.Trainer, module: ImageClassifier, rates: list[float]) -> list[list[float]]:
+        """Return the loss at each rate, for each data order, up to where it diverges."""
+        batches, accumulate = _endless(_loader(trainer)), trainer.accumulate_grad_batches
+        different = min(BATCHES, module.timeline.steps_per_epoch[module.timeline.plan.index_at(trainer.current_epoch)])
+        curves: list[list[float]] = []
+        for order in range(self.orders):
+            steps = [list(islice(batches, accumulate)) for _ in range(different)]
+            with no_trace(trainer, module) as optimizer:
+                curves.append(self._curve(trainer, module, optimizer, rates, steps, order))
+        return curves
+
+    def _curve(
+        self,
+        trainer: pl.Trainer,
+        module: ImageClassifier,
+        optimizer: Optimizer,
+        rates: list[float],
+        steps: list[list[Any]],
+        order: int,
+    ) -> list[float]:
+        """Return the loss at each rate over one data order, without what is easy or hard about each batch."""
+
+        def seed(number: int) -> None:
+            seed_process("range_test", trainer.current_epoch, order, number, trainer.global_rank)
+
+        before = []
+        for number, batches in enumerate(steps):
+            seed(number)
+            before.append(rehearse_loss(trainer, batches))
+        level = sum(before) / len(before)
+        highest = module.base_lr
+        relative = [group["initial_lr"] / highest for group in optimizer.param_groups]
+        losses: list[float] = []
+        for step, rate in enumerate(rates):
+            for group, share in zip(optimizer.param_groups, relative, strict=True):
+                group["lr"] = rate * share
+            number = step % len(steps)
+            seed(number)
+            losses.append(level + rehearse_step(trainer, optimizer, steps[number]) - before[number])
+            if has_diverged(losses, beta=self.smoothing, threshold=self.divergence):
+                break
+        while losses and not math.isfinite(losses[-1]):
+            losses.pop()
+        return losses
+
+    def _judge(
+        self, rates: list[float], curves: list[list[float]]
+    ) -> tuple[dict[str, Suggestion], str | None]:
+        """Return the suggestions, and what is wrong with the curves if something is."""
+        if min(map(len, curves)) < ENOUGH:
+            return {}, f"the loss was not finite after {min(map(len, curves))} steps from a rate of {rates[0]:g} on"
+        mean = mean_curve(curves)
+        if min(mean) > (1 - FALL) * mean[0]:
+            return {}, f"the loss never fell below its start of {mean[0]:.4g} up to a rate of {rates[len(mean) - 1]:g}"
+        return suggest(rates, curves), None
+
+    def _report(
+        self,
+        trainer: pl.Trainer,
+        name: str,
+        rates: list[float],
+        curves: list[list[float]],
+        found: dict[str, Suggestion],
+    ) -> None:
+        result = self.found[name]
+        listed = ", ".join(f"{rule} {s.lr:.2g} [{s.low:.2g}..{s.high:.2g}]" for rule, s in found.items())
+        does = "takes" if result["applied"] else "keeps"
+        if trainer.is_global_zero:
+            log.info("stage '%s' %s a rate of %.3g (%s)", name, does, result["lr"], listed or "no suggestion")
+        if not trainer.is_global_zero or trainer.fast_dev_run:  # type: ignore[attr-defined]
+            return
+        folder = Path(trainer.default_root_dir)
+        path = folder / "figures" / f"lr_finder_{_file_name(name)}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        figure = range_test_figure(rates, curves, found, chosen=result["suggestion"], title=_title(name, result))
+        figure.savefig(path, dpi=120)
+        _add_to_json(folder / "lr_finder.json", name, result)
+        for logger in trainer.loggers:
+            if hasattr(logger, "log_image"):
+                logger.log_image(key=f"lr_finder/{name}", images=[str(path)])
+
+
+def _plan(module: pl.LightningModule) -> Plan:
+    assert isinstance(module, ImageClassifier)
+    return module.timeline.plan
+
+
+def _loader(trainer: pl.Trainer) -> Iterable[Any]:
+    """A loader of its own for the test; a foreign data module's is iterated once more."""
+    datamodule = trainer.datamodule  # type: ignore[attr-defined]
+    if hasattr(datamodule, "rehearsal_dataloader"):
+        loader: Iterable[Any] = datamodule.rehearsal_dataloader()
+        return loader
+    return trainer.train_dataloader or []
+
+
+def _endless(loader: Iterable[Any]) -> Iterator[Any]:
+    """Pass over the loader again and again."""
+    while True:
+        yield from loader
+
+
+def _file_name(stage: str) -> str:
+    return "".join(c if c.isalnum() or c in "-_." else "_" for c in stage)
+
+
+def _title(name: str, result: dict[str, Any]) -> str:
+    if result["problem"] is not None:
+        return f"Range test of stage '{name}': {result['problem']}"
+    took = f"takes {result['lr']:.2g}" if result["applied"] else f"keeps {result['lr']:.2g}"
+    return f"Range test of stage '{name}' {took} (recipe: {result['recipe_lr']:.2g})"
+
+
+def _add_to_json(path: Path, name: str, result: dict[str, Any]) -> None:
+    """Write the results of all stages so far, whole or not at all."""
+    results = json.loads(path.read_text()) if path.exists() else {}
+    part = path.with_suffix(".tmp")
+    part.write_text(json.dumps({**results, name: result}, indent=2) + "\n")
+    os.replace(part, path)

@@ -1,0 +1,1 @@
+"""Commands of our own, one a file; the command line puts its words into their arguments."""

@@ -1,0 +1,56 @@
+"""``lightning-recipes lr-find``: the range test of one stage, without the training that follows it."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+
+from lightning_recipes.callbacks.lr_finder import LearningRateFinder
+from lightning_recipes.callbacks.stages import Stages
+from lightning_recipes.errors import UserError, did_you_mean
+
+__all__ = ["ONE_STEP", "load_weights", "only_the_finder"]
+
+ONE_STEP: dict[str, Any] = {
+    "max_epochs": 1,
+    "max_steps": -1,
+    "limit_train_batches": 1,
+    "limit_val_batches": 0,
+    "num_sanity_val_steps": 0,
+    "enable_checkpointing": False,
+}
+"""Options of a trainer that gets as far as the start of a stage, and no further than it has to."""
+
+
+def only_the_finder(
+    callbacks: Sequence[pl.Callback], *, stage: str | None, settings: Mapping[str, Any]
+) -> list[pl.Callback]:
+    """Return a recipe's callbacks with one stage in the plan, and a finder that only reports.
+
+    Args:
+        callbacks: Of the recipe.
+        stage: Name of the stage to test (default: the first).
+        settings: Arguments of the finder, None where they are the recipe's.
+
+    Raises:
+        UserError: There is no such stage.
+    """
+    stages = {s.name: s for callback in callbacks if isinstance(callback, Stages) for s in callback.plan.stages}
+    if stage is not None and stage not in stages:
+        raise UserError(f"stage: there is no stage '{stage}'{did_you_mean(stage, stages)}")
+    finders = [c for c in callbacks if isinstance(c, LearningRateFinder)] or [LearningRateFinder()]
+    names = ("suggestion", "min_lr", "max_lr", "steps", "orders", "smoothing", "divergence")
+    options = {name: getattr(finders[0], name) for name in names}
+    options |= {name: value for name, value in settings.items() if value is not None}
+    finder = LearningRateFinder(apply=False, **options)
+    plan = [Stages([stages[stage or next(iter(stages))]])] if stages else []
+    return [*plan, finder, *(c for c in callbacks if not isinstance(c, (Stages, LearningRateFinder)))]
+
+
+def load_weights(module: pl.LightningModule, path: Path) -> None:
+    """Give a module the weights of a run's checkpoint, and nothing else of it."""
+    checkpoint = torch.load(path, map_location="cpu", weights_only=True)
+    module.on_load_checkpoint(checkpoint)
+    module.load_state_dict(checkpoint["state_dict"])
