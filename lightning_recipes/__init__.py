@@ -12,20 +12,24 @@ if TYPE_CHECKING:
     from lightning_recipes.callbacks.checkpoints import BestCheckpoint, LastCheckpoint
     from lightning_recipes.callbacks.lr_finder import LearningRateFinder
     from lightning_recipes.callbacks.run_summary import RunSummary
+    from lightning_recipes.callbacks.snapshots import SnapshotEnsemble
     from lightning_recipes.callbacks.stages import Stages
     from lightning_recipes.classifier import ImageClassifier
     from lightning_recipes.data.datamodule import ImageDataModule
+    from lightning_recipes.ensemble import EnsembleClassifier
     from lightning_recipes.errors import UserError
     from lightning_recipes.plan import Plan, Stage
 
 __all__ = [
     "BestCheckpoint",
+    "EnsembleClassifier",
     "ImageClassifier",
     "ImageDataModule",
     "LastCheckpoint",
     "LearningRateFinder",
     "Plan",
     "RunSummary",
+    "SnapshotEnsemble",
     "Stage",
     "Stages",
     "UserError",
@@ -34,12 +38,14 @@ __all__ = [
 
 _HOMES = {
     "BestCheckpoint": "callbacks.checkpoints",
+    "EnsembleClassifier": "ensemble",
     "ImageClassifier": "classifier",
     "ImageDataModule": "data.datamodule",
     "LastCheckpoint": "callbacks.checkpoints",
     "LearningRateFinder": "callbacks.lr_finder",
     "Plan": "plan",
     "RunSummary": "callbacks.run_summary",
+    "SnapshotEnsemble": "callbacks.snapshots",
     "Stage": "plan",
     "Stages": "callbacks.stages",
     "UserError": "errors",

@@ -322,10 +322,15 @@ class ImageClassifier(Evaluator):
         return loss
 
     @override
-    def on_train_epoch_end(self) -> None:
-        """Log what the steps added up; logging a metric at every step would cost more than a step of a head."""
-        if self.train_loss.update_called:  # a subclass may have a training step of its own
-            self.log_dict({"train_loss": self.train_loss, "train_accuracy": self.train_accuracy})
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Log at the last batch what the steps added up.
+
+        Logging a metric at every step would cost more than a step of a head, and at the end of the epoch it would come
+        after the callbacks have looked.
+        """
+        if self.trainer.is_last_batch and self.train_loss.update_called:  # a subclass may have a step of its own
+            metrics = {"train_loss": self.train_loss, "train_accuracy": self.train_accuracy}
+            self.log_dict(metrics, on_step=False, on_epoch=True)
 
     @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -26,9 +26,11 @@ from lightning_recipes.callbacks.save_recipe import SaveRecipe
 from lightning_recipes.classifier import ImageClassifier
 from lightning_recipes.commands.lr_find import ONE_STEP, load_weights, only_the_finder
 from lightning_recipes.data.datamodule import ImageDataModule
+from lightning_recipes.ensemble import EnsembleClassifier
 from lightning_recipes.errors import UserError
 from lightning_recipes.memory import keep_freed_memory
 from lightning_recipes.metrics_csv import MetricsCSV
+from lightning_recipes.models.snapshots import find_snapshots
 from lightning_recipes.packaged import name_recipes
 from lightning_recipes.reporting import print_evaluation, print_range_test, print_summary, write_predictions
 from lightning_recipes.run_folder import choose_run_folder, last_checkpoint
@@ -88,7 +90,7 @@ class RecipesCLI(LightningCLI):
     """
 
     run_folder: Path
-    resume_from: Path | None = None
+    snapshots: Path | None = None
 
     def __init__(self, args: Sequence[str]) -> None:
         quiet = {"exit_on_error": False}
@@ -156,12 +158,17 @@ class RecipesCLI(LightningCLI):
             config.ckpt_path = last_checkpoint(self.run_folder) if given == "last" else given
         elif self.subcommand == "lr_find":
             self.run_folder = self._choose_run_folder(config, files, resume=False)
+        elif given is not None and Path(given).is_dir():
+            find_snapshots(Path(given))  # is there one
+            self.run_folder = Path(config.run_dir or Path(given).resolve().parent)
+            self.snapshots, config.ckpt_path = Path(given), None
         elif given is not None:
             path = Path(given)
             self.run_folder = Path(config.run_dir or (path.parents[1] if path.parent.name == "checkpoints" else "."))
         else:
             raise UserError(
-                f"ckpt_path: {self.subcommand} needs the weights to use; give --ckpt_path RUN/checkpoints/best.ckpt"
+                f"ckpt_path: {self.subcommand} needs the weights to use; "
+                "give --ckpt_path RUN/checkpoints/best.ckpt, or RUN/snapshots"
             )
         if config.ckpt_path is not None:
             if not Path(config.ckpt_path).is_file():
@@ -243,17 +250,24 @@ class RecipesCLI(LightningCLI):
 
     def validate(self, model: pl.LightningModule, **kwargs: Any) -> None:
         """Evaluate and print."""
-        print_evaluation("validate", self.trainer.validate(model, verbose=False, **_only_data(kwargs)))
+        print_evaluation("validate", self.trainer.validate(self._asked_for(model), verbose=False, **_only_data(kwargs)))
 
     def test(self, model: pl.LightningModule, **kwargs: Any) -> None:
         """Evaluate and print."""
-        print_evaluation("test", self.trainer.test(model, verbose=False, **_only_data(kwargs)))
+        print_evaluation("test", self.trainer.test(self._asked_for(model), verbose=False, **_only_data(kwargs)))
 
     def predict(self, model: pl.LightningModule, **kwargs: Any) -> None:
         """Write ``predictions.csv``."""
-        outputs = self.trainer.predict(model, **_only_data(kwargs))
+        outputs = self.trainer.predict(self._asked_for(model), **_only_data(kwargs))
         batches: list[Any] = outputs or []
         write_predictions(self.run_folder / "predictions.csv", batches, self.datamodule)
+
+    def _asked_for(self, model: pl.LightningModule) -> pl.LightningModule:
+        """Return the ensemble where ``ckpt_path`` is a folder of snapshots, else the model."""
+        if self.snapshots is None:
+            return model
+        assert isinstance(model, ImageClassifier)
+        return EnsembleClassifier.from_snapshots(self.snapshots, model)
 
 
 def _only_data(kwargs: dict[str, Any]) -> dict[str, Any]:

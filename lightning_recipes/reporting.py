@@ -30,6 +30,10 @@ def print_summary(folder: Path) -> None:
     table.add_row(f"val_accuracy ({summary['val_images']} images)", _percent(summary["val_accuracy"]), between)
     if summary["val_loss"] is not None:
         table.add_row("val_loss", f"{summary['val_loss']:.4f}", "")
+    if "ensemble_val_accuracy" in summary:
+        low, high = summary["ensemble_val_accuracy_ci95"]
+        name = f"ensemble of {len(summary['snapshots'])} snapshots"
+        table.add_row(name, _percent(summary["ensemble_val_accuracy"]), f"{_percent(low)} to {_percent(high)}")
     for stage in summary["stages"]:
         speed = stage["images_per_second"]
         table.add_row(f"stage {stage['name']}", "-" if speed is None else f"{speed:.0f} images/s", "")

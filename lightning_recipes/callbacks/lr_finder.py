@@ -38,16 +38,17 @@ log = logging.getLogger(__name__)
 
 FALL = 0.01  # a smoothed loss that falls by less than a hundredth has not fallen
 ENOUGH = 5  # points that a curve needs
-BATCHES = 16  # different ones of a data order; they are kept in memory
 
 
 class LearningRateFinder(pl.Callback):
     """Find the base rate of a stage by a range test at its start, also right after unfreezing.
 
     The rate rises geometrically from ``min_lr`` to ``max_lr``, one optimizer step at each; all layer groups rise by one
-    factor, so their ratios stay. The loss is smoothed; the test ends early where it diverges. This is done for several
-    data orders, each from the same weights and on other images as far as there are any, and the curves' mean decides;
-    what the single curves suggest is the spread.
+    factor, so their ratios stay. After each step the loss is taken on one batch that is not trained on: always the same
+    one, so that the curve shows the weights and not the luck of the batches, and a held-out one, so that learning by
+    heart does not count. It is smoothed, and the test ends early where it diverges. This is done for several data
+    orders, each from the same weights and on other images as far as there are any, and the curves' mean decides; what
+    the single curves suggest is the spread.
 
     Nothing else changes: weights, statistics, optimizer, loss scale, order of the data, random draws and logs are to
     the bit as without it. Every step goes through the trainer's strategy and precision, so accumulation, mixed
@@ -162,44 +163,35 @@ class LearningRateFinder(pl.Callback):
         self._report(trainer, name, rates, curves, found)
 
     def curves(self, trainer: pl.Trainer, module: ImageClassifier, rates: list[float]) -> list[list[float]]:
-        """Return the loss at each rate, for each data order, up to where it diverges."""
-        batches, accumulate = _endless(_loader(trainer)), trainer.accumulate_grad_batches
-        different = min(BATCHES, module.timeline.steps_per_epoch[module.timeline.plan.index_at(trainer.current_epoch)])
-        curves: list[list[float]] = []
+        """Return the loss on held-out images after a step at each rate, for each data order, until it diverges."""
+        curves = []
         for order in range(self.orders):
-            steps = [list(islice(batches, accumulate)) for _ in range(different)]
+            trained, held_out = _batches(trainer, order)
             with no_trace(trainer, module) as optimizer:
-                curves.append(self._curve(trainer, module, optimizer, rates, steps, order))
+                curves.append(self._curve(trainer, module.base_lr, optimizer, rates, trained, held_out, order))
         return curves
 
     def _curve(
         self,
         trainer: pl.Trainer,
-        module: ImageClassifier,
+        base_lr: float,
         optimizer: Optimizer,
         rates: list[float],
-        steps: list[list[Any]],
+        trained: Iterator[Any],
+        held_out: list[Any],
         order: int,
     ) -> list[float]:
-        """Return the loss at each rate over one data order, without what is easy or hard about each batch."""
-
-        def seed(number: int) -> None:
-            seed_process("range_test", trainer.current_epoch, order, number, trainer.global_rank)
-
-        before = []
-        for number, batches in enumerate(steps):
-            seed(number)
-            before.append(rehearse_loss(trainer, batches))
-        level = sum(before) / len(before)
-        highest = module.base_lr
-        relative = [group["initial_lr"] / highest for group in optimizer.param_groups]
+        relative = [group["initial_lr"] / base_lr for group in optimizer.param_groups]
         losses: list[float] = []
         for step, rate in enumerate(rates):
             for group, share in zip(optimizer.param_groups, relative, strict=True):
                 group["lr"] = rate * share
-            number = step % len(steps)
-            seed(number)
-            losses.append(level + rehearse_step(trainer, optimizer, steps[number]) - before[number])
+            batches = list(islice(trained, trainer.accumulate_grad_batches))
+            seed_process("range_test", trainer.current_epoch, order, step, trainer.global_rank)
+            rehearse_step(trainer, optimizer, batches)
+            # The same images with the same draws every time: what changes is the weights alone.
+            seed_process("range_test", trainer.current_epoch, order, self.steps, trainer.global_rank)
+            losses.append(rehearse_loss(trainer, held_out))
             if has_diverged(losses, beta=self.smoothing, threshold=self.divergence):
                 break
         while losses and not math.isfinite(losses[-1]):
@@ -248,13 +240,14 @@ def _plan(module: pl.LightningModule) -> Plan:
     return module.timeline.plan
 
 
-def _loader(trainer: pl.Trainer) -> Iterable[Any]:
-    """A loader of its own for the test; a foreign data module's is iterated once more."""
+def _batches(trainer: pl.Trainer, order: int) -> tuple[Iterator[Any], list[Any]]:
+    """Return batches to train on without end, and one that is held out; of a foreign data module the first is."""
     datamodule = trainer.datamodule  # type: ignore[attr-defined]
-    if hasattr(datamodule, "rehearsal_dataloader"):
-        loader: Iterable[Any] = datamodule.rehearsal_dataloader()
-        return loader
-    return trainer.train_dataloader or []
+    if hasattr(datamodule, "rehearsal_dataloaders"):
+        trained, held_out = datamodule.rehearsal_dataloaders(order, held_out=trainer.accumulate_grad_batches)
+        return _endless(trained), list(held_out)
+    batches = _endless(trainer.train_dataloader or [])
+    return batches, [next(batches)]
 
 
 def _endless(loader: Iterable[Any]) -> Iterator[Any]:

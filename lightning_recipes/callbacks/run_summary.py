@@ -5,7 +5,7 @@ import json
 import math
 import os
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
 from typing_extensions import override
 
+from lightning_recipes.classifier import ImageClassifier
+from lightning_recipes.evaluation.gather import gather_by_index
 from lightning_recipes.evaluation.intervals import wilson_interval
 from lightning_recipes.models.fingerprint import weights_sha256
 from lightning_recipes.optim.parameter_groups import layer_learning_rate
@@ -42,6 +44,7 @@ class RunSummary(pl.Callback):
         self.best: dict[str, float] = {}
         self.stage_seconds: dict[str, float] = {}
         self.stage_images: dict[str, int] = {}
+        self.stage_lr: dict[str, float] = {}
         self.seconds_before = 0.0
         self._session_start = self._epoch_start = self._validation_start = self._validating = 0.0
         self._parts: list[dict[str, Tensor]] = []
@@ -56,6 +59,7 @@ class RunSummary(pl.Callback):
             "best": dict(self.best),
             "stage_seconds": dict(self.stage_seconds),
             "stage_images": dict(self.stage_images),
+            "stage_lr": dict(self.stage_lr),
             "seconds": self.seconds(),
         }
 
@@ -64,6 +68,7 @@ class RunSummary(pl.Callback):
         """Go on counting."""
         self.best, self.seconds_before = state_dict["best"], state_dict["seconds"]
         self.stage_seconds, self.stage_images = state_dict["stage_seconds"], state_dict["stage_images"]
+        self.stage_lr = state_dict["stage_lr"]
 
     def seconds(self) -> float:
         """Wall time of the fit in seconds, of all its sessions."""
@@ -94,6 +99,8 @@ class RunSummary(pl.Callback):
         """Count the images."""
         name = _stage_name(pl_module, trainer.current_epoch)
         self.stage_images[name] = self.stage_images.get(name, 0) + len(batch[1]) * trainer.world_size
+        if name not in self.stage_lr and isinstance(pl_module, ImageClassifier):
+            self.stage_lr[name] = pl_module.base_lr  # as it is trained with, found or not
 
     @override
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -132,7 +139,7 @@ class RunSummary(pl.Callback):
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Bring the ranks' predictions together."""
         if not trainer.sanity_checking:
-            self._gathered = _gather(self._parts, trainer.world_size)
+            self._gathered = gather_by_index(self._parts, trainer.world_size)
         self._validating += time.monotonic() - self._validation_start
 
     def _is_best(self, trainer: pl.Trainer) -> bool:
@@ -200,6 +207,7 @@ class RunSummary(pl.Callback):
             "skipped_files": _skipped(trainer),
             "weights_sha256": weights_sha256(module),
             "stages": self._stages(trainer, module),
+            **_beside(self.folder),
         }
 
     def _stages(self, trainer: pl.Trainer, module: pl.LightningModule) -> list[dict[str, Any]]:
@@ -208,6 +216,7 @@ class RunSummary(pl.Callback):
             named = [("all", trainer.current_epoch, lr)]
         else:
             named = [(s.name, s.epochs, lr if s.lr is None else s.lr) for s in plan.stages]
+        named = [(name, epochs, self.stage_lr.get(name, rate)) for name, epochs, rate in named]
         return [
             {
                 "name": name,
@@ -217,6 +226,26 @@ class RunSummary(pl.Callback):
             }
             for name, epochs, rate in named
         ]
+
+
+def _beside(folder: Path) -> dict[str, Any]:
+    """What other callbacks have left in the run's folder: rates that were found, snapshots and their ensemble."""
+    found: dict[str, Any] = {}
+    rates, snapshots = folder / "lr_finder.json", folder / "snapshots"
+    if rates.exists():
+        results = json.loads(rates.read_text())
+        found["lr_found"] = [{"stage": s, "lr": r["lr"], "applied": r["applied"]} for s, r in results.items()]
+    if (snapshots / "ensemble.json").exists():
+        ensemble = json.loads((snapshots / "ensemble.json").read_text())
+        found["snapshots"] = []
+        for name in ensemble["members"]:
+            sidecar = json.loads((snapshots / name).with_suffix(".json").read_text())
+            row = {"path": f"snapshots/{name}", "epoch": sidecar["epoch"], "val_accuracy": sidecar.get("val_accuracy")}
+            found["snapshots"].append(row)
+        if ensemble.get("last"):
+            whole = ensemble["last"][-1]
+            found |= {"ensemble_val_accuracy": whole["accuracy"], "ensemble_val_accuracy_ci95": whole["ci95"]}
+    return found
 
 
 def _skipped(trainer: pl.Trainer) -> int:
@@ -232,21 +261,6 @@ def _rate(images: int, seconds: float) -> float | None:
 def _stage_name(module: pl.LightningModule, epoch: int) -> str:
     plan = getattr(module, "plan", None)
     return plan.at(epoch).name if isinstance(plan, Plan) else "all"
-
-
-def _gather(parts: Sequence[dict[str, Tensor]], world_size: int) -> dict[str, Tensor] | None:
-    """Return the predictions of all ranks in the order of the images; None where there are none."""
-    mine = {name: torch.cat([part[name] for part in parts]) for name in parts[0]} if parts else None
-    everyone = [mine]
-    if world_size > 1:
-        everyone = [None] * world_size
-        torch.distributed.all_gather_object(everyone, mine)
-    there = [part for part in everyone if part is not None]
-    if not there:
-        return None
-    whole = {name: torch.cat([part[name] for part in there]) for name in there[0]}
-    order = whole["index"].argsort(stable=True)
-    return {name: tensor[order] for name, tensor in whole.items()}
 
 
 def _write_predictions(path: Path, predictions: dict[str, Tensor], datamodule: Any) -> None:

@@ -8,6 +8,7 @@ import lightning.pytorch as pl
 import torch
 
 from lightning_recipes.callbacks.lr_finder import LearningRateFinder
+from lightning_recipes.callbacks.snapshots import SnapshotEnsemble
 from lightning_recipes.callbacks.stages import Stages
 from lightning_recipes.errors import UserError, did_you_mean
 
@@ -46,7 +47,8 @@ def only_the_finder(
     options |= {name: value for name, value in settings.items() if value is not None}
     finder = LearningRateFinder(apply=False, **options)
     plan = [Stages([stages[stage or next(iter(stages))]])] if stages else []
-    return [*plan, finder, *(c for c in callbacks if not isinstance(c, (Stages, LearningRateFinder)))]
+    not_now = (Stages, LearningRateFinder, SnapshotEnsemble)
+    return [*plan, finder, *(callback for callback in callbacks if not isinstance(callback, not_now))]
 
 
 def load_weights(module: pl.LightningModule, path: Path) -> None:

@@ -16,7 +16,7 @@ from lightning_recipes.data.dataset import FeatureDataset, ImageDataset
 from lightning_recipes.data.features import Extract, compute_features
 from lightning_recipes.data.loader import TrainLoader, keep_batch
 from lightning_recipes.data.open import OpenedData, open_splits, open_unlabelled
-from lightning_recipes.data.sampler import EpochSampler, ShardSampler
+from lightning_recipes.data.sampler import EpochSampler, RehearsalSampler, ShardSampler
 from lightning_recipes.data.source import ImageSource
 from lightning_recipes.data.transforms import Transform, eval_transform, train_transform
 from lightning_recipes.errors import UserError
@@ -224,15 +224,27 @@ class ImageDataModule(pl.LightningDataModule):
         """Return the loader of the current epoch's stage; the same one throughout the stage."""
         position = self._position() or 0
         if self._train_loader is None or self._train_loader[0] != position:
-            self._train_loader = (
-                position,
-                self._make_train_loader(self.settings_of(self._stage()), trainer=self.trainer),
-            )
+            settings = self.settings_of(self._stage())
+            loader = self._make_train_loader(settings, self._sampler(settings), trainer=self.trainer)
+            self._train_loader = (position, loader)
         return self._train_loader[1]
 
-    def rehearsal_dataloader(self) -> TrainLoader:
-        """Return training images of the current stage in orders that no epoch of the run has; each pass is another."""
-        return self._make_train_loader(self.settings_of(self._stage()), first_epoch=REHEARSAL_EPOCH)
+    def rehearsal_dataloaders(self, order: int = 0, held_out: int = 0) -> tuple[TrainLoader, DataLoader[Any]]:
+        """Return training images of the current stage in orders that no epoch of the run has, and some held out.
+
+        Args:
+            order: Which rehearsal; each has other orders, and holds out other images as far as there are any.
+            held_out: Batches to hold out; where the images are too few for that, the second loader has one batch that
+                is trained on too.
+        """
+        settings = self.settings_of(self._stage())
+        labels, how = self.opened.splits.train.labels, self._sampler_options()
+        sampler = RehearsalSampler(labels, settings.batch_size, order=order, held_out=held_out, **how)
+        first = REHEARSAL_EPOCH + order * 2**12
+        trained = self._make_train_loader(settings, sampler, first_epoch=first)
+        options: dict[str, Any] = {"collate_fn": keep_batch} if settings.cache_features else {}
+        keys: Any = sampler.held_out_keys(first)
+        return trained, DataLoader(trained.dataset, batch_size=settings.batch_size, sampler=keys, **options)
 
     @override
     def val_dataloader(self) -> DataLoader[Any]:
@@ -290,16 +302,17 @@ class ImageDataModule(pl.LightningDataModule):
         return ImageDataset(source, transform, min_size=2 * settings.image_size)
 
     def _sampler(self, settings: LoaderSettings) -> EpochSampler:
-        return EpochSampler(
-            self.opened.splits.train.labels,
-            settings.batch_size,
-            balance=self.hparams["balance"],
-            num_replicas=self._trainer_value("world_size", 1),
-            rank=self._trainer_value("global_rank", 0),
-        )
+        return EpochSampler(self.opened.splits.train.labels, settings.batch_size, **self._sampler_options())
 
-    def _make_train_loader(self, settings: LoaderSettings, **position: Any) -> TrainLoader:
-        source, sampler = self.opened.splits.train, self._sampler(settings)
+    def _sampler_options(self) -> dict[str, Any]:
+        return {
+            "balance": self.hparams["balance"],
+            "num_replicas": self._trainer_value("world_size", 1),
+            "rank": self._trainer_value("global_rank", 0),
+        }
+
+    def _make_train_loader(self, settings: LoaderSettings, sampler: EpochSampler, **position: Any) -> TrainLoader:
+        source = self.opened.splits.train
         if settings.cache_features:
             return TrainLoader(self._cached("train", source, settings), sampler, collate_fn=keep_batch, **position)
         dataset = self._dataset(source, settings, train=True)

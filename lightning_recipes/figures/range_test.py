@@ -54,8 +54,8 @@ def range_test_figure(
             axes.axvspan(found.low, found.high, color=colour, alpha=0.1, linewidth=0)
     axes.set_xscale("log")
     axes.set_xlabel("learning rate of the head")
-    axes.set_ylabel("training loss, smoothed")
+    axes.set_ylabel("loss on held-out images, smoothed")
     axes.set_title(title, loc="left", fontsize=10)
-    if axes.lines:
+    if axes.get_legend_handles_labels()[0]:
         axes.legend(frameon=False, fontsize=8)
     return figure

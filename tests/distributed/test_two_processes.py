@@ -1,5 +1,6 @@
 """Two gloo processes on the CPU: equal ranks after unfreezing, and together one process of twice the batch."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,13 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
+from lightning_recipes.callbacks.lr_finder import LearningRateFinder
 from lightning_recipes.callbacks.run_summary import RunSummary
+from lightning_recipes.callbacks.snapshots import SnapshotEnsemble
 from lightning_recipes.callbacks.stages import Stages
+from lightning_recipes.ensemble import EnsembleClassifier
 from lightning_recipes.plan import Stage
-from tests.small import classifier, digits, fit
+from tests.small import QUIET, classifier, digits, fit
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork.*", "ignore:.*fork.*:DeprecationWarning")
 TWO = {"strategy": "ddp_fork", "devices": 2}
@@ -46,7 +50,7 @@ def stages(*, cache_features: bool) -> Stages:
 def train(folder: Path, batch_size: int, *, cache: bool, **options: Any) -> None:
     folder.mkdir()
     model = classifier(backbone_kwargs={}, optimizer={"name": "sgd", "momentum": 0.9}, freeze_norm_stats=True)
-    data = digits(batch_size=batch_size, augment="light", val_fraction=0.021)  # an odd number of validation images
+    data = digits(batch_size=batch_size, augment="light", val_fraction=0.0198)  # an odd number of validation images
     fit(
         model,
         data,
@@ -86,3 +90,37 @@ def test_figures_of_two_processes_are_those_of_all_images(tmp_path: Path) -> Non
         torch.testing.assert_close(two[name], one[name], rtol=1e-4, atol=1e-4)
     rows = [(tmp_path / run / "val_predictions.csv").read_text().splitlines() for run in ("two", "one")]
     assert [row.split(",")[:3] for row in rows[0]] == [row.split(",")[:3] for row in rows[1]]
+
+
+def finder_and_snapshots(folder: Path, finder: bool, **options: Any) -> None:
+    folder.mkdir()
+    model = classifier(pretrained="embedded:letters", lr=0.01)
+    cycles = {"name": "warm_restarts", "cycle_epochs": 1, "cycle_mult": 1}
+    plan = Stages(
+        [
+            Stage("head", epochs=1, train="head", lr=0.01, cache_features=True),
+            Stage("all", epochs=2, lr=0.01, lr_decay=0.5, schedule=cycles),
+        ]
+    )
+    test = [LearningRateFinder(apply=False, steps=15, orders=2, max_lr=1.0, min_lr=1e-4)] if finder else []
+    callbacks = [plan, *test, SnapshotEnsemble(), KeepWeights(folder)]
+    data = digits(batch_size=5, augment="medium", val_fraction=0.0198)
+    fit(model, data, *callbacks, max_epochs=-1, default_root_dir=str(folder), **options)
+
+
+def test_the_finder_leaves_no_trace_on_two_processes_and_the_ensemble_is_judged_on_all_images(tmp_path: Path) -> None:
+    finder_and_snapshots(tmp_path / "with", True, **TWO)
+    finder_and_snapshots(tmp_path / "without", False, **TWO)
+    for rank in (0, 1):
+        first, second = (load(tmp_path / run, f"epoch2-rank{rank}") for run in ("with", "without"))
+        for name in first:
+            assert torch.equal(first[name], second[name]), f"rank {rank}: the finder changed {name}"
+    found = json.loads((tmp_path / "with" / "lr_finder.json").read_text())
+    assert list(found) == ["head", "all"]
+    assert min(found["head"]["losses"][0]) < 0.9 * found["head"]["losses"][0][0]
+    judged = json.loads((tmp_path / "with" / "snapshots" / "ensemble.json").read_text())
+    assert judged["val_images"] == 39
+    assert len(judged["last"]) == 2
+    again = EnsembleClassifier.from_snapshots(tmp_path / "with" / "snapshots", classifier())
+    figures = pl.Trainer(**QUIET).validate(again, datamodule=digits(val_fraction=0.0198), verbose=False)[0]
+    assert figures["val_accuracy"] == pytest.approx(judged["last"][-1]["accuracy"])

@@ -1,0 +1,245 @@
+"""The learning rate finder against a grid of nine rates, and its time against that of training steps.
+
+For each set of images, for the head alone (cached features) and for all layers (after a head that is trained alike
+every time): train at each rate of the grid and at each of the finder's four suggestions, with the same seeds. The best
+rate of the grid is chosen with hindsight, by the mean over all seeds. Differences are paired by seed; intervals are
+95 % by Student's t. Shown are accuracy / loss on the validation images.
+
+    python benchmarks/lr_finder.py --ants_bees ants_bees.zip --cifar10 cifar10.zip --weights mobilenetv2_100.safetensors
+    python benchmarks/lr_finder.py ... --only_time
+
+Without arguments: scikit-learn's digits with the weights of the package.
+"""
+
+import argparse
+import contextlib
+import logging
+import math
+import statistics
+import tempfile
+import time
+import warnings
+import zipfile
+from collections import defaultdict
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+
+from lightning_recipes import ImageClassifier, ImageDataModule, LearningRateFinder, Stage, Stages
+from lightning_recipes.memory import keep_freed_memory
+
+T_975 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 7: 2.447, 8: 2.365, 9: 2.306, 10: 2.262}
+HEAD = Stage("head", epochs=10, train="head", lr=3e-3, schedule="cosine", cache_features=True)
+QUIET: dict[str, Any] = {
+    "logger": False,
+    "enable_checkpointing": False,
+    "enable_progress_bar": False,
+    "enable_model_summary": False,
+    "num_sanity_val_steps": 0,
+}
+
+
+@dataclass
+class Setting:
+    """What is trained on what, and the rates of the grid."""
+
+    name: str
+    data: dict[str, Any]
+    model: dict[str, Any]
+    stages: list[Stage]
+    grid: list[float]
+
+
+def settings(options: argparse.Namespace) -> list[Setting]:
+    sets: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {}
+    mobile = {"backbone": "mobilenetv2_100", "backbone_kwargs": {"pad_type": "same"}, "pretrained": options.weights}
+    norm = {"mean": [0.5] * 3, "std": [0.5] * 3}
+    if options.ants_bees:
+        sets["ants and bees"] = ({"root": options.ants_bees, "image_size": 160, "batch_size": 32, **norm}, mobile)
+    if options.cifar10:
+        subset = {"root": options.cifar10, "image_size": 64, "batch_size": 50}
+        sets["CIFAR-10, 100 a class"] = ({**subset, **norm}, mobile)
+    if not sets:
+        digits = {"root": "sklearn:digits", "images_per_class": 20, "val_fraction": 0.5, "image_size": 32}
+        sets["digits, 20 a class"] = (
+            {**digits, "batch_size": 20, "augment": {"name": "light", "flip": False}},
+            {"backbone": "test_resnet", "pretrained": "embedded:letters"},
+        )
+    decades = [10 ** (i / 2) for i in range(9)]
+    head = Stage("head", epochs=2, train="head", schedule="cosine", cache_features=True)
+    every = Stage("all", epochs=2, lr_decay=0.5, schedule="one_cycle")
+    return [
+        setting
+        for name, (data, model) in sets.items()
+        for setting in (
+            Setting(f"{name}, head", data, model, [head], [1e-4 * d for d in decades]),
+            Setting(f"{name}, all layers", data, model, [HEAD, every], [1e-6 * d for d in decades]),
+        )
+    ]
+
+
+def unpack_subset(archive: str, folder: Path, *, train: int, val: int) -> None:
+    """Write so many images a class of a zip with train/ and test/ as train/ and val/: every k-th by name."""
+    with zipfile.ZipFile(archive) as opened:
+        names: dict[str, list[str]] = defaultdict(list)
+        for name in sorted(n for n in opened.namelist() if not n.endswith("/")):
+            names[str(Path(*Path(name).parts[-3:-1]))].append(name)
+        for place, images in names.items():
+            split, label = Path(place).parts
+            most = train if split == "train" else val
+            for name in images[:: len(images) // most][:most]:
+                path = folder / ("train" if split == "train" else "val") / label / Path(name).name
+                path.parent.mkdir(parents=True, exist_ok=True)
+                path.write_bytes(opened.read(name))
+
+
+def module(setting: Setting, data: ImageDataModule) -> ImageClassifier:
+    return ImageClassifier(num_classes=data.num_classes, freeze_norm_stats=True, **setting.model)
+
+
+def last_stage(setting: Setting, **changes: Any) -> Stage:
+    return replace(setting.stages[-1], **changes)
+
+
+def train(setting: Setting, data: ImageDataModule, seed: int, lr: float) -> tuple[float, float]:
+    """Validation accuracy and loss after training the last stage at a rate."""
+    pl.seed_everything(seed, verbose=False)
+    model, stages = module(setting, data), Stages([*setting.stages[:-1], last_stage(setting, lr=lr)])
+    trainer = pl.Trainer(max_epochs=-1, callbacks=[stages], limit_val_batches=0, **QUIET)
+    trainer.fit(model, datamodule=data)
+    judge = pl.Trainer(**QUIET)
+    figures = judge.validate(model, datamodule=data, verbose=False)[0]
+    return figures["val_accuracy"], figures["val_loss"]
+
+
+class FoundError(Exception):
+    """Ends a fit when the finder has run."""
+
+
+class Stop(pl.Callback):
+    """Ends a fit at the start of an epoch."""
+
+    def __init__(self, epoch: int) -> None:
+        self.epoch = epoch
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        if trainer.current_epoch == self.epoch:
+            raise FoundError
+
+
+def find(setting: Setting, data: ImageDataModule, seed: int) -> dict[str, Any]:
+    """What the finder reports at the start of the last stage."""
+    pl.seed_everything(seed, verbose=False)
+    last = last_stage(setting, lr=1e-3)
+    finder = LearningRateFinder(stages=[last.name], apply=False)
+    callbacks = [Stages([*setting.stages[:-1], last]), finder, Stop(sum(s.epochs for s in setting.stages[:-1]))]
+    with tempfile.TemporaryDirectory() as folder, contextlib.suppress(FoundError):
+        trainer = pl.Trainer(max_epochs=-1, callbacks=callbacks, default_root_dir=folder, limit_val_batches=0, **QUIET)
+        trainer.fit(module(setting, data), datamodule=data)
+    return finder.found[last.name]
+
+
+def paired(ours: list[float], theirs: list[float]) -> tuple[float, float]:
+    """Mean difference and half of its 95 % interval."""
+    differences = [a - b for a, b in zip(ours, theirs, strict=True)]
+    n = len(differences)
+    half = T_975[n] * statistics.stdev(differences) / math.sqrt(n) if n > 1 else math.nan
+    return statistics.fmean(differences), half
+
+
+def compare(setting: Setting, data: ImageDataModule, seeds: int) -> None:
+    grid = {lr: [train(setting, data, seed, lr) for seed in range(seeds)] for lr in setting.grid}
+    accuracy = {lr: statistics.fmean(a for a, _ in runs) for lr, runs in grid.items()}
+    loss = {lr: statistics.fmean(b for _, b in runs) for lr, runs in grid.items()}
+    best, best_loss = max(accuracy, key=lambda lr: accuracy[lr]), min(loss, key=lambda lr: loss[lr])
+    print(f"\n{setting.name}, {seeds} seeds")
+    print("  grid:    " + "  ".join(f"{lr:.0e}: {accuracy[lr]:.3f} / {loss[lr]:.3f}" for lr in grid))
+    print(f"  best: {best:.0e} by accuracy, {accuracy[best]:.3f}; {best_loss:.0e} by loss, {loss[best_loss]:.3f}")
+    found = [find(setting, data, seed) for seed in range(seeds)]
+    for rule in ("steep", "valley", "slide", "minimum"):
+        rates = [result["suggestions"].get(rule, {}).get("lr") for result in found]
+        if None in rates:
+            print(f"  {rule:>8}: nothing in {rates.count(None)} of {seeds}")
+            continue
+        runs = [train(setting, data, seed, rate) for seed, rate in enumerate(rates)]
+        a, a_half = paired([r[0] for r in runs], [r[0] for r in grid[best]])
+        b, b_half = paired([r[1] for r in runs], [r[1] for r in grid[best_loss]])
+        middle = statistics.median(rates)
+        print(
+            f"  {rule:>8}: rate {middle:.1e} [{min(rates):.1e}..{max(rates):.1e}], "
+            f"accuracy {statistics.fmean(r[0] for r in runs):.3f}, to the best {a:+.4f} +- {a_half:.4f}; "
+            f"loss {statistics.fmean(r[1] for r in runs):.3f}, to the best {b:+.4f} +- {b_half:.4f}",
+            flush=True,
+        )
+
+
+class Clock(pl.Callback):
+    """Seconds of each epoch without what other callbacks do before it."""
+
+    def __init__(self) -> None:
+        self.seconds: list[float] = []
+
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.start = time.perf_counter()
+
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        self.seconds.append(time.perf_counter() - self.start)
+
+
+def time_ratio(setting: Setting, data: ImageDataModule, rounds: int) -> None:
+    """Time of the finder against that of as many training steps of the same fit."""
+    ratios = []
+    for _ in range(rounds):
+        pl.seed_everything(0, verbose=False)
+        epochs = 40 if setting.stages[-1].cache_features else 6
+        stage, clock = last_stage(setting, lr=1e-3, epochs=epochs), Clock()
+        finder = LearningRateFinder(apply=False, orders=1)
+        with tempfile.TemporaryDirectory() as folder:
+            trainer = pl.Trainer(
+                max_epochs=-1, callbacks=[Stages([stage]), finder, clock], default_root_dir=folder,
+                limit_val_batches=0, **QUIET,
+            )  # fmt: skip
+            trainer.fit(module(setting, data), datamodule=data)
+        found = finder.found[stage.name]
+        ratios.append(found["seconds"] / found["optimizer_steps"] / (sum(clock.seconds) / trainer.global_step))
+    ratios.sort()
+    print(
+        f"{setting.name}: a step of the finder takes {ratios[len(ratios) // 2]:.2f} "
+        f"[{ratios[0]:.2f}..{ratios[-1]:.2f}] of a training step ({rounds} fits)",
+        flush=True,
+    )
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--ants_bees")
+    parser.add_argument("--cifar10")
+    parser.add_argument("--weights", default="mobilenetv2_100.safetensors")
+    parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--part", choices=["head", "all layers"], help="one of the two only")
+    parser.add_argument("--only_time", action="store_true")
+    options = parser.parse_args()
+    warnings.simplefilter("ignore")
+    for name in ("lightning.pytorch", "lightning.fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    keep_freed_memory()
+    print(f"{torch.get_num_threads()} threads")
+    with tempfile.TemporaryDirectory() as folder:
+        if options.cifar10:
+            unpack_subset(options.cifar10, Path(folder), train=100, val=100)
+            options.cifar10 = folder
+        for setting in settings(options):
+            if options.part and not setting.name.endswith(options.part):
+                continue
+            data = ImageDataModule(**setting.data, eval_batch_size=100, num_workers=0)
+            if not options.only_time:
+                compare(setting, data, options.seeds)
+            time_ratio(setting, data, options.rounds)
+
+
+if __name__ == "__main__":
+    main()

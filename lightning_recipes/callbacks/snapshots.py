@@ -1,0 +1,213 @@
+"""Snapshot ensembles: one training with warm restarts, a snapshot at the end of each cycle, their mean at the end."""
+
+import copy
+import json
+import logging
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor
+from typing_extensions import override
+
+from lightning_recipes.classifier import ImageClassifier
+from lightning_recipes.ensemble import EnsembleClassifier
+from lightning_recipes.errors import UserError
+from lightning_recipes.evaluation.ensemble import Judged, average_weights, disagreement, judge, judge_last
+from lightning_recipes.evaluation.gather import gather_by_index
+from lightning_recipes.figures.snapshots import CycleCurve, snapshot_figure
+from lightning_recipes.models.norm_statistics import reestimate_statistics
+from lightning_recipes.models.snapshots import INDEX, find_snapshots, save_snapshot
+
+__all__ = ["SnapshotEnsemble"]
+
+log = logging.getLogger(__name__)
+
+
+class SnapshotEnsemble(pl.Callback):
+    """Save the weights at the end of each cycle of warm restarts, and judge the mean of what they predict.
+
+    At the end of the fit one pass over the validation images gives the probabilities of every snapshot. From them: the
+    accuracy of the mean of the last m snapshots, m = 1 to all of them, against each single one and against the mean of
+    their weights (a soup, whose batch-norm statistics are estimated anew); how often two of them disagree. Writes
+    ``snapshots/`` (weights, their figures beside them, and ``ensemble.json``) and ``figures/snapshots.png``; logs
+    ``ensemble_val_accuracy``. ``validate``, ``test`` and ``predict`` take the folder where they take a checkpoint.
+
+    List it after callbacks that restart the schedule.
+
+    Source: Huang et al. (2017), "Snapshot Ensembles: Train 1, Get M for Free"; Izmailov et al. (2018) for the soup.
+
+    When: the training is long enough for several cycles that each find a good minimum.
+    Not with: a few epochs of fine-tuning, whose snapshots hardly differ.
+
+    Args:
+        stages: Names of the stages to take snapshots in; one without cycles gives one, at its end (default: every stage
+            whose schedule has cycles).
+        last: How many of the last snapshots make the ensemble (default: all).
+        soup: Judge the mean of the weights too.
+
+    Raises:
+        UserError: A value cannot work; at the start of a fit, no stage has cycles, or one ends inside an epoch.
+    """
+
+    FOLDER = "snapshots"
+
+    def __init__(self, stages: list[str] | None = None, last: int | None = None, soup: bool = True) -> None:
+        if last is not None and not last >= 1:
+            raise UserError(f"SnapshotEnsemble.last: {last} is not a number >= 1")
+        self.stages, self.last, self.soup = stages, last, soup
+        self.history: list[dict[str, float | None]] = []
+        self.result: dict[str, Any] | None = None
+
+    @override
+    def state_dict(self) -> dict[str, Any]:
+        """Return the losses of the epochs so far; the snapshots themselves are files."""
+        return {"history": [dict(row) for row in self.history]}
+
+    @override
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on with the losses of the epochs so far."""
+        self.history = state_dict["history"]
+
+    @override
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Refuse a plan that has no cycles, or whose cycles do not end with epochs."""
+        if not isinstance(pl_module, ImageClassifier):
+            raise UserError(f"SnapshotEnsemble: needs an ImageClassifier, not {type(pl_module).__name__}")
+        names = [stage.name for stage in pl_module.timeline.plan.stages]
+        for name in self.stages or []:
+            if name not in names:
+                raise UserError(f"SnapshotEnsemble.stages: there is no stage '{name}', only {', '.join(names)}")
+        ends = self.ends(pl_module)
+        if not ends:
+            raise UserError(
+                "SnapshotEnsemble: no stage has a cycle that ends; give one schedule: {name: warm_restarts, ...} "
+                "and as many epochs as its cycles have, or name stages"
+            )
+        for end, stage in ends:
+            if end != round(end):
+                raise UserError(
+                    f"SnapshotEnsemble: a cycle of stage '{stage}' ends inside an epoch, after {end:g} of them; "
+                    "give cycle_epochs and cycle_mult that make whole epochs"
+                )
+
+    def ends(self, module: ImageClassifier) -> list[tuple[float, str]]:
+        """Return after how many epochs of the run each snapshot is taken, and the name of its stage."""
+        timeline, found = module.timeline, []
+        for position, stage in enumerate(timeline.plan.stages):
+            has_cycles = timeline.schedules[position].curve.cycle_lengths is not None
+            if stage.name in self.stages if self.stages is not None else has_cycles:
+                found += [(end, stage.name) for end in timeline.cycle_ends(position)]
+        return found
+
+    @override
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Note the losses, and take a snapshot where a cycle ends."""
+        assert isinstance(pl_module, ImageClassifier)
+        done, figures = trainer.current_epoch + 1, trainer.callback_metrics
+        row = {name: float(figures[name]) if name in figures else None for name in ("train_loss", "val_loss")}
+        self.history = [*self.history[: trainer.current_epoch], row]
+        ends = self.ends(pl_module)
+        for number, (end, stage) in enumerate(ends, start=1):
+            if end == done and trainer.is_global_zero and not trainer.fast_dev_run:  # type: ignore[attr-defined]
+                beside = {name: float(v) for name, v in figures.items() if name.startswith("val_")}
+                beside |= {"cycle": number, "stage": stage, "epoch": done - 1}  # type: ignore[dict-item]
+                header: dict[str, Any] = {}
+                pl_module.on_save_checkpoint(header)
+                header["hyper_parameters"] = {"num_classes": pl_module.num_classes, "class_names": pl_module.class_names}
+                path = self._folder(trainer) / f"cycle_{number:02d}.safetensors"
+                save_snapshot(path, pl_module.state_dict(), header, beside)
+                self._write_index(trainer, {"members": self._names(trainer, number)})
+
+    def _names(self, trainer: pl.Trainer, count: int) -> list[str]:
+        """Names of the files of the last snapshots, of ``count`` that were taken."""
+        first = 1 if self.last is None else max(1, count - self.last + 1)
+        names = [f"cycle_{number:02d}.safetensors" for number in range(first, count + 1)]
+        return [name for name in names if (self._folder(trainer) / name).is_file()]
+
+    @override
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Judge the ensemble."""
+        trainer.strategy.barrier()  # rank 0 has written
+        if trainer.fast_dev_run or not (self._folder(trainer) / INDEX).exists():  # type: ignore[attr-defined]
+            return
+        assert isinstance(pl_module, ImageClassifier)
+        template = copy.deepcopy(pl_module).to("cpu")
+        ensemble = EnsembleClassifier.from_snapshots(self._folder(trainer), template).to(pl_module.device)
+        names = [snapshot.path.name for snapshot in find_snapshots(self._folder(trainer))]
+        soup = self._soup(trainer, ensemble) if self.soup and len(names) > 1 else None
+        found = self._probabilities(trainer, ensemble, soup)
+        if found is None:
+            return
+        members = found["probabilities"][:, : len(names)]
+        by_last = judge_last(members, found["labels"])
+        self.result = {
+            "members": names,
+            "val_images": len(found["labels"]),
+            "last": [_row(judged) for judged in by_last],
+            "single": [_row(judge(members[:, m], found["labels"])) for m in range(len(names))],
+            "soup": None if soup is None else _row(judge(found["probabilities"][:, -1], found["labels"])),
+            "disagreement": disagreement(members),
+        }
+        self._report(trainer, pl_module, by_last[-1])
+
+    def _soup(self, trainer: pl.Trainer, ensemble: EnsembleClassifier) -> ImageClassifier:
+        """Return the mean of the members' weights."""
+        soup = copy.deepcopy(ensemble.first)
+        soup.load_state_dict(average_weights([member.state_dict() for member in ensemble.members]))
+        if hasattr(trainer.datamodule, "rehearsal_dataloaders"):  # type: ignore[attr-defined]
+            loader, _ = trainer.datamodule.rehearsal_dataloaders()  # type: ignore[attr-defined]
+            with trainer.precision_plugin.forward_context():
+                batches = (batch[0].to(ensemble.device) for batch in loader)
+                reestimate_statistics(soup, batches, mean=lambda t: trainer.strategy.reduce(t, reduce_op="mean"))
+        return soup.eval()
+
+    def _probabilities(
+        self, trainer: pl.Trainer, ensemble: EnsembleClassifier, soup: ImageClassifier | None
+    ) -> dict[str, Tensor] | None:
+        """Return labels (N,) and probabilities (N, M) or (N, M + 1) with the soup last, over all processes."""
+        judged = ensemble if soup is None else EnsembleClassifier([*ensemble.members, soup])
+        parts, seen = [], 0
+        for batch in trainer.datamodule.val_dataloader():  # type: ignore[attr-defined]
+            batch = trainer.strategy.batch_to_device(trainer.precision_plugin.convert_input(batch))
+            with trainer.precision_plugin.forward_context():
+                probabilities = judged.member_probabilities(batch)
+            index = batch[2] if len(batch) > 2 else torch.arange(seen, seen + len(batch[1]))
+            seen += len(batch[1])
+            parts.append({"index": index.cpu(), "labels": batch[1].cpu(), "probabilities": probabilities.cpu()})
+        return gather_by_index(parts, trainer.world_size)
+
+    def _report(self, trainer: pl.Trainer, module: ImageClassifier, ensemble: Judged) -> None:
+        assert self.result is not None
+        for logger in trainer.loggers:
+            figures = {"ensemble_val_accuracy": ensemble.accuracy, "ensemble_val_loss": ensemble.loss}
+            logger.log_metrics(figures, step=trainer.global_step)
+        if not trainer.is_global_zero:
+            return
+        self._write_index(trainer, self.result)
+        curve = CycleCurve(
+            [row["train_loss"] for row in self.history],
+            [row["val_loss"] for row in self.history],
+            [end for end, _ in self.ends(module)],
+        )
+        path = self._folder(trainer).parent / "figures" / "snapshots.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        snapshot_figure(self.result, curve).savefig(path, dpi=120)
+        for logger in trainer.loggers:
+            if hasattr(logger, "log_image"):
+                logger.log_image(key="snapshots", images=[str(path)])
+
+    def _folder(self, trainer: pl.Trainer) -> Path:
+        return Path(trainer.default_root_dir) / self.FOLDER
+
+    def _write_index(self, trainer: pl.Trainer, result: dict[str, Any]) -> None:
+        part = self._folder(trainer) / "ensemble.tmp"
+        part.write_text(json.dumps(result, indent=2) + "\n")
+        os.replace(part, self._folder(trainer) / INDEX)
+
+
+def _row(judged: Judged) -> dict[str, Any]:
+    return {**asdict(judged), "accuracy": judged.accuracy, "ci95": list(judged.ci95)}

@@ -1,0 +1,45 @@
+"""Batch-norm statistics of weights that have seen no images as they are, such as a mean of several."""
+
+from collections.abc import Callable, Iterable
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+
+__all__ = ["reestimate_statistics"]
+
+
+@torch.no_grad()
+def reestimate_statistics(
+    model: nn.Module, batches: Iterable[Tensor], *, mean: Callable[[Tensor], Tensor] = lambda tensor: tensor
+) -> int:
+    """Estimate the statistics of the batch-norm layers that train from one pass over images, in place.
+
+    Unlike torch's ``update_bn`` it leaves layers alone that stay in eval mode when the model is put into train mode:
+    those are frozen, and their statistics are the pretrained ones.
+
+    Args:
+        model: In any mode; left in the same.
+        batches: Images (N, 3, H, W), on the model's device.
+        mean: Averages a tensor over all processes.
+
+    Returns:
+        Number of layers that were estimated.
+    """
+    was_training = model.training
+    model.train()
+    layers = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.training and m.track_running_stats]
+    momenta = [layer.momentum for layer in layers]
+    if layers:
+        for layer in layers:
+            layer.reset_running_stats()
+            layer.momentum = None  # the plain mean over all batches
+        for images in batches:
+            model(images)
+        for layer, momentum in zip(layers, momenta, strict=True):
+            layer.momentum = momentum
+            for statistics in (layer.running_mean, layer.running_var):
+                assert statistics is not None
+                statistics.copy_(mean(statistics))
+    model.train(was_training)
+    return len(layers)
