@@ -58,7 +58,7 @@ def settings(options: argparse.Namespace) -> list[Setting]:
     mobile = {"backbone": "mobilenetv2_100", "backbone_kwargs": {"pad_type": "same"}, "pretrained": options.weights}
     norm = {"mean": [0.5] * 3, "std": [0.5] * 3}
     if options.ants_bees:
-        sets["ants and bees"] = ({"root": options.ants_bees, "image_size": 160, "batch_size": 32, **norm}, mobile)
+        sets["ants and bees"] = ({"root": options.ants_bees, "image_size": 128, "batch_size": 32, **norm}, mobile)
     if options.cifar10:
         subset = {"root": options.cifar10, "image_size": 64, "batch_size": 50}
         sets["CIFAR-10, 100 a class"] = ({**subset, **norm}, mobile)
@@ -104,15 +104,22 @@ def last_stage(setting: Setting, **changes: Any) -> Stage:
     return replace(setting.stages[-1], **changes)
 
 
+class SameBackbone(ImageDataModule):
+    """Keeps the features of the frozen backbone from one fit to the next: here it is always the same one."""
+
+    def setup(self, stage: str) -> None:
+        kept = self._features
+        super().setup(stage)
+        self._features = kept
+
+
 def train(setting: Setting, data: ImageDataModule, seed: int, lr: float) -> tuple[float, float]:
     """Validation accuracy and loss after training the last stage at a rate."""
     pl.seed_everything(seed, verbose=False)
     model, stages = module(setting, data), Stages([*setting.stages[:-1], last_stage(setting, lr=lr)])
-    trainer = pl.Trainer(max_epochs=-1, callbacks=[stages], limit_val_batches=0, **QUIET)
+    trainer = pl.Trainer(max_epochs=-1, callbacks=[stages], check_val_every_n_epoch=stages.plan.epochs, **QUIET)
     trainer.fit(model, datamodule=data)
-    judge = pl.Trainer(**QUIET)
-    figures = judge.validate(model, datamodule=data, verbose=False)[0]
-    return figures["val_accuracy"], figures["val_loss"]
+    return float(trainer.callback_metrics["val_accuracy"]), float(trainer.callback_metrics["val_loss"])
 
 
 class FoundError(Exception):
@@ -130,11 +137,11 @@ class Stop(pl.Callback):
             raise FoundError
 
 
-def find(setting: Setting, data: ImageDataModule, seed: int) -> dict[str, Any]:
+def find(setting: Setting, data: ImageDataModule, seed: int, **options: Any) -> dict[str, Any]:
     """What the finder reports at the start of the last stage."""
     pl.seed_everything(seed, verbose=False)
     last = last_stage(setting, lr=1e-3)
-    finder = LearningRateFinder(stages=[last.name], apply=False)
+    finder = LearningRateFinder(stages=[last.name], apply=False, **options)
     callbacks = [Stages([*setting.stages[:-1], last]), finder, Stop(sum(s.epochs for s in setting.stages[:-1]))]
     with tempfile.TemporaryDirectory() as folder, contextlib.suppress(FoundError):
         trainer = pl.Trainer(max_epochs=-1, callbacks=callbacks, default_root_dir=folder, limit_val_batches=0, **QUIET)
@@ -150,7 +157,7 @@ def paired(ours: list[float], theirs: list[float]) -> tuple[float, float]:
     return statistics.fmean(differences), half
 
 
-def compare(setting: Setting, data: ImageDataModule, seeds: int) -> None:
+def compare(setting: Setting, data: ImageDataModule, seeds: int, **finder: Any) -> None:
     grid = {lr: [train(setting, data, seed, lr) for seed in range(seeds)] for lr in setting.grid}
     accuracy = {lr: statistics.fmean(a for a, _ in runs) for lr, runs in grid.items()}
     loss = {lr: statistics.fmean(b for _, b in runs) for lr, runs in grid.items()}
@@ -158,7 +165,7 @@ def compare(setting: Setting, data: ImageDataModule, seeds: int) -> None:
     print(f"\n{setting.name}, {seeds} seeds")
     print("  grid:    " + "  ".join(f"{lr:.0e}: {accuracy[lr]:.3f} / {loss[lr]:.3f}" for lr in grid))
     print(f"  best: {best:.0e} by accuracy, {accuracy[best]:.3f}; {best_loss:.0e} by loss, {loss[best_loss]:.3f}")
-    found = [find(setting, data, seed) for seed in range(seeds)]
+    found = [find(setting, data, seed, **finder) for seed in range(seeds)]
     for rule in ("steep", "valley", "slide", "minimum"):
         rates = [result["suggestions"].get(rule, {}).get("lr") for result in found]
         if None in rates:
@@ -219,6 +226,8 @@ def main() -> None:
     parser.add_argument("--cifar10")
     parser.add_argument("--weights", default="mobilenetv2_100.safetensors")
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--steps", type=int, default=100, help="of the finder, for each data order")
+    parser.add_argument("--orders", type=int, default=3, help="data orders of the finder")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--part", choices=["head", "all layers"], help="one of the two only")
     parser.add_argument("--only_time", action="store_true")
@@ -235,9 +244,9 @@ def main() -> None:
         for setting in settings(options):
             if options.part and not setting.name.endswith(options.part):
                 continue
-            data = ImageDataModule(**setting.data, eval_batch_size=100, num_workers=0)
+            data = SameBackbone(**setting.data, eval_batch_size=100, num_workers=0)
             if not options.only_time:
-                compare(setting, data, options.seeds)
+                compare(setting, data, options.seeds, steps=options.steps, orders=options.orders)
             time_ratio(setting, data, options.rounds)
 
 

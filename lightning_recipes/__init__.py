@@ -11,6 +11,7 @@ from lightning_recipes._version import __version__
 if TYPE_CHECKING:
     from lightning_recipes.callbacks.checkpoints import BestCheckpoint, LastCheckpoint
     from lightning_recipes.callbacks.lr_finder import LearningRateFinder
+    from lightning_recipes.callbacks.on_plateau import OnPlateau
     from lightning_recipes.callbacks.run_summary import RunSummary
     from lightning_recipes.callbacks.snapshots import SnapshotEnsemble
     from lightning_recipes.callbacks.stages import Stages
@@ -27,6 +28,7 @@ __all__ = [
     "ImageDataModule",
     "LastCheckpoint",
     "LearningRateFinder",
+    "OnPlateau",
     "Plan",
     "RunSummary",
     "SnapshotEnsemble",
@@ -43,6 +45,7 @@ _HOMES = {
     "ImageDataModule": "data.datamodule",
     "LastCheckpoint": "callbacks.checkpoints",
     "LearningRateFinder": "callbacks.lr_finder",
+    "OnPlateau": "callbacks.on_plateau",
     "Plan": "plan",
     "RunSummary": "callbacks.run_summary",
     "SnapshotEnsemble": "callbacks.snapshots",

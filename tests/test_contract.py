@@ -19,7 +19,8 @@ ROOT = Path(__file__).parents[1]
 def test_the_public_names_are_these_and_each_can_be_imported() -> None:
     assert sorted(lightning_recipes.__all__) == [
         "BestCheckpoint", "EnsembleClassifier", "ImageClassifier", "ImageDataModule", "LastCheckpoint",
-        "LearningRateFinder", "Plan", "RunSummary", "SnapshotEnsemble", "Stage", "Stages", "UserError", "__version__",
+        "LearningRateFinder", "OnPlateau", "Plan", "RunSummary", "SnapshotEnsemble",
+        "Stage", "Stages", "UserError", "__version__",
     ]  # fmt: skip
     assert all(hasattr(lightning_recipes, name) for name in lightning_recipes.__all__)
 

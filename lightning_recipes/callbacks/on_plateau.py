@@ -1,0 +1,119 @@
+"""What to do when a figure has stopped getting better: lower the rates, go on to the next stage, or restart."""
+
+import logging
+import math
+from typing import Any, Literal
+
+import lightning.pytorch as pl
+from typing_extensions import override
+
+from lightning_recipes.classifier import ImageClassifier
+from lightning_recipes.errors import UserError
+from lightning_recipes.optim.plateau import PlateauDetector
+
+__all__ = ["OnPlateau"]
+
+log = logging.getLogger(__name__)
+
+
+class OnPlateau(pl.Callback):
+    """Watch a figure at the end of each epoch, and act where it has not improved for a while.
+
+    ``reduce`` multiplies every layer group's base rate by ``factor``, on top of the stage's schedule. ``end_stage``
+    lets the next stage begin, and after the last one the run end. ``restart`` lets the stage's schedule begin anew over
+    what is left of the stage. Each stage is watched from its start. Resumes exactly: rates are in the scheduler's
+    checkpoint, changed stages in the module's, what was seen in this callback's.
+
+    List it before callbacks that act on what it does, such as ``SnapshotEnsemble``.
+
+    Source: the plateau rule of torch's ``ReduceLROnPlateau``; Bengio (2012), "Practical recommendations", section 3.1.1.
+
+    When: the length of a stage is not known beforehand.
+    Not with: one-cycle, whose end is where it learns most.
+
+    Args:
+        action: What to do.
+        monitor: Logged figure to watch.
+        mode: Whether lower (``min``) or higher (``max``) is better.
+        patience: Epochs without improvement that are let pass, >= 0.
+        min_delta: What counts as an improvement, as a share of the best figure, >= 0.
+        cooldown: Epochs after an action that are not counted, >= 0.
+        factor: Of ``reduce``, in (0, 1).
+        min_lr: Of ``reduce``: base rate of the head below which it does not go.
+        stages: Names of the stages to watch (default: all).
+
+    Raises:
+        UserError: A value cannot work; in a fit, the figure is not logged.
+    """
+
+    def __init__(
+        self,
+        action: Literal["reduce", "end_stage", "restart"] = "reduce",
+        monitor: str = "val_loss",
+        mode: Literal["min", "max"] = "min",
+        patience: int = 10,
+        min_delta: float = 1e-4,
+        cooldown: int = 0,
+        factor: float = 0.1,
+        min_lr: float = 0.0,
+        stages: list[str] | None = None,
+    ) -> None:
+        if action not in ("reduce", "end_stage", "restart"):
+            raise UserError(f"OnPlateau.action: {action} is not one of reduce, end_stage, restart")
+        if not 0 < factor < 1:
+            raise UserError(f"OnPlateau.factor: {factor} is not a factor in (0, 1)")
+        if not 0 <= min_lr < math.inf:
+            raise UserError(f"OnPlateau.min_lr: {min_lr} is not a learning rate >= 0")
+        try:
+            self.detector = PlateauDetector(mode, patience, min_delta, cooldown)
+        except ValueError as error:
+            raise UserError(f"OnPlateau.{error}") from error
+        self.action, self.monitor, self.factor, self.min_lr, self.stages = action, monitor, factor, min_lr, stages
+
+    @override
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Refuse a foreign module."""
+        if stage == "fit" and not isinstance(pl_module, ImageClassifier):
+            raise UserError(f"OnPlateau: needs an ImageClassifier, not {type(pl_module).__name__}")
+
+    @override
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Look at the figure, and act."""
+        assert isinstance(pl_module, ImageClassifier)
+        plan, epoch = pl_module.timeline.plan, trainer.current_epoch
+        position = plan.index_at(epoch)
+        stage = plan.stages[position]
+        if self.stages is not None and stage.name not in self.stages:
+            return
+        if epoch == plan.start_of(position):
+            self.detector.reset()
+        if self.monitor not in trainer.callback_metrics:
+            known = ", ".join(sorted(trainer.callback_metrics))
+            raise UserError(f"OnPlateau.monitor: '{self.monitor}' is not logged; there are {known}")
+        if not self.detector.update(float(trainer.callback_metrics[self.monitor])):
+            return
+        last_epoch = epoch + 1 == plan.start_of(position) + stage.epochs
+        if self.action == "reduce":
+            self._reduce(pl_module)
+        elif not last_epoch and self.action == "end_stage":
+            pl_module.end_stage()
+        elif not last_epoch:
+            pl_module.restart_schedule()
+        if trainer.is_global_zero:
+            log.info("%s has not improved in stage '%s' up to epoch %d: %s", self.monitor, stage.name, epoch, self.action)
+
+    def _reduce(self, module: ImageClassifier) -> None:
+        lr = module.base_lr
+        lowered = max(lr * self.factor, self.min_lr)
+        if lowered < lr:
+            module.scale_learning_rates(lowered / lr)
+
+    @override
+    def state_dict(self) -> dict[str, Any]:
+        """Return what has been seen."""
+        return self.detector.state_dict()
+
+    @override
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from what had been seen."""
+        self.detector.load_state_dict(state_dict)
