@@ -19,19 +19,18 @@ import statistics
 import tempfile
 import time
 import warnings
-import zipfile
-from collections import defaultdict
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
+from subset import T_975, unpack_subset
 
 from lightning_recipes import ImageClassifier, ImageDataModule, LearningRateFinder, Stage, Stages
 from lightning_recipes.memory import keep_freed_memory
 
-T_975 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 7: 2.447, 8: 2.365, 9: 2.306, 10: 2.262}
+RECIPE_LR = {"head": 3e-3, "all": 1e-4}  # where the finder finds nothing
 HEAD = Stage("head", epochs=10, train="head", lr=3e-3, schedule="cosine", cache_features=True)
 QUIET: dict[str, Any] = {
     "logger": False,
@@ -81,21 +80,6 @@ def settings(options: argparse.Namespace) -> list[Setting]:
     ]
 
 
-def unpack_subset(archive: str, folder: Path, *, train: int, val: int) -> None:
-    """Write so many images a class of a zip with train/ and test/ as train/ and val/: every k-th by name."""
-    with zipfile.ZipFile(archive) as opened:
-        names: dict[str, list[str]] = defaultdict(list)
-        for name in sorted(n for n in opened.namelist() if not n.endswith("/")):
-            names[str(Path(*Path(name).parts[-3:-1]))].append(name)
-        for place, images in names.items():
-            split, label = Path(place).parts
-            most = train if split == "train" else val
-            for name in images[:: len(images) // most][:most]:
-                path = folder / ("train" if split == "train" else "val") / label / Path(name).name
-                path.parent.mkdir(parents=True, exist_ok=True)
-                path.write_bytes(opened.read(name))
-
-
 def module(setting: Setting, data: ImageDataModule) -> ImageClassifier:
     return ImageClassifier(num_classes=data.num_classes, freeze_norm_stats=True, **setting.model)
 
@@ -140,7 +124,7 @@ class Stop(pl.Callback):
 def find(setting: Setting, data: ImageDataModule, seed: int, **options: Any) -> dict[str, Any]:
     """What the finder reports at the start of the last stage."""
     pl.seed_everything(seed, verbose=False)
-    last = last_stage(setting, lr=1e-3)
+    last = last_stage(setting, lr=RECIPE_LR[setting.stages[-1].train])
     finder = LearningRateFinder(stages=[last.name], apply=False, **options)
     callbacks = [Stages([*setting.stages[:-1], last]), finder, Stop(sum(s.epochs for s in setting.stages[:-1]))]
     with tempfile.TemporaryDirectory() as folder, contextlib.suppress(FoundError):
@@ -167,16 +151,14 @@ def compare(setting: Setting, data: ImageDataModule, seeds: int, **finder: Any) 
     print(f"  best: {best:.0e} by accuracy, {accuracy[best]:.3f}; {best_loss:.0e} by loss, {loss[best_loss]:.3f}")
     found = [find(setting, data, seed, **finder) for seed in range(seeds)]
     for rule in ("steep", "valley", "slide", "minimum"):
-        rates = [result["suggestions"].get(rule, {}).get("lr") for result in found]
-        if None in rates:
-            print(f"  {rule:>8}: nothing in {rates.count(None)} of {seeds}")
-            continue
+        rates = [result["suggestions"].get(rule, {"lr": result["recipe_lr"]})["lr"] for result in found]
+        kept = sum(rule not in result["suggestions"] for result in found)
         runs = [train(setting, data, seed, rate) for seed, rate in enumerate(rates)]
         a, a_half = paired([r[0] for r in runs], [r[0] for r in grid[best]])
         b, b_half = paired([r[1] for r in runs], [r[1] for r in grid[best_loss]])
         middle = statistics.median(rates)
         print(
-            f"  {rule:>8}: rate {middle:.1e} [{min(rates):.1e}..{max(rates):.1e}], "
+            f"  {rule:>8}: rate {middle:.1e} [{min(rates):.1e}..{max(rates):.1e}], the recipe's kept in {kept}, "
             f"accuracy {statistics.fmean(r[0] for r in runs):.3f}, to the best {a:+.4f} +- {a_half:.4f}; "
             f"loss {statistics.fmean(r[1] for r in runs):.3f}, to the best {b:+.4f} +- {b_half:.4f}",
             flush=True,

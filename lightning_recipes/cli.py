@@ -66,6 +66,7 @@ class RecipesTrainer(pl.Trainer):
         steps: int | None = None,
         orders: int | None = None,
         ckpt_path: str | None = None,
+        weights_only: bool | None = None,
     ) -> None:
         """Run the learning rate range test alone: figure, JSON and suggestions; nothing is trained.
 
@@ -78,6 +79,7 @@ class RecipesTrainer(pl.Trainer):
             steps: Optimizer steps of each data order, likewise.
             orders: Data orders, likewise.
             ckpt_path: Weights to test from, such as those of a stage before it (default: the recipe's).
+            weights_only: Not used; a run's own ``config.yaml`` has it.
         """
         self.fit(model, datamodule=datamodule)
 

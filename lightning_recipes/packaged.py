@@ -15,7 +15,11 @@ def packaged_recipes() -> dict[str, Path]:
         Path(sysconfig.get_path("data"), "share", "lightning-recipes", "configs"),
         Path(__file__).parents[1] / "configs",
     )
-    return {file.stem: file for folder in folders for file in sorted(folder.glob("*.yaml"))}
+    return {
+        file.relative_to(folder).with_suffix("").as_posix(): file
+        for folder in folders
+        for file in sorted(folder.rglob("*.yaml"))
+    }
 
 
 def name_recipes(args: Sequence[str]) -> list[str]:
@@ -30,7 +34,7 @@ def name_recipes(args: Sequence[str]) -> list[str]:
         if option not in ("--config", "-c") or (not value and position + 1 == len(named)):
             continue
         given = value or named[position + 1]
-        if Path(given).exists() or Path(given).suffix or "/" in given:
+        if Path(given).exists() or Path(given).suffix:
             continue
         recipes = packaged_recipes()
         if given not in recipes:

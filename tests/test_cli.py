@@ -59,6 +59,7 @@ def test_a_run_fills_its_folder(finished: Path) -> None:
         "checkpoints/best.ckpt",
         "checkpoints/last.ckpt",
         "figures/curves.png",
+        "figures/schedule.png",
     ):
         assert (run / name).stat().st_size > 0, name
     s = summary(run)
@@ -151,6 +152,52 @@ def test_skipped_files_are_counted_in_the_summary_and_said(finished: Path, tmp_p
     assert summary(tmp_path / "run")["skipped_files"] == 1
 
 
+def test_lr_find_reports_a_stage_and_trains_nothing(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, checkpoint = tmp_path / "found", finished / "run" / "checkpoints" / "last.ckpt"
+    words = ["lr-find", "--config", str(finished / "run" / "config.yaml"), "--run_dir", str(run)]
+    words += ["--steps", "40", "--data.images_per_class", "20"]
+    assert main([*words, "--orders", "1", "--stage", "all", "--max_lr", "1.0", "--ckpt_path", str(checkpoint)]) == 0
+    assert "steep *" in capsys.readouterr().out
+    found = json.loads((run / "lr_finder.json").read_text())
+    assert list(found) == ["all"]
+    assert found["all"]["applied"] is False
+    assert len(found["all"]["rates"]) <= 40
+    assert {path.name for path in run.iterdir()} == {"figures", "lr_finder.json"}
+    assert main([*words, "--stage", "al"]) == 2
+    assert "there is no stage 'al'; did you mean all?" in capsys.readouterr().err
+
+
+def test_snapshots_are_summed_up_and_taken_where_a_checkpoint_is(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = SMALL.replace("{name: all, epochs: 1, lr: 1.0e-3, lr_decay: 0.5, schedule: one_cycle}", CYCLES)
+    (tmp_path / "cycles.yaml").write_text(recipe)
+    run = tmp_path / "run"
+    assert main(["fit", "--config", str(tmp_path / "cycles.yaml"), "--run_dir", str(run)]) == 0
+    assert "ensemble of 2 snapshots" in capsys.readouterr().out
+    s = summary(run)
+    assert [(row["path"], row["epoch"]) for row in s["snapshots"]] == [
+        ("snapshots/cycle_01.safetensors", 2), ("snapshots/cycle_02.safetensors", 4)
+    ]  # fmt: skip
+    low, high = s["ensemble_val_accuracy_ci95"]
+    assert low < s["ensemble_val_accuracy"] < high
+    assert [row["stage"] for row in s["lr_found"]] == ["head"]
+    assert s["stages"][0]["base_lr"] == s["lr_found"][0]["lr"] != 0.01
+    words = ["--config", str(run / "config.yaml"), "--ckpt_path", str(run / "snapshots")]
+    assert main(["validate", *words]) == 0
+    assert f"{s['ensemble_val_accuracy']:.4f}" in capsys.readouterr().out
+    assert main(["predict", *words]) == 0
+    assert len((run / "predictions.csv").read_text().splitlines()) == s["val_images"] + 1
+    assert main(["validate", *words[:2], "--ckpt_path", str(run / "figures")]) == 2
+    assert "holds no snapshots" in capsys.readouterr().err
+
+
+CYCLES = """{name: all, epochs: 3, lr: 1.0e-3, schedule: {name: warm_restarts, cycle_epochs: 1, cycle_mult: 2}}
+    - class_path: lightning_recipes.LearningRateFinder
+      init_args: {stages: [head], steps: 30, orders: 1}
+    - class_path: lightning_recipes.SnapshotEnsemble"""
 MINE = '''
 from lightning_recipes import ImageClassifier
 from torch import nn
@@ -277,7 +324,7 @@ def test_the_table_of_help_is_that_of_the_real_command_line() -> None:
     from lightning_recipes.cli import RecipesCLI
 
     assert set(COMMANDS) == set(RecipesCLI.subcommands())
-    assert all(name in help_text() for name in COMMANDS)
+    assert all(name.replace("_", "-") in help_text() for name in COMMANDS)
 
 
 def test_an_unknown_command_is_answered_with_the_nearest(capsys: pytest.CaptureFixture[str]) -> None:

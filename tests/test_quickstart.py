@@ -6,8 +6,10 @@ from pathlib import Path
 import pytest
 
 from lightning_recipes.__main__ import main
+from lightning_recipes.packaged import name_recipes
 
 CONFIGS = Path(__file__).parents[1] / "configs"
+RECIPES = sorted(CONFIGS.rglob("*.yaml"))
 
 
 def accuracy(folder: Path, *words: str) -> float:
@@ -23,13 +25,28 @@ def test_a_backbone_that_knows_letters_learns_digits_from_five_of_each(tmp_path:
     assert transferred >= from_scratch + 0.10
 
 
-@pytest.mark.parametrize("path", sorted(CONFIGS.glob("*.yaml")), ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)
 def test_every_recipe_says_what_to_expect_and_is_a_valid_recipe(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = path.read_text()
     assert "# Expected: " in text
-    assert f"# lightning-recipes fit --config configs/{path.name}" in text
+    assert f"# lightning-recipes fit --config configs/{path.relative_to(CONFIGS).as_posix()}" in text
     assert len(text.splitlines()) <= 60
     with pytest.raises(SystemExit) as leave:
         main(["fit", "--config", str(path), "--print_config"])
     assert leave.value.code == 0
     assert "class_path: lightning_recipes.ImageClassifier" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("path", sorted((CONFIGS / "decay").glob("*.yaml")), ids=lambda path: path.stem)
+def test_each_decay_differs_from_the_constant_rate_in_one_line(path: Path) -> None:
+    first, second = (
+        [line for line in file.read_text().splitlines() if not line.startswith("#")]
+        for file in (CONFIGS / "decay" / "constant.yaml", path)
+    )
+    assert len(first) == len(second)
+    changed = [line for line, other in zip(first, second, strict=True) if line != other]
+    assert len(changed) == (0 if path.stem == "constant" else 1)
+
+
+def test_a_recipe_in_a_folder_is_named_with_it() -> None:
+    assert name_recipes(["fit", "--config", "decay/step"]) == ["fit", "--config", str(CONFIGS / "decay/step.yaml")]
