@@ -68,7 +68,7 @@ class RunSummary(pl.Callback):
         """Go on counting."""
         self.best, self.seconds_before = state_dict["best"], state_dict["seconds"]
         self.stage_seconds, self.stage_images = state_dict["stage_seconds"], state_dict["stage_images"]
-        self.stage_lr = state_dict["stage_lr"]
+        self.stage_lr = state_dict.get("stage_lr", {})
 
     def seconds(self) -> float:
         """Wall time of the fit in seconds, of all its sessions."""
