@@ -135,7 +135,9 @@ class LearningRateFinder(pl.Callback):
         """Test, report, and set the rate of the stage that begins."""
         start, recipe_lr = time.monotonic(), module.base_lr
         if not recipe_lr > 0:
-            raise UserError(f"LearningRateFinder: the rate of stage '{name}' is {recipe_lr}; give one > 0 to start from")
+            raise UserError(
+                f"LearningRateFinder: the rate of stage '{name}' is {recipe_lr}; give one > 0 to start from"
+            )
         rates = geometric_rates(self.min_lr, self.max_lr, self.steps)
         raw = self.curves(trainer, module, rates)
         curves = [smooth(curve, self.smoothing) for curve in raw]
@@ -198,9 +200,7 @@ class LearningRateFinder(pl.Callback):
             losses.pop()
         return losses
 
-    def _judge(
-        self, rates: list[float], curves: list[list[float]]
-    ) -> tuple[dict[str, Suggestion], str | None]:
+    def _judge(self, rates: list[float], curves: list[list[float]]) -> tuple[dict[str, Suggestion], str | None]:
         """Return the suggestions, and what is wrong with the curves if something is."""
         if min(map(len, curves)) < ENOUGH:
             return {}, f"the loss was not finite after {min(map(len, curves))} steps from a rate of {rates[0]:g} on"

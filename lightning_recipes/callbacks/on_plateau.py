@@ -26,7 +26,8 @@ class OnPlateau(pl.Callback):
 
     List it before callbacks that act on what it does, such as ``SnapshotEnsemble``.
 
-    Source: the plateau rule of torch's ``ReduceLROnPlateau``; Bengio (2012), "Practical recommendations", section 3.1.1.
+    Source: the plateau rule of torch's ``ReduceLROnPlateau``; Bengio (2012), "Practical recommendations for
+    gradient-based training", section 3.1.1.
 
     When: the length of a stage is not known beforehand.
     Not with: one-cycle, whose end is where it learns most.
@@ -100,7 +101,9 @@ class OnPlateau(pl.Callback):
         elif not last_epoch:
             pl_module.restart_schedule()
         if trainer.is_global_zero:
-            log.info("%s has not improved in stage '%s' up to epoch %d: %s", self.monitor, stage.name, epoch, self.action)
+            log.info(
+                "%s has not improved in stage '%s' up to epoch %d: %s", self.monitor, stage.name, epoch, self.action
+            )
 
     def _reduce(self, module: ImageClassifier) -> None:
         lr = module.base_lr

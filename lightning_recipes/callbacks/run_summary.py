@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
-import torch
 from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
 from typing_extensions import override
@@ -19,7 +18,6 @@ from lightning_recipes.classifier import ImageClassifier
 from lightning_recipes.evaluation.gather import gather_by_index
 from lightning_recipes.evaluation.intervals import wilson_interval
 from lightning_recipes.models.fingerprint import weights_sha256
-from lightning_recipes.optim.parameter_groups import layer_learning_rate
 from lightning_recipes.plan import Plan
 from lightning_recipes.randomness import run_seed
 

@@ -117,7 +117,10 @@ class SnapshotEnsemble(pl.Callback):
                 beside |= {"cycle": number, "stage": stage, "epoch": done - 1}  # type: ignore[dict-item]
                 header: dict[str, Any] = {}
                 pl_module.on_save_checkpoint(header)
-                header["hyper_parameters"] = {"num_classes": pl_module.num_classes, "class_names": pl_module.class_names}
+                header["hyper_parameters"] = {
+                    "num_classes": pl_module.num_classes,
+                    "class_names": pl_module.class_names,
+                }
                 path = self._folder(trainer) / f"cycle_{number:02d}.safetensors"
                 save_snapshot(path, pl_module.state_dict(), header, beside)
                 self._write_index(trainer, {"members": self._names(trainer, number)})

@@ -60,7 +60,9 @@ class Stages(pl.Callback):
         for stage in self.plan.stages:
             for key in changed:
                 if getattr(stage, key):
-                    raise UserError(f"stage '{stage.name}', {key}: needs an ImageDataModule, which this run does not have")
+                    raise UserError(
+                        f"stage '{stage.name}', {key}: needs an ImageDataModule, which this run does not have"
+                    )
 
     @override
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

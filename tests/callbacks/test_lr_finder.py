@@ -110,9 +110,7 @@ def test_figure_and_numbers_lie_in_the_runs_folder(tmp_path: Path) -> None:
 
 @pytest.mark.filterwarnings("ignore:Encountered `nan` values")  # torchmetrics, in the training that follows
 @pytest.mark.parametrize(("value", "text"), [(float("nan"), "not finite after 0 steps"), (1.0, "never fell below")])
-def test_a_loss_that_cannot_be_used_is_said_and_the_recipes_rate_stays(
-    value: float, text: str, tmp_path: Path
-) -> None:
+def test_a_loss_that_cannot_be_used_is_said_and_the_recipes_rate_stays(value: float, text: str, tmp_path: Path) -> None:
     class Useless(ImageClassifier):
         @override
         def compute_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
@@ -153,7 +151,9 @@ def test_a_stage_that_is_not_there_and_a_wrong_order_of_callbacks_are_refused(tm
 def test_a_stage_with_little_left_to_learn_still_gives_a_smooth_curve(tmp_path: Path) -> None:
     """On a batch of its own at every step, the differences between batches would hide the descent."""
     finder = LearningRateFinder(stages=["all"], orders=1, steps=60, max_lr=0.1, smoothing=0.0, apply=False)
-    plan = Stages([Stage("head", epochs=60, train="head", lr=1e-2, cache_features=True), Stage("all", epochs=1, lr=1e-5)])
+    plan = Stages(
+        [Stage("head", epochs=60, train="head", lr=1e-2, cache_features=True), Stage("all", epochs=1, lr=1e-5)]
+    )
     data = digits(images_per_class=20, augment="none")
     fit(letters(), data, plan, finder, max_epochs=-1, default_root_dir=str(tmp_path))
     losses = torch.tensor(finder.found["all"]["losses"][0][:15])  # rates at which next to nothing moves

@@ -137,7 +137,10 @@ def test_the_mean_of_the_last_members_by_hand() -> None:
 
 
 def test_a_soup_is_the_mean_of_weights_and_its_statistics_those_of_its_own_activations() -> None:
-    states = [{"w": torch.tensor([1.0, 3.0]), "n": torch.tensor(4)}, {"w": torch.tensor([3.0, 5.0]), "n": torch.tensor(6)}]
+    states = [
+        {"w": torch.tensor([1.0, 3.0]), "n": torch.tensor(4)},
+        {"w": torch.tensor([3.0, 5.0]), "n": torch.tensor(6)},
+    ]
     soup = average_weights(states)
     assert soup["w"].tolist() == [2.0, 4.0]
     assert soup["n"].item() == 6
@@ -146,4 +149,6 @@ def test_a_soup_is_the_mean_of_weights_and_its_statistics_those_of_its_own_activ
     assert reestimate_statistics(norm, images) == 1
     assert not norm.training
     torch.testing.assert_close(norm.running_mean, images.mean(dim=(0, 1, 3, 4)))
-    torch.testing.assert_close(norm.running_var, torch.stack([x.transpose(0, 1).flatten(1).var(1) for x in images]).mean(0))
+    torch.testing.assert_close(
+        norm.running_var, torch.stack([x.transpose(0, 1).flatten(1).var(1) for x in images]).mean(0)
+    )
