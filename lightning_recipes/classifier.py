@@ -332,11 +332,15 @@ class ImageClassifier(Evaluator):
             metrics = {"train_loss": self.train_loss, "train_accuracy": self.train_accuracy}
             self.log_dict(metrics, on_step=False, on_epoch=True)
 
+    @property
+    def input_used(self) -> dict[str, Any]:
+        """What the weights expect of their images: the pretrained ones' own configuration, unless the data has its."""
+        return {**asdict(self.input_config), **getattr(self.datamodule(), "input_used", {})}
+
     @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Add what the weights expect of their images, and drop where they came from: they are in the file now."""
-        used = getattr(self.datamodule(), "input_used", {})
-        checkpoint["input_config"] = {**asdict(self.input_config), **used}
+        checkpoint["input_config"] = self.input_used
         checkpoint["plan_changes"] = self.plan_changes
         if "pretrained" in checkpoint.get(self.CHECKPOINT_HYPER_PARAMS_KEY, {}):
             checkpoint[self.CHECKPOINT_HYPER_PARAMS_KEY]["pretrained"] = False

@@ -115,12 +115,9 @@ class SnapshotEnsemble(pl.Callback):
             if end == done and trainer.is_global_zero and not trainer.fast_dev_run:  # type: ignore[attr-defined]
                 beside = {name: float(v) for name, v in figures.items() if name.startswith("val_")}
                 beside |= {"cycle": number, "stage": stage, "epoch": done - 1}  # type: ignore[dict-item]
-                header: dict[str, Any] = {}
-                pl_module.on_save_checkpoint(header)
-                header["hyper_parameters"] = {
-                    "num_classes": pl_module.num_classes,
-                    "class_names": pl_module.class_names,
-                }
+                # Not the whole checkpoint: a snapshot knows nothing of the plan that it was made by.
+                classes = {"num_classes": pl_module.num_classes, "class_names": pl_module.class_names}
+                header = {"input_config": pl_module.input_used, "hyper_parameters": classes}
                 path = self._folder(trainer) / f"cycle_{number:02d}.safetensors"
                 save_snapshot(path, pl_module.state_dict(), header, beside)
                 self._write_index(trainer, {"members": self._names(trainer, number)})

@@ -10,6 +10,7 @@ import pytest
 import torch
 from sklearn.metrics import accuracy_score, log_loss
 
+from lightning_recipes.callbacks.on_plateau import OnPlateau
 from lightning_recipes.callbacks.snapshots import SnapshotEnsemble
 from lightning_recipes.callbacks.stages import Stages
 from lightning_recipes.ensemble import EnsembleClassifier
@@ -152,3 +153,14 @@ def test_a_soup_is_the_mean_of_weights_and_its_statistics_those_of_its_own_activ
     torch.testing.assert_close(
         norm.running_var, torch.stack([x.transpose(0, 1).flatten(1).var(1) for x in images]).mean(0)
     )
+
+
+@pytest.mark.parametrize("action", ["end_stage", "restart"])
+def test_a_stage_that_was_changed_on_the_way_is_no_obstacle_to_its_ensemble(action: Any, tmp_path: Path) -> None:
+    stages = Stages(
+        [Stage("first", epochs=3, lr=3e-3), Stage("all", epochs=2, lr=3e-3, schedule={**CYCLES, "cycle_mult": 1})]
+    )
+    watch, callback = OnPlateau(action, patience=0, min_delta=0.9, stages=["first"]), SnapshotEnsemble()
+    fit(classifier(), digits(), stages, watch, callback, max_epochs=-1, default_root_dir=str(tmp_path))
+    assert callback.result is not None
+    assert len(callback.result["members"]) == 2
