@@ -12,6 +12,8 @@ from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
 from typing_extensions import override
 
+from lightning_recipes.whole_files import whole_file
+
 __all__ = ["MetricsCSV"]
 
 
@@ -86,9 +88,7 @@ class MetricsCSV(Logger):
             return [row for row in csv.DictReader(file) if None not in row]
 
     def _write(self, rows: list[dict[str, str]]) -> None:
-        whole = self.path.with_suffix(".tmp")
-        with whole.open("w", newline="") as file:
+        with whole_file(self.path) as part, part.open("w", newline="") as file:
             writer = csv.DictWriter(file, self._columns)
             writer.writeheader()
             writer.writerows(rows)
-        whole.replace(self.path)

@@ -1,6 +1,7 @@
 """The plan of a run: which stage an epoch belongs to. A pure function of the epoch, so nothing of it is saved."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -22,7 +23,7 @@ class Stage:
         lr_decay: Factor between neighbouring layer groups, in (0, 1] (default: ``model.lr_decay``).
         schedule: Schedule over this stage (default: ``model.schedule``).
         image_size: Side of the square images, in pixels (default: ``data.image_size``).
-        batch_size: Images a process a batch (default: ``data.batch_size``).
+        batch_size: Images a process a batch, or ``all`` (default: ``data.batch_size``).
         augment: Augmentation policy (default: ``data.augment``).
         cache_features: Run the frozen backbone once over all images and train the head on what it gave; needs
             ``train: head``, and turns augmentation off.
@@ -35,7 +36,7 @@ class Stage:
     lr_decay: float | None = None
     schedule: Spec | None = None
     image_size: int | None = None
-    batch_size: int | None = None
+    batch_size: int | Literal["all"] | None = None
     augment: str | dict[str, Any] | list[Any] | None = None
     cache_features: bool = False
 
@@ -43,7 +44,7 @@ class Stage:
         """Refuse values that cannot work, by key."""
         for key in ("epochs", "image_size", "batch_size"):
             value = getattr(self, key)
-            if value is not None and not value >= 1:
+            if value is not None and value != "all" and not value >= 1:
                 raise UserError(f"stage '{self.name}', {key}: {value} is not a number >= 1")
         if not isinstance(self.train, str) and not self.train >= 1:
             raise UserError(f"stage '{self.name}', train: {self.train} is not head, all or a number >= 1")
@@ -51,10 +52,23 @@ class Stage:
             raise UserError(f"stage '{self.name}', lr: {self.lr} is not a learning rate >= 0")
         if self.lr_decay is not None and not 0 < self.lr_decay <= 1:
             raise UserError(f"stage '{self.name}', lr_decay: {self.lr_decay} is not a factor in (0, 1]")
-        if self.cache_features and self.train not in ("head", 1):
+        if self.cache_features and not self.trains_head_alone:
             raise UserError(f"stage '{self.name}', cache_features: needs train: head, but train is {self.train}")
         if self.cache_features and self.augment not in (None, "none"):
             raise UserError(f"stage '{self.name}', cache_features: features are computed once, so augment must be none")
+
+    @property
+    def trains_head_alone(self) -> bool:
+        """Whether the backbone stays as it is."""
+        return self.train in ("head", 1)
+
+    def trainable_of(self, groups: int) -> int:
+        """Return how many of the last layer groups train.
+
+        Args:
+            groups: How many there are, head included.
+        """
+        return {"head": 1, "all": groups}[self.train] if isinstance(self.train, str) else self.train
 
 
 @dataclass(frozen=True)
@@ -77,6 +91,21 @@ class Plan:
         for name in names:
             if names.count(name) > 1:
                 raise UserError(f"stages: {names.count(name)} stages are called '{name}'; give each its own name")
+
+    def require_stages(self, key: str, names: Sequence[str] | None) -> None:
+        """Refuse names of stages that there are not.
+
+        Args:
+            key: The recipe's key, for the error.
+            names: As the recipe gives them; None asks for nothing.
+
+        Raises:
+            UserError: Names the first that is not there.
+        """
+        known = [stage.name for stage in self.stages]
+        for name in names or ():
+            if name not in known:
+                raise UserError(f"{key}: there is no stage '{name}', only {', '.join(known)}")
 
     @property
     def epochs(self) -> int:
@@ -116,6 +145,11 @@ class Plan:
         stages = list(self.stages)
         stages[position] = replace(stages[position], epochs=epoch + 1 - self.start_of(position))
         return replace(self, stages=tuple(stages))
+
+    def stopped_after(self, epoch: int) -> "Plan":
+        """Return the plan that ends with an epoch."""
+        ended = self.ended_after(epoch)
+        return replace(ended, stages=ended.stages[: self.index_at(epoch) + 1])
 
     def restarted_after(self, epoch: int) -> "Plan":
         """Return the plan in which the schedule begins anew after an epoch, over what is left of its stage."""

@@ -62,8 +62,8 @@ def no_trace(trainer: pl.Trainer, module: ImageClassifier) -> Iterator[Optimizer
         wrap_again(trainer.strategy)  # DDP orders its buckets after the first step it sees
 
 
-def rehearse_step(trainer: pl.Trainer, optimizer: Optimizer, batches: Sequence[Any]) -> float:
-    """Take one optimizer step, as the trainer would, and return its loss, the mean over all processes.
+def rehearse_step(trainer: pl.Trainer, optimizer: Optimizer, batches: Sequence[Any]) -> None:
+    """Take one optimizer step, as the trainer would.
 
     Precision, gradient clipping and whatever else acts before an optimizer step act here too.
 
@@ -72,7 +72,7 @@ def rehearse_step(trainer: pl.Trainer, optimizer: Optimizer, batches: Sequence[A
         optimizer: That of :func:`no_trace`.
         batches: As they come from the loader; several of them are accumulated.
     """
-    strategy, losses = trainer.strategy, []
+    strategy = trainer.strategy
 
     def closure() -> Any:
         optimizer.zero_grad()
@@ -81,19 +81,17 @@ def rehearse_step(trainer: pl.Trainer, optimizer: Optimizer, batches: Sequence[A
             waits = isinstance(strategy, ParallelStrategy) and number < len(batches) - 1
             with strategy.block_backward_sync() if waits else nullcontext():  # type: ignore[attr-defined]
                 loss = _training_loss(trainer, batch, number) / len(batches)
-                losses.append(loss.detach())
                 strategy.backward(loss, None)
         return loss
 
     strategy.optimizer_step(optimizer, closure)
-    return _mean(trainer, losses)
 
 
 @torch.no_grad()
 def rehearse_loss(trainer: pl.Trainer, batches: Sequence[Any]) -> float:
-    """Return the loss that :func:`rehearse_step` would, without a step."""
-    losses = [_training_loss(trainer, batch, number) / len(batches) for number, batch in enumerate(batches)]
-    return _mean(trainer, losses)
+    """Return the training loss of batches, the mean over them and over all processes, without a step."""
+    losses = torch.stack([_training_loss(trainer, batch, number) for number, batch in enumerate(batches)])
+    return float(trainer.strategy.reduce((losses / len(batches)).sum(), reduce_op="mean"))
 
 
 def _training_loss(trainer: pl.Trainer, batch: Any, number: int) -> Tensor:
@@ -101,10 +99,6 @@ def _training_loss(trainer: pl.Trainer, batch: Any, number: int) -> Tensor:
     output: Any = trainer.strategy.training_step(batch, number)
     loss: Tensor = output["loss"] if isinstance(output, Mapping) else output
     return loss
-
-
-def _mean(trainer: pl.Trainer, losses: Sequence[Tensor]) -> float:
-    return float(trainer.strategy.reduce(torch.stack(list(losses)).sum(), reduce_op="mean"))
 
 
 def _options(group: dict[str, Any]) -> dict[str, Any]:

@@ -9,6 +9,8 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from lightning_recipes.whole_files import whole_file
+
 __all__ = ["print_evaluation", "print_range_test", "print_summary", "write_predictions"]
 
 
@@ -74,9 +76,7 @@ def print_evaluation(command: str, results: Sequence[Mapping[str, float]]) -> No
 def write_predictions(path: Path, outputs: Sequence[Mapping[str, Any]], datamodule: Any) -> None:
     """Write one row an image: path, predicted, and the probability of each class."""
     classes = datamodule.classes
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".tmp")
-    with part.open("w", newline="") as file:
+    with whole_file(path) as part, part.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["path", "predicted", *classes])
         for batch in outputs:
@@ -84,5 +84,4 @@ def write_predictions(path: Path, outputs: Sequence[Mapping[str, Any]], datamodu
                 batch["paths"], batch["labels"], batch["probabilities"].tolist(), strict=True
             ):
                 writer.writerow([name, label, *(f"{p:.6f}" for p in probabilities)])
-    part.replace(path)
     Console().print(f"Predictions are in {path}", soft_wrap=True)

@@ -3,7 +3,6 @@
 import json
 import logging
 import math
-import os
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
@@ -19,6 +18,7 @@ from typing_extensions import override
 from lightning_recipes.classifier import ImageClassifier
 from lightning_recipes.errors import UserError
 from lightning_recipes.figures.range_test import range_test_figure
+from lightning_recipes.figures.saving import save_figure
 from lightning_recipes.optim.range_test import (
     SUGGESTIONS,
     Suggestion,
@@ -31,6 +31,8 @@ from lightning_recipes.optim.range_test import (
 from lightning_recipes.plan import Plan
 from lightning_recipes.randomness import seed_process
 from lightning_recipes.rehearsal import no_trace, rehearse_loss, rehearse_step
+from lightning_recipes.require import require_classifier
+from lightning_recipes.whole_files import write_json
 
 __all__ = ["LearningRateFinder"]
 
@@ -107,16 +109,13 @@ class LearningRateFinder(pl.Callback):
     @override
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Refuse a foreign module."""
-        if stage == "fit" and not isinstance(pl_module, ImageClassifier):
-            raise UserError(f"LearningRateFinder: needs an ImageClassifier, not {type(pl_module).__name__}")
+        if stage == "fit":
+            require_classifier(pl_module, "LearningRateFinder")
 
     @override
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Refuse stages that there are not."""
-        names = [stage.name for stage in _plan(pl_module).stages]
-        for name in self.stages or []:
-            if name not in names:
-                raise UserError(f"LearningRateFinder.stages: there is no stage '{name}', only {', '.join(names)}")
+        _plan(pl_module).require_stages("LearningRateFinder.stages", self.stages)
 
     @override
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -226,13 +225,9 @@ class LearningRateFinder(pl.Callback):
             return
         folder = Path(trainer.default_root_dir)
         path = folder / "figures" / f"lr_finder_{_file_name(name)}.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
         figure = range_test_figure(rates, curves, found, chosen=result["suggestion"], title=_title(name, result))
-        figure.savefig(path, dpi=120)
+        save_figure(figure, path, key=f"lr_finder/{name}", loggers=trainer.loggers)
         _add_to_json(folder / "lr_finder.json", name, result)
-        for logger in trainer.loggers:
-            if hasattr(logger, "log_image"):
-                logger.log_image(key=f"lr_finder/{name}", images=[str(path)])
 
 
 def _plan(module: pl.LightningModule) -> Plan:
@@ -268,8 +263,5 @@ def _title(name: str, result: dict[str, Any]) -> str:
 
 
 def _add_to_json(path: Path, name: str, result: dict[str, Any]) -> None:
-    """Write the results of all stages so far, whole or not at all."""
     results = json.loads(path.read_text()) if path.exists() else {}
-    part = path.with_suffix(".tmp")
-    part.write_text(json.dumps({**results, name: result}, indent=2) + "\n")
-    os.replace(part, path)
+    write_json(path, {**results, name: result})

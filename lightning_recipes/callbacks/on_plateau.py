@@ -10,6 +10,7 @@ from typing_extensions import override
 from lightning_recipes.classifier import ImageClassifier
 from lightning_recipes.errors import UserError
 from lightning_recipes.optim.plateau import PlateauDetector
+from lightning_recipes.require import require_classifier
 
 __all__ = ["OnPlateau"]
 
@@ -44,7 +45,8 @@ class OnPlateau(pl.Callback):
         stages: Names of the stages to watch (default: all).
 
     Raises:
-        UserError: A value cannot work; in a fit, the figure is not logged.
+        UserError: A value cannot work; at the start of a fit, there is no such stage; at an epoch's end, the figure is
+            not logged.
     """
 
     def __init__(
@@ -74,8 +76,14 @@ class OnPlateau(pl.Callback):
     @override
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Refuse a foreign module."""
-        if stage == "fit" and not isinstance(pl_module, ImageClassifier):
-            raise UserError(f"OnPlateau: needs an ImageClassifier, not {type(pl_module).__name__}")
+        if stage == "fit":
+            require_classifier(pl_module, "OnPlateau")
+
+    @override
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Refuse stages that there are not."""
+        module = require_classifier(pl_module, "OnPlateau")
+        module.timeline.plan.require_stages("OnPlateau.stages", self.stages)
 
     @override
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from lightning_recipes.classifier import ImageClassifier
 from lightning_recipes.figures.curves import learning_curves
+from lightning_recipes.figures.saving import save_figure
 from lightning_recipes.figures.schedule import PlannedRun, schedule_figure
 from lightning_recipes.optim.parameter_groups import layer_learning_rate
 from lightning_recipes.plan import Plan
@@ -34,8 +35,7 @@ class RunFigures(pl.Callback):
         """Draw the plan, unless an earlier session has."""
         path = self.folder / "figures" / "schedule.png"
         if trainer.is_global_zero and isinstance(pl_module, ImageClassifier) and not path.exists():
-            path.parent.mkdir(parents=True, exist_ok=True)
-            schedule_figure(planned_run(trainer, pl_module)).savefig(path, dpi=120)
+            save_figure(schedule_figure(planned_run(trainer, pl_module)), path)
 
     @override
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -47,8 +47,7 @@ class RunFigures(pl.Callback):
             rows = list(csv.DictReader(file))
         plan = getattr(pl_module, "plan", None)
         starts = {s.name: plan.start_of(i) for i, s in enumerate(plan.stages)} if isinstance(plan, Plan) else {}
-        (self.folder / "figures").mkdir(exist_ok=True)
-        learning_curves(rows, starts).savefig(self.folder / "figures" / "curves.png", dpi=120)
+        save_figure(learning_curves(rows, starts), self.folder / "figures" / "curves.png")
 
 
 def planned_run(trainer: pl.Trainer, module: ImageClassifier) -> PlannedRun:
@@ -64,11 +63,11 @@ def planned_run(trainer: pl.Trainer, module: ImageClassifier) -> PlannedRun:
     for step in range(0, timeline.steps, max(1, math.ceil(timeline.steps / MOMENTS))):
         position, _ = timeline.at(step)
         stage, factor = stages[position], timeline.factor(step)
-        lr = module.hparams["lr"] if stage.lr is None else stage.lr
+        lr, lr_decay = module.rates_of(stage)
+        trainable = stage.trainable_of(len(groups))
         for name, depth in groups.items():
-            trains = stage.train == "all" or depth < (1 if isinstance(stage.train, str) else stage.train)
-            base = layer_learning_rate(lr, stage.lr_decay or module.hparams["lr_decay"], depth)
-            run.rates[name].append(base * factor if trains else math.nan)
+            base = layer_learning_rate(lr, lr_decay, depth)
+            run.rates[name].append(base * factor if depth < trainable else math.nan)
         run.epochs.append(timeline.epoch_of(step))
         run.momentum.append(timeline.momentum(step))
         if loaders is not None:

@@ -3,7 +3,6 @@
 import csv
 import json
 import math
-import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,8 +17,10 @@ from lightning_recipes.classifier import ImageClassifier
 from lightning_recipes.evaluation.gather import gather_by_index
 from lightning_recipes.evaluation.intervals import wilson_interval
 from lightning_recipes.models.fingerprint import weights_sha256
+from lightning_recipes.models.snapshots import INDEX, find_snapshots
 from lightning_recipes.plan import Plan
 from lightning_recipes.randomness import run_seed
+from lightning_recipes.whole_files import whole_file, write_json
 
 __all__ = ["RunSummary"]
 
@@ -160,7 +161,6 @@ class RunSummary(pl.Callback):
         if "val_loss" in trainer.callback_metrics:
             self.best["val_loss"] = float(trainer.callback_metrics["val_loss"])
         if trainer.is_global_zero and not trainer.fast_dev_run:  # type: ignore[attr-defined]
-            self.folder.mkdir(parents=True, exist_ok=True)
             _write_predictions(self.folder / self.PREDICTIONS, predictions, trainer.datamodule)  # type: ignore[attr-defined]
 
     # The file.
@@ -178,10 +178,7 @@ class RunSummary(pl.Callback):
 
     def _write(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         if trainer.is_global_zero and not trainer.fast_dev_run:  # type: ignore[attr-defined]
-            self.folder.mkdir(parents=True, exist_ok=True)
-            part = self.folder / "summary.json.tmp"
-            part.write_text(json.dumps(self.summary(trainer, module), indent=2) + "\n")
-            os.replace(part, self.folder / "summary.json")
+            write_json(self.folder / "summary.json", self.summary(trainer, module))
 
     def summary(self, trainer: pl.Trainer, module: pl.LightningModule) -> dict[str, Any]:
         """Return what ``summary.json`` holds; figures that the run has not reached are None."""
@@ -233,13 +230,16 @@ def _beside(folder: Path) -> dict[str, Any]:
     if rates.exists():
         results = json.loads(rates.read_text())
         found["lr_found"] = [{"stage": s, "lr": r["lr"], "applied": r["applied"]} for s, r in results.items()]
-    if (snapshots / "ensemble.json").exists():
-        ensemble = json.loads((snapshots / "ensemble.json").read_text())
-        found["snapshots"] = []
-        for name in ensemble["members"]:
-            sidecar = json.loads((snapshots / name).with_suffix(".json").read_text())
-            row = {"path": f"snapshots/{name}", "epoch": sidecar["epoch"], "val_accuracy": sidecar.get("val_accuracy")}
-            found["snapshots"].append(row)
+    if (snapshots / INDEX).exists():
+        ensemble = json.loads((snapshots / INDEX).read_text())
+        found["snapshots"] = [
+            {
+                "path": f"snapshots/{s.path.name}",
+                "epoch": s.figures["epoch"],
+                "val_accuracy": s.figures.get("val_accuracy"),
+            }
+            for s in find_snapshots(snapshots)
+        ]
         if ensemble.get("last"):
             whole = ensemble["last"][-1]
             found |= {"ensemble_val_accuracy": whole["accuracy"], "ensemble_val_accuracy_ci95": whole["ci95"]}
@@ -266,8 +266,7 @@ def _write_predictions(path: Path, predictions: dict[str, Tensor], datamodule: A
     opened = getattr(datamodule, "opened", None)
     paths = opened.splits.val.paths if opened is not None else None
     classes = opened.splits.val.classes if opened is not None else None
-    part = path.with_suffix(".tmp")
-    with part.open("w", newline="") as file:
+    with whole_file(path) as part, part.open("w", newline="") as file:
         writer = csv.writer(file)
         writer.writerow(["path", "true", "predicted", "probability"])
         rows = zip(*(predictions[name].tolist() for name in ("index", "true", "predicted", "p")), strict=True)
@@ -275,4 +274,3 @@ def _write_predictions(path: Path, predictions: dict[str, Tensor], datamodule: A
             name = paths[index] if paths is not None else index
             labels = (classes[true], classes[predicted]) if classes is not None else (true, predicted)
             writer.writerow([name, *labels, f"{probability:.6f}"])
-    part.replace(path)

@@ -1,9 +1,7 @@
 """Snapshot ensembles: one training with warm restarts, a snapshot at the end of each cycle, their mean at the end."""
 
 import copy
-import json
 import logging
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -18,9 +16,12 @@ from lightning_recipes.ensemble import EnsembleClassifier
 from lightning_recipes.errors import UserError
 from lightning_recipes.evaluation.ensemble import Judged, average_weights, disagreement, judge, judge_last
 from lightning_recipes.evaluation.gather import gather_by_index
+from lightning_recipes.figures.saving import save_figure
 from lightning_recipes.figures.snapshots import CycleCurve, snapshot_figure
 from lightning_recipes.models.norm_statistics import reestimate_statistics
 from lightning_recipes.models.snapshots import INDEX, find_snapshots, save_snapshot
+from lightning_recipes.require import require_classifier
+from lightning_recipes.whole_files import write_json
 
 __all__ = ["SnapshotEnsemble"]
 
@@ -75,13 +76,9 @@ class SnapshotEnsemble(pl.Callback):
     @override
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Refuse a plan that has no cycles, or whose cycles do not end with epochs."""
-        if not isinstance(pl_module, ImageClassifier):
-            raise UserError(f"SnapshotEnsemble: needs an ImageClassifier, not {type(pl_module).__name__}")
-        names = [stage.name for stage in pl_module.timeline.plan.stages]
-        for name in self.stages or []:
-            if name not in names:
-                raise UserError(f"SnapshotEnsemble.stages: there is no stage '{name}', only {', '.join(names)}")
-        ends = self.ends(pl_module)
+        module = require_classifier(pl_module, "SnapshotEnsemble")
+        module.timeline.plan.require_stages("SnapshotEnsemble.stages", self.stages)
+        ends = self.ends(module)
         if not ends:
             raise UserError(
                 "SnapshotEnsemble: no stage has a cycle that ends; give one schedule: {name: warm_restarts, ...} "
@@ -119,8 +116,9 @@ class SnapshotEnsemble(pl.Callback):
                 classes = {"num_classes": pl_module.num_classes, "class_names": pl_module.class_names}
                 header = {"input_config": pl_module.input_used, "hyper_parameters": classes}
                 path = self._folder(trainer) / f"cycle_{number:02d}.safetensors"
-                save_snapshot(path, pl_module.state_dict(), header, beside)
-                self._write_index(trainer, {"members": self._names(trainer, number)})
+                with pl_module.evaluated_weights():
+                    save_snapshot(path, pl_module.state_dict(), header, beside)
+                write_json(self._folder(trainer) / INDEX, {"members": self._names(trainer, number)})
 
     def _names(self, trainer: pl.Trainer, count: int) -> list[str]:
         """Names of the files of the last snapshots, of ``count`` that were taken."""
@@ -135,8 +133,7 @@ class SnapshotEnsemble(pl.Callback):
         if trainer.fast_dev_run or not (self._folder(trainer) / INDEX).exists():  # type: ignore[attr-defined]
             return
         assert isinstance(pl_module, ImageClassifier)
-        template = copy.deepcopy(pl_module).to("cpu")
-        ensemble = EnsembleClassifier.from_snapshots(self._folder(trainer), template).to(pl_module.device)
+        ensemble = EnsembleClassifier.from_snapshots(self._folder(trainer), pl_module).to(pl_module.device)
         names = [snapshot.path.name for snapshot in find_snapshots(self._folder(trainer))]
         soup = self._soup(trainer, ensemble) if self.soup and len(names) > 1 else None
         found = self._probabilities(trainer, ensemble, soup)
@@ -187,26 +184,17 @@ class SnapshotEnsemble(pl.Callback):
             logger.log_metrics(figures, step=trainer.global_step)
         if not trainer.is_global_zero:
             return
-        self._write_index(trainer, self.result)
+        write_json(self._folder(trainer) / INDEX, self.result)
         curve = CycleCurve(
             [row["train_loss"] for row in self.history],
             [row["val_loss"] for row in self.history],
             [end for end, _ in self.ends(module)],
         )
         path = self._folder(trainer).parent / "figures" / "snapshots.png"
-        path.parent.mkdir(parents=True, exist_ok=True)
-        snapshot_figure(self.result, curve).savefig(path, dpi=120)
-        for logger in trainer.loggers:
-            if hasattr(logger, "log_image"):
-                logger.log_image(key="snapshots", images=[str(path)])
+        save_figure(snapshot_figure(self.result, curve), path, key="snapshots", loggers=trainer.loggers)
 
     def _folder(self, trainer: pl.Trainer) -> Path:
         return Path(trainer.default_root_dir) / self.FOLDER
-
-    def _write_index(self, trainer: pl.Trainer, result: dict[str, Any]) -> None:
-        part = self._folder(trainer) / "ensemble.tmp"
-        part.write_text(json.dumps(result, indent=2) + "\n")
-        os.replace(part, self._folder(trainer) / INDEX)
 
 
 def _row(judged: Judged) -> dict[str, Any]:

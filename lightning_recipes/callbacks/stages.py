@@ -13,6 +13,7 @@ from lightning_recipes.data.datamodule import ImageDataModule
 from lightning_recipes.errors import UserError
 from lightning_recipes.plan import Plan, Stage
 from lightning_recipes.replicas import wrap_again
+from lightning_recipes.require import require_classifier
 
 __all__ = ["Stages"]
 
@@ -43,7 +44,7 @@ class Stages(pl.Callback):
         """Hand the plan to module and data, and freeze before DDP wraps the model."""
         if stage != "fit":
             return
-        module = self._module(pl_module)
+        module = require_classifier(pl_module, "Stages")
         module.use_plan(self.plan)
         module.apply_stage(self.plan.stages[0])
         self._give_data_the_plan(trainer, module)
@@ -67,19 +68,18 @@ class Stages(pl.Callback):
     @override
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Apply the current stage; after a resume inside an epoch no epoch start will."""
-        self._apply(trainer, self._module(pl_module))
+        self._apply(trainer, require_classifier(pl_module, "Stages"))
 
     @override
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Apply the current stage, and write its base rates if it begins here."""
-        module, epoch = self._module(pl_module), trainer.current_epoch
+        module, epoch = require_classifier(pl_module, "Stages"), trainer.current_epoch
         self._apply(trainer, module)
         plan = self._plan(module)
         position = plan.index_at(epoch)
         stage = plan.stages[position]
         if epoch == plan.start_of(position):
-            lr = module.hparams["lr"] if stage.lr is None else stage.lr
-            module.set_learning_rates(lr, stage.lr_decay or module.hparams["lr_decay"])
+            module.set_learning_rates(*module.rates_of(stage))
             module.stage_begun_at = epoch
 
     def _apply(self, trainer: pl.Trainer, module: ImageClassifier) -> None:
@@ -92,12 +92,6 @@ class Stages(pl.Callback):
     def _plan(self, module: ImageClassifier) -> Plan:
         """The module's plan: a stage may have ended sooner than the recipe says."""
         return module.plan or self.plan
-
-    @staticmethod
-    def _module(pl_module: pl.LightningModule) -> ImageClassifier:
-        if not isinstance(pl_module, ImageClassifier):
-            raise UserError(f"Stages: needs an ImageClassifier or a subclass of it, not {type(pl_module).__name__}")
-        return pl_module
 
 
 def _loader_key(stage: Stage, keys: Sequence[str]) -> str:

@@ -41,12 +41,14 @@ def only_the_finder(
     stages = {s.name: s for callback in callbacks if isinstance(callback, Stages) for s in callback.plan.stages}
     if stage is not None and stage not in stages:
         raise UserError(f"stage: there is no stage '{stage}'{did_you_mean(stage, stages)}")
+    stage = stage or next(iter(stages), None)
     finders = [c for c in callbacks if isinstance(c, LearningRateFinder)] or [LearningRateFinder()]
+    finders.sort(key=lambda finder: finder.stages is not None and stage not in finder.stages)  # the stage's own first
     names = ("suggestion", "min_lr", "max_lr", "steps", "orders", "smoothing", "divergence")
     options = {name: getattr(finders[0], name) for name in names}
     options |= {name: value for name, value in settings.items() if value is not None}
     finder = LearningRateFinder(apply=False, **options)
-    plan = [Stages([stages[stage or next(iter(stages))]])] if stages else []
+    plan = [Stages([stages[stage]])] if stage is not None else []
     not_now = (Stages, LearningRateFinder, SnapshotEnsemble)
     return [*plan, finder, *(callback for callback in callbacks if not isinstance(callback, not_now))]
 

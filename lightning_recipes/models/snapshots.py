@@ -1,7 +1,6 @@
 """Snapshots on the disk: weights as ``.safetensors``, what they reached as ``.json`` beside them."""
 
 import json
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 from torch import Tensor
 
 from lightning_recipes.errors import UserError
+from lightning_recipes.whole_files import whole_file, write_json
 
 __all__ = ["INDEX", "Snapshot", "find_snapshots", "save_snapshot"]
 
@@ -57,15 +57,12 @@ def save_snapshot(
     """Write weights and figures; each file is replaced only when the new one is whole."""
     from safetensors.torch import save_file
 
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_suffix(".tmp")
     # Clones: safetensors refuses tensors that share memory.
     tensors = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in state.items()}
-    save_file(tensors, str(part), metadata={HEADER: json.dumps(header)})
-    part.chmod(0o644)  # safetensors writes for the owner alone
-    os.replace(part, path)
-    part.write_text(json.dumps(figures, indent=2) + "\n")
-    os.replace(part, path.with_suffix(".json"))
+    with whole_file(path) as part:
+        save_file(tensors, str(part), metadata={HEADER: json.dumps(header)})
+        part.chmod(0o644)  # safetensors writes for the owner alone
+    write_json(path.with_suffix(".json"), figures)
 
 
 def find_snapshots(folder: Path) -> list[Snapshot]:

@@ -1,7 +1,6 @@
 """Weights from a file: what is in it, what it was made for, and whether it fits."""
 
 import json
-import os
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ import torch
 from torch import Tensor
 
 from lightning_recipes.errors import UserError
+from lightning_recipes.whole_files import whole_file
 
 __all__ = ["Weights", "describe_misfit", "read_weights", "save_weights"]
 
@@ -179,7 +179,6 @@ def save_weights(path: Path, weights: Weights, *, half: bool = False, **notes: s
     header["backbone_kwargs"] = json.dumps(weights.backbone_kwargs)
     if weights.architecture:
         header["architecture"] = weights.architecture
-    part = path.with_suffix(".tmp")
-    save_file(tensors, str(part), metadata=header)
-    part.chmod(0o644)  # safetensors writes for the owner alone
-    os.replace(part, path)
+    with whole_file(path) as part:
+        save_file(tensors, str(part), metadata=header)
+        part.chmod(0o644)  # safetensors writes for the owner alone
