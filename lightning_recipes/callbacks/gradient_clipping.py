@@ -1,0 +1,120 @@
+"""Gradient clipping: by norm, by value, or by each unit's own weights; over the whole network or each layer group."""
+
+from typing import Any, Literal
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+from typing_extensions import override
+
+from lightning_recipes.errors import UserError
+from lightning_recipes.optim.gradients import (
+    clip_by_norm_,
+    clip_by_unit_,
+    clip_by_value_,
+    gradients_of,
+    require_unscaled_gradients,
+)
+
+__all__ = ["GradientClipping"]
+
+HEAD = 0  # depth of the head's layer group
+LIMITS = {"norm": 1.0, "value": 5.0, "adaptive": 0.01}
+
+
+class GradientClipping(pl.Callback):
+    """Shorten gradients that are too long, after accumulation and before the optimizer step.
+
+    Acts on unscaled gradients, also under FP16, that are averaged over all processes. Callbacks that change gradients
+    act in the order of the list. Logs ``gradient_clipping/norm``, the 2-norm before clipping, and at the end of each
+    epoch ``gradient_clipping/clipped_share``, the share of the epoch's steps in which anything was clipped.
+
+    Lightning's own ``gradient_clip_val`` clips by norm or value over the whole network, and reports neither.
+
+    When: batches are small or rates high, or the loss spikes; a norm of 1 is usual for transformers, ``adaptive`` for
+    networks without norm layers. Not with: a norm far below what is logged in calm epochs, which is another name for a
+    lower rate.
+
+    Args:
+        by: ``norm`` scales (:func:`~lightning_recipes.optim.gradients.clip_by_norm_`), ``value`` cuts each entry
+            (:func:`~lightning_recipes.optim.gradients.clip_by_value_`), ``adaptive`` scales each unit by the length of
+            its weights, except the head (:func:`~lightning_recipes.optim.gradients.clip_by_unit_`).
+        limit: Largest norm, largest entry, or largest norm as a share of the weights', > 0 (default: 1.0, 5.0, 0.01).
+        scope: ``global``: one norm for all; ``group``: one for each layer group. Only ``norm`` tells them apart.
+
+    Raises:
+        UserError: A value cannot work; at the start of a fit, ``trainer.gradient_clip_val`` is set too, or a fused
+            optimizer under FP16 hides its gradients.
+    """
+
+    def __init__(
+        self,
+        by: Literal["norm", "value", "adaptive"] = "norm",
+        limit: float | None = None,
+        scope: Literal["global", "group"] = "global",
+    ) -> None:
+        if by not in LIMITS:
+            raise UserError(f"GradientClipping.by: {by} is not one of {', '.join(LIMITS)}")
+        if limit is not None and not limit > 0:
+            raise UserError(f"GradientClipping.limit: {limit} is not a number > 0")
+        if scope not in ("global", "group"):
+            raise UserError(f"GradientClipping.scope: {scope} is not global or group")
+        self.by, self.scope = by, scope
+        self.limit = LIMITS[by] if limit is None else limit
+        self.steps = 0
+        self.clipped: float | Tensor = 0.0
+
+    @override
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Refuse what would clip a second time, or unseen."""
+        if trainer.gradient_clip_val:
+            raise UserError("GradientClipping: trainer.gradient_clip_val clips a second time; leave one of them out")
+        require_unscaled_gradients(trainer, "GradientClipping")
+
+    @override
+    def on_before_optimizer_step(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: Optimizer
+    ) -> None:
+        """Clip, and note whether anything was."""
+        results = [self._clip(members) for members in self._scopes(optimizer) if gradients_of(members)]
+        if not results or getattr(pl_module, "rehearsing", False):
+            return
+        norm = torch.stack([norm for norm, _ in results]).square().sum().sqrt()
+        pl_module.log("gradient_clipping/norm", norm)
+        self.steps += 1
+        self.clipped = self.clipped + torch.stack([clipped for _, clipped in results]).any().float()
+
+    def _clip(self, parameters: list[nn.Parameter]) -> tuple[Tensor, Tensor]:
+        if self.by == "norm":
+            return clip_by_norm_(parameters, max_norm=self.limit)
+        if self.by == "value":
+            return clip_by_value_(parameters, max_value=self.limit)
+        return clip_by_unit_(parameters, factor=self.limit)
+
+    def _scopes(self, optimizer: Optimizer) -> list[list[nn.Parameter]]:
+        """Parameters that are clipped together."""
+        groups: dict[str, list[nn.Parameter]] = {}
+        for position, group in enumerate(optimizer.param_groups):
+            if self.by == "adaptive" and group.get("depth") == HEAD:
+                continue
+            name = group.get("name", str(position)).removesuffix("/no_decay") if self.scope == "group" else ""
+            groups.setdefault(name, []).extend(group["params"])
+        return list(groups.values())
+
+    @override
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Log the share of clipped steps."""
+        if self.steps:
+            pl_module.log("gradient_clipping/clipped_share", float(self.clipped) / self.steps)
+        self.steps, self.clipped = 0, 0.0
+
+    @override
+    def state_dict(self) -> dict[str, Any]:
+        """Return the counts of the epoch."""
+        return {"steps": self.steps, "clipped": float(self.clipped)}
+
+    @override
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on counting."""
+        self.steps, self.clipped = state_dict["steps"], state_dict["clipped"]

@@ -1,0 +1,70 @@
+"""Max-norm regularisation: no unit's weights grow longer than a limit."""
+
+from collections.abc import Iterable
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from torch import nn
+from torch.optim import Optimizer
+from typing_extensions import override
+
+from lightning_recipes.errors import UserError
+
+__all__ = ["MaxNorm", "limit_norms_"]
+
+
+@torch.no_grad()
+def limit_norms_(weights: Iterable[nn.Parameter], limit: float) -> None:
+    """Scale every unit whose weights are longer than ``limit`` back to it, ``w <- w * limit / ||w||``, in place.
+
+    Args:
+        weights: Of two and more dimensions; the first counts the units.
+        limit: Largest 2-norm of a unit's incoming weights, > 0.
+    """
+    for weight in weights:
+        norms = torch.linalg.vector_norm(weight, dim=tuple(range(1, weight.ndim)), keepdim=True)
+        if weight.device.type != "cpu" or bool((norms > limit).any()):
+            weight.mul_((limit / norms.clamp_min(1e-12)).clamp_max_(1.0))
+
+
+class MaxNorm(pl.Callback):
+    """Keep the incoming weights of every unit within a ball, ``w <- w * c / ||w||`` where ``||w|| > c``.
+
+    Right after each optimizer step, before anything else sees the weights, whatever the order of the list. Only what
+    trains; no biases and no norm weights. Keeps no state.
+
+    Source: Srivastava et al. (2014), "Dropout", section 5.1.
+
+    When: with dropout and a high rate, from scratch.
+    Not with: pretrained weights whose units are longer already: the first step would cut them (a limit above their
+    longest does no harm).
+
+    Args:
+        limit: c, > 0. The paper uses 3 to 4.
+
+    Raises:
+        UserError: ``limit`` is out of range.
+    """
+
+    def __init__(self, limit: float = 3.0) -> None:
+        if not limit > 0:
+            raise UserError(f"MaxNorm.limit: {limit} is not a norm > 0")
+        self.limit = limit
+        self._hooks: list[Any] = []
+
+    def _after_step(self, optimizer: Optimizer, *_: Any) -> None:
+        weights = (p for group in optimizer.param_groups for p in group["params"])
+        limit_norms_((p for p in weights if p.ndim > 1 and p.grad is not None), self.limit)
+
+    @override
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Follow the optimizer."""
+        self._hooks = [o.register_step_post_hook(self._after_step) for o in trainer.optimizers]
+
+    @override
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Let go of the optimizer."""
+        for hook in self._hooks:
+            hook.remove()
+        self._hooks = []

@@ -1,0 +1,45 @@
+"""Gradient noise against the variance of Neelakantan et al. (2015) and against a step worked out by hand."""
+
+import pytest
+import torch
+from torch import nn
+
+from lightning_recipes import GradientNoise, UserError
+from lightning_recipes.callbacks.gradient_noise import add_noise_, noise_std
+from lightning_recipes.randomness import generator_for
+from tests.small import classifier, digits, fit
+
+
+@pytest.mark.parametrize(
+    ("step", "eta", "gamma", "std"), [(0, 0.01, 0.55, 0.1), (3, 1.0, 1.0, 0.5), (15, 0.64, 0.5, 0.4)]
+)
+def test_std_is_the_root_of_the_papers_variance(step: int, eta: float, gamma: float, std: float) -> None:
+    assert noise_std(step, eta=eta, gamma=gamma) == pytest.approx(std)
+
+
+def test_noise_has_the_stated_moments_and_leaves_global_random_state_alone() -> None:
+    n, before = 100_000, torch.get_rng_state()
+    weight = nn.Parameter(torch.zeros(n))
+    weight.grad = torch.full_like(weight, 3.0)
+    add_noise_([weight, nn.Parameter(torch.zeros(3))], 0.2, generator_for("test"))
+    assert weight.grad.mean().item() == pytest.approx(3.0, abs=5 * 0.2 / n**0.5)  # five standard errors
+    assert weight.grad.std().item() == pytest.approx(0.2, rel=5 / (2 * n) ** 0.5)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_one_step_differs_from_plain_descent_by_the_rate_times_the_noise() -> None:
+    plain, noisy = (classifier(optimizer="sgd", lr=0.5, schedule="constant", weight_decay=0.0) for _ in range(2))
+    fit(plain, digits(), max_epochs=1, limit_train_batches=1)
+    fit(noisy, digits(), GradientNoise(eta=0.04), max_epochs=1, limit_train_batches=1)
+    generator = generator_for("gradient_noise", 0, seed=1)
+    order = [p for group in noisy.trainer.optimizers[0].param_groups for p in group["params"]]
+    others = [p for group in plain.trainer.optimizers[0].param_groups for p in group["params"]]
+    for ours, theirs in zip(order, others, strict=True):
+        noise = 0.2 * torch.randn(ours.shape, generator=generator)
+        torch.testing.assert_close(ours, theirs - 0.5 * noise, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(("key", "value"), [("eta", 0.0), ("eta", float("nan")), ("gamma", -0.1)])
+def test_a_bad_value_is_named(key: str, value: float) -> None:
+    with pytest.raises(UserError, match=rf"GradientNoise\.{key}: {value} "):
+        GradientNoise(**{key: value})
