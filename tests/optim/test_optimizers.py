@@ -1,4 +1,4 @@
-"""Optimizers and losses by name: the classes of torch and timm, with clear errors."""
+"""Optimizers by name: the classes of torch and timm, with clear errors."""
 
 from typing import Any
 
@@ -8,7 +8,6 @@ import torch
 from torch import nn
 
 from lightning_recipes.errors import UserError
-from lightning_recipes.optim.losses import create_loss
 from lightning_recipes.optim.optimizers import create_optimizer
 from lightning_recipes.specs import Spec
 
@@ -54,24 +53,3 @@ def test_arguments_reach_the_optimizer() -> None:
 def test_a_wrong_optimizer_is_named_in_the_error(spec: Spec, text: str) -> None:
     with pytest.raises(UserError, match=text):
         make(spec)
-
-
-def test_losses_take_their_arguments_and_users_own_classes() -> None:
-    logits, labels = torch.tensor([[2.0, 0.0]]), torch.tensor([0])
-    smooth = create_loss({"name": "cross_entropy", "label_smoothing": 0.2})
-    expected = nn.functional.cross_entropy(logits, torch.tensor([[0.9, 0.1]]))  # smoothing by hand
-    torch.testing.assert_close(smooth(logits, labels), expected)
-    assert isinstance(create_loss("torch.nn.MultiMarginLoss"), nn.MultiMarginLoss)
-
-
-@pytest.mark.parametrize(
-    ("spec", "text"),
-    [
-        ("cross_entrpy", r"model\.loss: .*did you mean cross_entropy"),
-        ({"name": "cross_entropy", "smoothing": 0.1}, r"model\.loss\.smoothing: .*did you mean label_smoothing"),
-        ("torch.zeros", r"model\.loss: 'torch\.zeros' is not a subclass of torch\.nn\.Module"),
-    ],
-)
-def test_a_wrong_loss_is_named_in_the_error(spec: Spec, text: str) -> None:
-    with pytest.raises(UserError, match=text):
-        create_loss(spec)
