@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 import lightning.pytorch as pl
+import numpy as np
 import torch
 from lightning.pytorch.utilities import rank_zero_warn
 from torch.utils.data import DataLoader
@@ -25,6 +26,7 @@ from lightning_recipes.plan import Plan, Stage
 __all__ = ["ImageDataModule", "LoaderSettings"]
 
 Augment = str | dict[str, Any] | list[Any]
+MOST_AT_ONCE = 256  # images that are evaluated together, where the recipe does not say
 REHEARSAL_EPOCH = 2**24  # far behind every epoch that is trained
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
@@ -51,17 +53,19 @@ class ImageDataModule(pl.LightningDataModule):
             label; ``sklearn:digits`` (ships with scikit-learn); ``fonts:letters`` (drawn here); or a data set of
             torchvision by name, such as ``torchvision:CIFAR10``.
         image_size: Side of the square images, in pixels (default: what the backbone was made for).
-        batch_size: Images a process a training batch.
-        eval_batch_size: Images a process a batch of evaluation (default: ``batch_size``).
+        batch_size: Images a process a training batch; ``all``: the whole set, for gradient descent proper.
+        eval_batch_size: Images a process a batch of evaluation (default: ``batch_size``, at most 256).
         num_workers: Loader processes; the result does not depend on it (default: none on a CPU, whose cores train; else
             one less than there are cores for each process, at most 8).
-        augment: A policy by name (``none``, ``light``, ``medium``, ``strong``, ``randaugment``, ``trivialaugment``), a
-            mapping of a name and its parameters, or a list of albumentations transforms.
+        augment: A policy by name (``none``, ``light``, ``medium``, ``strong``, ``randaugment``, ``trivialaugment``,
+            ``autoaugment``, ``augmix``, ``spectrogram``), a mapping of a name and its parameters, or a list of
+            albumentations transforms.
         val_fraction: Share of each class that becomes validation where the data has no split, in (0, 1).
         split_seed: Seed of that split and of ``images_per_class``; apart from the run's seed, so that runs of several
             seeds are judged on the same images.
         images_per_class: Train on so many images a class, drawn at random (default: all).
-        balance: Draw images of smaller classes again until all classes are of one size.
+        balance: Draw images of smaller classes again until all classes are of one size; ``batches``: and let every
+            batch hold every class equally often, exactly so where its size is a multiple of their number.
         on_bad_image: ``error`` lists unreadable files and stops; ``skip`` leaves them out and counts them.
         mean: Of the normalisation, per channel in [0, 1] (default: the backbone's own).
         std: Of the normalisation, likewise.
@@ -76,14 +80,14 @@ class ImageDataModule(pl.LightningDataModule):
         self,
         root: str,
         image_size: int | None = None,
-        batch_size: int = 32,
+        batch_size: int | Literal["all"] = 32,
         eval_batch_size: int | None = None,
         num_workers: int | None = None,
         augment: str | dict[str, Any] | list[Any] = "light",
         val_fraction: float = 0.2,
         split_seed: int = 0,
         images_per_class: int | None = None,
-        balance: bool = False,
+        balance: bool | Literal["batches"] = False,
         on_bad_image: Literal["error", "skip"] = "error",
         mean: list[float] | None = None,
         std: list[float] | None = None,
@@ -93,7 +97,7 @@ class ImageDataModule(pl.LightningDataModule):
         super().__init__()
         for key, value, least in (
             ("image_size", image_size, 1),
-            ("batch_size", batch_size, 1),
+            ("batch_size", None if batch_size == "all" else batch_size, 1),
             ("eval_batch_size", eval_batch_size, 1),
             ("num_workers", num_workers, 0),
         ):
@@ -135,6 +139,11 @@ class ImageDataModule(pl.LightningDataModule):
     def num_classes(self) -> int:
         """Number of classes."""
         return len(self.classes)
+
+    @property
+    def class_counts(self) -> list[int]:
+        """Training images of each class, in the order of the labels."""
+        return np.bincount(self.opened.splits.train.labels, minlength=self.num_classes).tolist()  # type: ignore[no-any-return]
 
     @property
     def image_size(self) -> int | None:
@@ -197,10 +206,20 @@ class ImageDataModule(pl.LightningDataModule):
         cached = stage is not None and stage.cache_features
         return LoaderSettings(
             image_size=size,
-            batch_size=(stage and stage.batch_size) or self.hparams["batch_size"],
+            batch_size=self._batch_size((stage and stage.batch_size) or self.hparams["batch_size"]),
             augment="none" if cached else augment,
             cache_features=cached,
         )
+
+    def _batch_size(self, given: int | Literal["all"]) -> int:
+        if given != "all":
+            return given
+        images = len(EpochSampler(self.opened.splits.train.labels, 1, **self._sampler_options()))
+        return max(1, images)
+
+    def _eval_batch_size(self, settings: LoaderSettings) -> int:
+        size: int = self.hparams["eval_batch_size"] or min(settings.batch_size, MOST_AT_ONCE)
+        return size
 
     def train_batches(self, position: int = 0) -> int:
         """Return the training batches of a process in one epoch of the stage at ``position``.
@@ -322,7 +341,7 @@ class ImageDataModule(pl.LightningDataModule):
         sampler = ShardSampler(
             source, num_replicas=self._trainer_value("world_size", 1), rank=self._trainer_value("global_rank", 0)
         )
-        batch_size = self.hparams["eval_batch_size"] or settings.batch_size
+        batch_size = self._eval_batch_size(settings)
         if settings.cache_features:
             features = self._cached(split, source, settings)
             return DataLoader(features, batch_size=batch_size, sampler=sampler, collate_fn=keep_batch)
@@ -348,7 +367,7 @@ class ImageDataModule(pl.LightningDataModule):
     def _backbone_changes(self) -> int:
         """How many stages have trained the backbone; features from before the last of them are none of its."""
         stages = self.plan.stages[: self._position()] if self.plan is not None else ()
-        return sum(stage.train not in ("head", 1) for stage in stages)
+        return sum(not stage.trains_head_alone for stage in stages)
 
     def _cached(self, split: str, source: ImageSource, settings: LoaderSettings) -> FeatureDataset:
         if self.feature_extractor is None:
@@ -358,7 +377,7 @@ class ImageDataModule(pl.LightningDataModule):
             self._features[key] = compute_features(
                 self._dataset(source, settings),
                 self.feature_extractor,
-                batch_size=self.hparams["eval_batch_size"] or settings.batch_size,
+                batch_size=self._eval_batch_size(settings),
                 num_workers=self._workers(),
                 world_size=self._trainer_value("world_size", 1),
                 rank=self._trainer_value("global_rank", 0),

@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Protocol
 
@@ -55,13 +55,17 @@ class Policy:
         rotate: Turn by up to so many degrees either way.
         shift: Move by up to this share of the side either way.
         jitter: Strength of brightness, contrast, saturation and a tenth of it in hue, in [0, 1].
-        ops: ``none``, ``randaugment`` (Cubuk et al. 2020) or ``trivialaugment`` (Mueller and Hutter 2021), as
-            torchvision has them.
+        ops: ``none``, ``randaugment`` (Cubuk et al. 2020), ``trivialaugment`` (Mueller and Hutter 2021),
+            ``autoaugment`` (Cubuk et al. 2019; what was found on ImageNet), ``autoaugment_cifar10`` (likewise), or
+            ``augmix`` (Hendrycks et al. 2020), as torchvision has them.
         num_ops: Operations an image, of ``randaugment``.
         magnitude: Their strength, 0 to 30, of ``randaugment``.
         cutout: Side of the square that is cut out, as a share of the image's, in [0, 1); 0 cuts nothing (DeVries and
             Taylor 2017).
         cutout_p: Share of the images that are cut.
+        time_mask: For spectrograms with time from left to right: widest stripe that is blanked, as a share of the
+            width, in [0, 1]; its width and place are drawn (SpecAugment, Park et al. 2019).
+        frequency_mask: Likewise a stripe of the height.
     """
 
     crop: str = "resized"
@@ -76,12 +80,14 @@ class Policy:
     magnitude: int = 9
     cutout: float = 0.25
     cutout_p: float = 0.5
+    time_mask: float = 0.0
+    frequency_mask: float = 0.0
 
     def __post_init__(self) -> None:
         """Refuse values out of range."""
         for name, value, known in (
             ("crop", self.crop, CROPS),
-            ("ops", self.ops, ("none", "randaugment", "trivialaugment")),
+            ("ops", self.ops, ("none", *OPS)),
         ):
             if value not in known:
                 raise UserError(
@@ -91,7 +97,7 @@ class Policy:
             raise UserError(f"{KEY}.scale: {list(self.scale)} are not two shares of the area, 0 < least <= most <= 1")
         if not (len(self.ratio) == 2 and 0 < self.ratio[0] <= self.ratio[1]):
             raise UserError(f"{KEY}.ratio: {list(self.ratio)} are not two ratios, 0 < least <= most")
-        for name in ("shift", "jitter", "cutout", "cutout_p"):
+        for name in ("shift", "jitter", "cutout", "cutout_p", "time_mask", "frequency_mask"):
             if not 0 <= getattr(self, name) <= 1:
                 raise UserError(f"{KEY}.{name}: {getattr(self, name)} is not a number from 0 to 1")
         if not 0 <= self.rotate <= 180:
@@ -107,12 +113,12 @@ class Policy:
         """Apply the searched operations; torch's global generator is as before afterwards."""
         if self.ops == "none":
             return image
-        from torchvision.transforms import RandAugment, TrivialAugmentWide
+        from torchvision import transforms
 
-        op = RandAugment(self.num_ops, self.magnitude) if self.ops == "randaugment" else TrivialAugmentWide()
+        op = OPS[self.ops](transforms, self)
         with torch.random.fork_rng(devices=[]):  # torchvision draws from the global generator and takes no other
             torch.default_generator.manual_seed(seed)
-            return op(image)  # type: ignore[no-any-return]
+            return op(image)
 
     def pipeline(self, size: int, fill: Sequence[float]) -> Any:
         """Return what follows the crop, as albumentations.
@@ -135,6 +141,10 @@ class Policy:
             side = max(1, round(self.cutout * size))
             hole = {"num_holes_range": (1, 1), "hole_height_range": (side, side), "hole_width_range": (side, side)}
             steps.append(a.CoarseDropout(**hole, fill=tuple(fill), p=self.cutout_p))
+        for axis, share in (("x", self.time_mask), ("y", self.frequency_mask)):
+            if widest := round(share * size):
+                stripe = {f"num_masks_{axis}": 1, f"mask_{axis}_length": (0, widest)}
+                steps.append(a.XYMasking(**stripe, fill=tuple(fill), p=1.0))
         return a.Compose(steps)
 
 
@@ -167,6 +177,14 @@ def _centre(policy: Policy, frame: Resizer, image: Image.Image, draw: np.random.
     return frame.centre(image, 1.0)
 
 
+OPS: dict[str, Callable[[Any, Policy], Callable[[Image.Image], Image.Image]]] = {
+    "randaugment": lambda tv, policy: tv.RandAugment(policy.num_ops, policy.magnitude),
+    "trivialaugment": lambda tv, _: tv.TrivialAugmentWide(),
+    "autoaugment": lambda tv, _: tv.AutoAugment(tv.AutoAugmentPolicy.IMAGENET),
+    "autoaugment_cifar10": lambda tv, _: tv.AutoAugment(tv.AutoAugmentPolicy.CIFAR10),
+    "augmix": lambda tv, _: tv.AugMix(),
+}
+
 CROPS = {"resized": _resized, "padded": _padded, "centre": _centre}
 
 POLICIES = {
@@ -175,6 +193,9 @@ POLICIES = {
     "strong": Policy(scale=(0.15, 1.0), rotate=20.0, shift=0.1, jitter=0.4, cutout=0.5),
     "randaugment": Policy(ops="randaugment"),
     "trivialaugment": Policy(ops="trivialaugment"),
+    "autoaugment": Policy(ops="autoaugment"),
+    "augmix": Policy(ops="augmix"),
+    "spectrogram": Policy(crop="centre", flip=False, cutout=0.0, time_mask=0.2, frequency_mask=0.2),
 }
 
 

@@ -1,7 +1,7 @@
 """The order of training images as a function of (seed, epoch), and evaluation shards that repeat no image."""
 
 from collections.abc import Iterator, Sequence, Sized
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -25,21 +25,29 @@ class Key(NamedTuple):
     repeat: int = 0
 
 
-def balanced_order(labels: Labels, generator: torch.Generator) -> list[int]:
+def balanced_order(labels: Labels, generator: torch.Generator, *, within_batches: bool = False) -> list[int]:
     """Return an order in which every class comes equally often: smaller classes are drawn again, all images are in it.
 
     Args:
         labels: One label an image, >= 0.
-        generator: Consumed by one permutation a class and round, and one for the whole.
+        generator: Consumed by one permutation a class and round, and one for the whole, or one a turn.
+        within_batches: Let each class have one image in every turn of C images, so that batches are uniform too.
     """
     array = np.asarray(labels)
     members = [np.flatnonzero(array == label) for label in np.unique(array)]
     most = max(len(m) for m in members)
-    picked: list[int] = []
+    picked = []
     for m in members:
         rounds = [m[torch.randperm(len(m), generator=generator).numpy()] for _ in range(-(-most // len(m)))]
-        picked.extend(np.concatenate(rounds)[:most].tolist())
-    return [picked[i] for i in torch.randperm(len(picked), generator=generator).tolist()]
+        picked.append(np.concatenate(rounds)[:most])
+    classes_first = np.stack(picked)
+    if within_batches:
+        turns = [torch.randperm(len(members), generator=generator).numpy() for _ in range(most)]
+        return [
+            int(classes_first[label, turn]) for turn, labels_in_turn in enumerate(turns) for label in labels_in_turn
+        ]
+    flat = classes_first.reshape(-1)
+    return flat[torch.randperm(len(flat), generator=generator).numpy()].tolist()  # type: ignore[no-any-return]
 
 
 class EpochSampler(DistributedSampler):  # type: ignore[type-arg]
@@ -51,13 +59,20 @@ class EpochSampler(DistributedSampler):  # type: ignore[type-arg]
     Args:
         labels: One label an image of the training split.
         batch_size: Images a process a batch.
-        balance: Draw images of smaller classes again until all classes are of one size.
+        balance: Draw images of smaller classes again until all classes are of one size; ``batches``: and let every
+            batch hold every class equally often, exactly so where its size is a multiple of their number.
         num_replicas: Number of processes.
         rank: This process.
     """
 
     def __init__(
-        self, labels: Labels, batch_size: int, *, balance: bool = False, num_replicas: int = 1, rank: int = 0
+        self,
+        labels: Labels,
+        batch_size: int,
+        *,
+        balance: bool | Literal["batches"] = False,
+        num_replicas: int = 1,
+        rank: int = 0,
     ) -> None:
         super().__init__(labels, num_replicas=num_replicas, rank=rank, shuffle=True, drop_last=True)  # type: ignore[arg-type]
         self.labels, self.batch_size, self.balance = labels, batch_size, balance
@@ -76,7 +91,7 @@ class EpochSampler(DistributedSampler):  # type: ignore[type-arg]
         # Counted over all ranks, so that an image's draws are the same however many processes share them.
         seen: dict[int, int] = {}
         keys = []
-        for index in balanced_order(self.labels, generator):
+        for index in balanced_order(self.labels, generator, within_batches=self.balance == "batches"):
             seen[index] = seen.get(index, -1) + 1
             keys.append(Key(self.epoch, index, seen[index]))
         return keys

@@ -97,3 +97,23 @@ def test_a_rehearsal_on_too_few_images_trains_on_all_and_judges_on_a_batch_of_th
     sampler = RehearsalSampler([0, 1] * 3, 4, held_out=1)
     assert len(sampler) == 4
     assert len(sampler.held_out_keys(0)) == 4
+
+
+def test_uniform_batches_hold_every_class_equally_often_and_every_image() -> None:
+    labels = [0] * 7 + [1] * 3 + [2] * 2
+    sampler = EpochSampler(labels, 6, balance="batches")
+    drawn = list(sampler)
+    assert len(drawn) == 18  # three classes as large as the largest, in batches of six
+    for start in range(0, 18, 6):
+        assert sorted(labels[key.index] for key in drawn[start : start + 6]) == [0, 0, 1, 1, 2, 2]
+    whole = {key.index for key in EpochSampler(labels, 1, balance="batches")}
+    assert whole == set(range(12))
+    assert len(set(drawn)) == len(drawn)  # an image that is drawn again has another key, and so another view
+
+
+def test_uniform_batches_of_a_size_that_is_no_multiple_differ_by_two_at_most() -> None:
+    labels = [0] * 7 + [1] * 3 + [2] * 2
+    drawn = list(EpochSampler(labels, 4, balance="batches"))
+    for start in range(0, len(drawn), 4):
+        counts = np.bincount([labels[key.index] for key in drawn[start : start + 4]], minlength=3)
+        assert counts.max() - counts.min() <= 2

@@ -22,6 +22,10 @@ POLICIES: list[Any] = [
     "strong",
     "randaugment",
     "trivialaugment",
+    "autoaugment",
+    {"name": "light", "ops": "autoaugment_cifar10"},
+    "augmix",
+    "spectrogram",
     {"name": "light", "crop": "padded", "flip": False},
     [{"HorizontalFlip": {"p": 0.5}}, {"RandomBrightnessContrast": {"p": 1.0}}, "Rotate"],
     [{"class_path": "albumentations.OneOf", "init_args": {"transforms": ["Blur", "CLAHE"], "p": 1.0}}],
@@ -128,3 +132,36 @@ def test_a_pipeline_that_normalises_itself_is_told_not_to() -> None:
 def test_albumentations_is_imported_when_it_is_used_and_not_before() -> None:
     code = "import sys, lightning_recipes.data.transforms; sys.exit(bool({'albumentations', 'cv2'} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_searched_operations_are_torchvisions_from_the_same_seed() -> None:
+    from torchvision import transforms as tv
+
+    crop = {"crop": "centre", "flip": False, "cutout": 0.0}
+    image = photo(32, 32)
+    for name, theirs in (
+        ("randaugment", tv.RandAugment(2, 9)),
+        ("autoaugment", tv.AutoAugment()),
+        ("augmix", tv.AugMix()),
+    ):
+        ours = view({"name": name, **crop})(image, 5)
+        torch.manual_seed(5)
+        expected = np.asarray(theirs(Image.fromarray(image))) / 255
+        torch.testing.assert_close(
+            ours, torch.tensor((expected - 0.5) / 0.5).permute(2, 0, 1).float(), atol=1e-5, rtol=0
+        )
+
+
+def test_a_spectrogram_loses_stripes_of_time_and_frequency_no_wider_than_stated() -> None:
+    white = np.full((40, 40, 3), 255, dtype=np.uint8)
+    transform = view({"name": "spectrogram", "time_mask": 0.25, "frequency_mask": 0.1}, size=40)
+    widths = []
+    for seed in range(60):
+        blank = transform(white, seed)[0].abs() < 0.01  # the mean is 0 after normalisation
+        columns, rows = blank.all(dim=0).nonzero().flatten(), blank.all(dim=1).nonzero().flatten()
+        widths.append((len(columns), len(rows)))
+        for stripe in (columns, rows):
+            assert len(stripe) == 0 or int(stripe[-1] - stripe[0]) == len(stripe) - 1  # one stripe, from edge to edge
+        assert int(blank.sum()) == 40 * len(columns) + 40 * len(rows) - len(columns) * len(rows)
+    assert 8 <= max(w for w, _ in widths) <= 10
+    assert 3 <= max(h for _, h in widths) <= 4
