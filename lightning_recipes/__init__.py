@@ -9,12 +9,22 @@ from typing import TYPE_CHECKING, Any
 from lightning_recipes._version import __version__
 
 if TYPE_CHECKING:
+    from lightning_recipes.callbacks.activation_regularization import ActivationRegularization
     from lightning_recipes.callbacks.checkpoints import BestCheckpoint, LastCheckpoint
+    from lightning_recipes.callbacks.early_stopping import EarlyStopping
+    from lightning_recipes.callbacks.ema import EMA
+    from lightning_recipes.callbacks.gradient_clipping import GradientClipping
+    from lightning_recipes.callbacks.gradient_noise import GradientNoise
+    from lightning_recipes.callbacks.l1 import L1
     from lightning_recipes.callbacks.lr_finder import LearningRateFinder
+    from lightning_recipes.callbacks.max_norm import MaxNorm
+    from lightning_recipes.callbacks.micro_batches import MicroBatches
+    from lightning_recipes.callbacks.mixing import Mixing
     from lightning_recipes.callbacks.on_plateau import OnPlateau
     from lightning_recipes.callbacks.run_summary import RunSummary
     from lightning_recipes.callbacks.snapshots import SnapshotEnsemble
     from lightning_recipes.callbacks.stages import Stages
+    from lightning_recipes.callbacks.stochastic_depth import StochasticDepth
     from lightning_recipes.classifier import ImageClassifier
     from lightning_recipes.data.datamodule import ImageDataModule
     from lightning_recipes.ensemble import EnsembleClassifier
@@ -22,35 +32,55 @@ if TYPE_CHECKING:
     from lightning_recipes.plan import Plan, Stage
 
 __all__ = [
+    "EMA",
+    "L1",
+    "ActivationRegularization",
     "BestCheckpoint",
+    "EarlyStopping",
     "EnsembleClassifier",
+    "GradientClipping",
+    "GradientNoise",
     "ImageClassifier",
     "ImageDataModule",
     "LastCheckpoint",
     "LearningRateFinder",
+    "MaxNorm",
+    "MicroBatches",
+    "Mixing",
     "OnPlateau",
     "Plan",
     "RunSummary",
     "SnapshotEnsemble",
     "Stage",
     "Stages",
+    "StochasticDepth",
     "UserError",
     "__version__",
 ]
 
 _HOMES = {
+    "ActivationRegularization": "callbacks.activation_regularization",
     "BestCheckpoint": "callbacks.checkpoints",
+    "EMA": "callbacks.ema",
+    "EarlyStopping": "callbacks.early_stopping",
     "EnsembleClassifier": "ensemble",
+    "GradientClipping": "callbacks.gradient_clipping",
+    "GradientNoise": "callbacks.gradient_noise",
     "ImageClassifier": "classifier",
     "ImageDataModule": "data.datamodule",
+    "L1": "callbacks.l1",
     "LastCheckpoint": "callbacks.checkpoints",
     "LearningRateFinder": "callbacks.lr_finder",
+    "MaxNorm": "callbacks.max_norm",
+    "MicroBatches": "callbacks.micro_batches",
+    "Mixing": "callbacks.mixing",
     "OnPlateau": "callbacks.on_plateau",
     "Plan": "plan",
     "RunSummary": "callbacks.run_summary",
     "SnapshotEnsemble": "callbacks.snapshots",
     "Stage": "plan",
     "Stages": "callbacks.stages",
+    "StochasticDepth": "callbacks.stochastic_depth",
     "UserError": "errors",
 }
 

@@ -81,7 +81,7 @@ class RecipesTrainer(pl.Trainer):
             ckpt_path: Weights to test from, such as those of a stage before it (default: the recipe's).
             weights_only: Not used; a run's own ``config.yaml`` has it.
         """
-        self.fit(model, datamodule=datamodule)
+        raise UserError("lr_find: runs from the command line; in Python, give a trainer a LearningRateFinder")
 
 
 class RecipesCLI(LightningCLI):
@@ -140,6 +140,7 @@ class RecipesCLI(LightningCLI):
         for source, target in (
             ("num_classes", "num_classes"),
             ("classes", "class_names"),
+            ("class_counts", "class_counts"),
             ("image_size", "image_size"),
         ):
             parser.link_arguments(f"data.{source}", f"model.init_args.{target}", apply_on="instantiate")
@@ -246,7 +247,7 @@ class RecipesCLI(LightningCLI):
         checkpoint = self.config[self.subcommand].ckpt_path
         if checkpoint is not None:
             load_weights(model, Path(checkpoint))
-        self.trainer.fit(model, **_only_data({k: v for k, v in kwargs.items() if k != "ckpt_path"}))
+        self.trainer.fit(model, datamodule=self.datamodule)
         if self.trainer.is_global_zero:
             print_range_test(self.run_folder)
 
@@ -314,6 +315,7 @@ def _choose_what_is_said() -> None:
         r".*Checkpoint directory .* exists and is not empty.*",  # a run that goes on
         r".*LightningCLI's args parameter.*",
         r".*isinstance\(treespec, LeafSpec\).*",
+        r".*lr_scheduler.step\(\)` before `optimizer.step\(\)`.*",  # FP16 looks for its scale by skipping steps
     ):
         warnings.filterwarnings("ignore", message=message)
 

@@ -18,9 +18,10 @@ ROOT = Path(__file__).parents[1]
 
 def test_the_public_names_are_these_and_each_can_be_imported() -> None:
     assert sorted(lightning_recipes.__all__) == [
-        "BestCheckpoint", "EnsembleClassifier", "ImageClassifier", "ImageDataModule", "LastCheckpoint",
-        "LearningRateFinder", "OnPlateau", "Plan", "RunSummary", "SnapshotEnsemble",
-        "Stage", "Stages", "UserError", "__version__",
+        "ActivationRegularization", "BestCheckpoint", "EMA", "EarlyStopping", "EnsembleClassifier", "GradientClipping",
+        "GradientNoise", "ImageClassifier", "ImageDataModule", "L1", "LastCheckpoint", "LearningRateFinder", "MaxNorm",
+        "MicroBatches", "Mixing", "OnPlateau", "Plan", "RunSummary", "SnapshotEnsemble", "Stage", "Stages",
+        "StochasticDepth", "UserError", "__version__",
     ]  # fmt: skip
     assert all(hasattr(lightning_recipes, name) for name in lightning_recipes.__all__)
 
@@ -121,3 +122,10 @@ def test_a_data_module_that_is_used_again_begins_at_the_first_epoch() -> None:
     data = digits(augment="medium")
     shas = [fit(classifier(), images, max_epochs=2)[1] for images in (data, data, digits(augment="medium"))]
     assert shas[0] == shas[1] == shas[2]
+
+
+def test_the_whole_set_in_one_batch_is_gradient_descent() -> None:
+    data = digits(batch_size="all", balance=True)
+    trainer, _ = fit(classifier(optimizer="sgd"), data, max_epochs=2)
+    assert trainer.global_step == 2
+    assert data.class_counts == [4] * 10

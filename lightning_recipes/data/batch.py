@@ -1,10 +1,10 @@
 """What a batch is: images, or the stored features of a frozen backbone in their place."""
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from torch import Tensor
 
-__all__ = ["Batch", "Features"]
+__all__ = ["Batch", "Features", "MixedBatch", "split_batch"]
 
 
 class Batch(NamedTuple):
@@ -33,3 +33,36 @@ class Features(NamedTuple):
     features: Tensor
     labels: Tensor
     indices: Tensor
+
+
+class MixedBatch(NamedTuple):
+    """Images that are made of two; told from a :class:`Batch` by its type.
+
+    Attributes:
+        images: (N, 3, H, W), float32, normalised.
+        labels: (N,), int64, of the first image of each pair.
+        indices: (N,), int64, likewise.
+        partners: (N,), int64, labels of the second.
+        share: Of the first image in the mixture, in [0, 1]; one for the whole batch.
+    """
+
+    images: Tensor
+    labels: Tensor
+    indices: Tensor
+    partners: Tensor
+    share: float
+
+
+def split_batch(batch: Any, parts: int) -> list[Any]:
+    """Return a batch in consecutive parts of nearly equal size, fewer where it has fewer images.
+
+    Args:
+        batch: One of the above, or any tuple or list; what is no tensor is in every part.
+        parts: >= 1.
+    """
+    if parts == 1:
+        return [batch]
+    chunks = [value.chunk(parts) if isinstance(value, Tensor) else None for value in batch]
+    count = min(len(chunk) for chunk in chunks if chunk is not None)
+    split = [[value if c is None else c[i] for value, c in zip(batch, chunks, strict=True)] for i in range(count)]
+    return [type(batch)(*values) if hasattr(batch, "_fields") else type(batch)(values) for values in split]

@@ -8,14 +8,18 @@ from typing import Any, cast
 import timm
 import torch
 from timm.data import resolve_data_config
+from timm.layers import get_act_layer
 from torch import nn
 
 from lightning_recipes.errors import UserError, did_you_mean
 from lightning_recipes.models.weights import KEY as PRETRAINED
 from lightning_recipes.models.weights import Weights, describe_misfit, read_weights
 
-__all__ = ["Backbone", "InputConfig", "check_image_size", "create_backbone"]
+__all__ = ["ACTIVATIONS", "Backbone", "InputConfig", "check_image_size", "create_backbone"]
 
+ACTIVATIONS = ("relu", "gelu", "silu", "mish")
+SIZES = {"dynamic_img_size": True, "strict_img_size": False}
+"""Lets transformers take other sizes than their own, position embeddings resampled; at their own nothing changes."""
 HUBS = ("hf-hub:", "hf_hub:", "local-dir:")
 
 
@@ -64,6 +68,7 @@ def create_backbone(
     pretrained: bool | str = False,
     backbone_kwargs: Mapping[str, Any] | None = None,
     image_size: int | None = None,
+    activation: str | None = None,
 ) -> Backbone:
     """Build a timm model and take its classifier off.
 
@@ -77,6 +82,7 @@ def create_backbone(
         pretrained: See :class:`lightning_recipes.classifier.ImageClassifier`.
         backbone_kwargs: Arguments of the architecture; they come before what a weights file asks for.
         image_size: Passed on where the architecture is built for one size.
+        activation: One of :data:`ACTIVATIONS`, in place of the architecture's own.
 
     Raises:
         UserError: Unknown name or argument, or weights that cannot be had or do not fit.
@@ -86,7 +92,11 @@ def create_backbone(
     _check_name(name, weights)
     kwargs = {**(weights.backbone_kwargs if weights else {}), **(backbone_kwargs or {})}
     if image_size is not None and _is_built_for_one_size(name):
-        kwargs = {"img_size": image_size, **kwargs}
+        kwargs = {**SIZES, "img_size": image_size, **kwargs}
+    if activation is not None:
+        if activation not in ACTIVATIONS:
+            raise UserError(f"model.activation: '{activation}' is not one of {', '.join(ACTIVATIONS)}")
+        kwargs = {"act_layer": get_act_layer(activation), **kwargs}
     if weights is not None:
         model, classes, fitted_head = _load(name, weights, kwargs)
     else:
@@ -133,14 +143,15 @@ def _build(name: str, pretrained: bool | str, num_classes: int, kwargs: dict[str
             source, pretrained=bool(pretrained), num_classes=num_classes, **kwargs, **overlay
         )
     except TypeError as error:
-        found = re.search(r"unexpected keyword argument '(\w+)'", str(error))
+        # "an unexpected keyword argument 'x'", "unexpected keyword argument(s): ['x']", "multiple values for ... 'x'"
+        found = re.search(r"keyword argument(?:\(s\): \[)? ?'(\w+)'", str(error))
         if found is None:
             raise
-        if found[1] == "img_size" and "img_size" in kwargs:
-            return _build(
-                name, pretrained, num_classes, {k: v for k, v in kwargs.items() if k != "img_size"}, **overlay
-            )
-        raise UserError(f"model.backbone_kwargs.{found[1]}: '{name}' takes no such argument") from error
+        if found[1] in ("img_size", *SIZES) and found[1] in kwargs:
+            fewer = {key: value for key, value in kwargs.items() if key != found[1]}
+            return _build(name, pretrained, num_classes, fewer, **overlay)
+        key = "activation" if found[1] == "act_layer" else f"backbone_kwargs.{found[1]}"
+        raise UserError(f"model.{key}: '{name}' takes no such argument") from error
     except (AssertionError, ValueError) as error:
         raise UserError(f"model.backbone: '{name}' cannot be built with {kwargs}: {error}") from error
     except Exception as error:

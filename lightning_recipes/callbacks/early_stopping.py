@@ -1,0 +1,118 @@
+"""Early stopping: no more epochs than help, and the weights of the best one."""
+
+import logging
+from typing import Any, Literal
+
+import lightning.pytorch as pl
+from torch import Tensor
+from typing_extensions import override
+
+from lightning_recipes.classifier import ImageClassifier
+from lightning_recipes.errors import UserError
+from lightning_recipes.optim.plateau import PlateauDetector
+from lightning_recipes.require import require_classifier
+
+__all__ = ["EarlyStopping"]
+
+log = logging.getLogger(__name__)
+
+
+class EarlyStopping(pl.Callback):
+    """End a stage or the run when a figure has stopped improving, and go back to the best epoch's weights.
+
+    Each stage is watched from its start (``scope: stage``), or the run from its (``scope: run``). The weights of the
+    best epoch are those that were validated. They come back at the end of the stage or the run, also when it was not
+    cut short; the optimizer's state stays as it is. Resumes exactly: what was seen and the best weights are in the
+    checkpoint.
+
+    Lightning's ``EarlyStopping`` ends the run alone, keeps its last weights, and counts ``min_delta`` absolutely.
+
+    List it after callbacks that log what it watches, such as ``EMA``, and before those that save weights.
+
+    Source: Prechelt (1998), "Early Stopping - But When?"; the plateau rule of torch's ``ReduceLROnPlateau``.
+
+    When: validation images are enough that a best epoch is not luck. Not with: one-cycle, whose end is where it learns
+    most; the figure of the best epoch is then too good by selection, so report it on a test split.
+
+    Args:
+        monitor: Logged figure to watch.
+        mode: Whether lower (``min``) or higher (``max``) is better.
+        patience: Epochs without improvement that are let pass, >= 0.
+        min_delta: What counts as an improvement, as a share of the best figure, >= 0.
+        scope: What ends: ``stage`` or ``run``.
+        restore_best: Go back to the best epoch's weights.
+
+    Raises:
+        UserError: A value cannot work; at the start of a fit, the module is no :class:`ImageClassifier`, or there are
+            no stages to end; at an epoch's end, the figure is not logged.
+    """
+
+    def __init__(
+        self,
+        monitor: str = "val_loss",
+        mode: Literal["min", "max"] = "min",
+        patience: int = 3,
+        min_delta: float = 0.0,
+        scope: Literal["stage", "run"] = "run",
+        restore_best: bool = True,
+    ) -> None:
+        try:
+            self.detector = PlateauDetector(mode, patience, min_delta)
+        except ValueError as error:
+            raise UserError(f"EarlyStopping.{error}") from error
+        if scope not in ("stage", "run"):
+            raise UserError(f"EarlyStopping.scope: {scope} is not stage or run")
+        self.monitor, self.scope, self.restore_best = monitor, scope, restore_best
+        self.best: dict[str, Tensor] | None = None
+
+    @override
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Refuse a foreign module, and stages that there are not."""
+        module = require_classifier(pl_module, "EarlyStopping")
+        if self.scope == "stage" and module.plan is None:
+            raise UserError("EarlyStopping.scope: stage needs the Stages callback; add it, or set scope: run")
+
+    @override
+    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Look at the figure; keep the best weights; end what has stopped improving."""
+        assert isinstance(pl_module, ImageClassifier)
+        plan, epoch = pl_module.timeline.plan, trainer.current_epoch
+        position = plan.index_at(epoch) if self.scope == "stage" else 0
+        begin = plan.start_of(position)
+        end = begin + plan.stages[position].epochs if self.scope == "stage" else trainer.fit_loop.max_epochs
+        if epoch == begin:
+            self.detector.reset()
+            self.best = None
+        if self.monitor not in trainer.callback_metrics:
+            known = ", ".join(sorted(trainer.callback_metrics))
+            raise UserError(f"EarlyStopping.monitor: '{self.monitor}' is not logged; there are {known}")
+        stalled = self.detector.update(float(trainer.callback_metrics[self.monitor]))
+        if self.restore_best and self.detector.waited == 0 and not stalled:
+            with pl_module.evaluated_weights():
+                self.best = {name: tensor.detach().clone() for name, tensor in pl_module.state_dict().items()}
+        over = end is not None and epoch + 1 == end
+        if stalled and not over:
+            self._stop(trainer, pl_module, epoch)
+        if (stalled or over) and self.best is not None:
+            pl_module.replace_weights(self.best)
+
+    def _stop(self, trainer: pl.Trainer, module: ImageClassifier, epoch: int) -> None:
+        name = module.timeline.plan.at(epoch).name
+        if self.scope == "stage":
+            module.end_stage()
+        else:
+            module.stop_run()
+        if trainer.is_global_zero:
+            what = f"stage '{name}' ends" if self.scope == "stage" else "the run ends"
+            log.info("%s has not improved up to epoch %d: %s", self.monitor, epoch, what)
+
+    @override
+    def state_dict(self) -> dict[str, Any]:
+        """Return what has been seen, and the best weights."""
+        return {"detector": self.detector.state_dict(), "best": self.best}
+
+    @override
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on from what had been seen."""
+        self.detector.load_state_dict(state_dict["detector"])
+        self.best = state_dict["best"]

@@ -1,0 +1,246 @@
+"""Exponential moving average of the weights: smoother than the last step's, and often better."""
+
+from typing import Any, Literal
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor
+from torchmetrics import MeanMetric
+from torchmetrics.classification import MulticlassAccuracy
+from typing_extensions import override
+
+from lightning_recipes.classifier import ImageClassifier
+from lightning_recipes.errors import UserError
+from lightning_recipes.evaluation.metrics import loss_mean
+from lightning_recipes.models.averaging import move_towards_, swap_weights_
+from lightning_recipes.require import require_classifier
+
+__all__ = ["EMA", "decay_at"]
+
+
+def decay_at(update: int, *, decay: float) -> float:
+    """Return the decay of an update, ``min(decay, (1 + n) / (10 + n))``: a short run is not stuck at its first weights.
+
+    Source: TensorFlow's ``ExponentialMovingAverage`` (``num_updates``).
+
+    Args:
+        update: n, the updates before this one.
+        decay: What it grows to.
+
+    Example:
+        >>> [round(decay_at(n, decay=0.99), 3) for n in (0, 10, 100, 10_000)]
+        [0.1, 0.55, 0.918, 0.99]
+    """
+    return min(decay, (1 + update) / (10 + update))
+
+
+class EMA(pl.Callback):
+    """Average weights and statistics over the steps, ``a <- d a + (1 - d) w``, with a decay that warms up.
+
+    Updated after the optimizer step, so after clipping and max-norm. Only what trains moves; layers that are frozen are
+    the same in both. At the end of the fit the module has the averaged weights, unless ``validate`` is ``raw``.
+
+    Checkpoints hold both: ``state_dict`` is what is validated (and so what ``best.ckpt`` is used for), ``ema`` says
+    which it is (``state_dict_is``) and holds the other (``average`` or ``raw``). Resumes to the bit. Snapshots,
+    restored best weights and figures take what is validated, too.
+
+    Lightning's ``EMAWeightAveraging`` is not used: it has no warm-up of the decay, updates tensor by tensor (five times
+    slower), copies the whole module with its metrics, stays on the CPU where the model moves to a GPU, leaves the
+    weights swapped after an exception in a validation, and saves raw weights where only weights are saved.
+
+    Source: Polyak and Juditsky (1992); Tarvainen and Valpola (2017), "Mean teachers", for the exponential one.
+
+    When: nearly always with a constant or high rate at the end. Not with: a rate that decays to zero over the run,
+    which averages by itself: there it changes little.
+
+    Args:
+        decay: d, in [0, 1); 0.999 averages over about the last 1000 updates.
+        every_n_steps: Optimizer steps between updates, >= 1; the decay is an update's.
+        validate: What validation judges: ``average``, ``raw``, or ``both``: then ``val_loss_raw`` and
+            ``val_accuracy_raw`` are logged beside the average's, for a second forward pass.
+
+    Raises:
+        UserError: A value cannot work; at the start of a fit, the module is no :class:`ImageClassifier`.
+    """
+
+    def __init__(
+        self,
+        decay: float = 0.999,
+        every_n_steps: int = 1,
+        validate: Literal["average", "raw", "both"] = "average",
+    ) -> None:
+        if not 0 <= decay < 1:
+            raise UserError(f"EMA.decay: {decay} is not a number in [0, 1)")
+        if not every_n_steps >= 1:
+            raise UserError(f"EMA.every_n_steps: {every_n_steps} is not a number >= 1")
+        if validate not in ("average", "raw", "both"):
+            raise UserError(f"EMA.validate: {validate} is not one of average, raw, both")
+        self.decay, self.every_n_steps, self.validate = decay, every_n_steps, validate
+        self.updates = 0
+        self.average: dict[str, Tensor] | None = None
+        self._seen_step = 0
+        self._swapped = False
+        self._raw_loss: MeanMetric | None = None
+        self._raw_accuracy: MulticlassAccuracy | None = None
+
+    # The average, and when it moves.
+
+    @override
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Begin anew."""
+        if stage == "fit":
+            require_classifier(pl_module, "EMA")
+            self.updates, self.average, self._seen_step, self._swapped = 0, None, 0, False
+
+    @override
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Take the first weights, where no checkpoint has brought an average; the module is on its device by now."""
+        module = require_classifier(pl_module, "EMA")
+        if self.average is None:
+            self.average = {name: tensor.detach().clone() for name, tensor in _averaged_tensors(module).items()}
+        self.average = {name: tensor.to(module.device) for name, tensor in self.average.items()}
+        module.averaged = None if self.validate == "raw" else self.average
+        self._pairs: tuple[tuple[bool, ...], list[Tensor], list[Tensor]] | None = None
+
+    @override
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Move the average, if this batch ended a step."""
+        step = trainer.global_step
+        if step == self._seen_step:
+            return
+        self._seen_step = step
+        if step % self.every_n_steps == 0:
+            assert isinstance(pl_module, ImageClassifier)
+            averages, values = self._moving(pl_module)
+            with torch.no_grad():
+                move_towards_(averages, values, 1 - decay_at(self.updates, decay=self.decay))
+            self.updates += 1
+
+    def _moving(self, module: ImageClassifier) -> tuple[list[Tensor], list[Tensor]]:
+        """Averages and values of what trains; found again only when other layers train."""
+        trains = tuple(p.requires_grad for p in module.parameters())
+        if self._pairs is None or self._pairs[0] != trains:
+            assert self.average is not None
+            frozen = {name for name, p in module.named_parameters() if not p.requires_grad}
+            own = {name: t for name, t in _averaged_tensors(module).items() if name not in frozen}
+            self._pairs = (trains, [self.average[name] for name in own], list(own.values()))
+        return self._pairs[1], self._pairs[2]
+
+    # Validation sees it.
+
+    @override
+    def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Swap the averaged weights in."""
+        if self.average is not None and self.validate != "raw":
+            self._swap(pl_module)
+        if self.validate == "both" and isinstance(pl_module, ImageClassifier):
+            self._raw_loss = loss_mean().to(pl_module.device)
+            self._raw_accuracy = MulticlassAccuracy(pl_module.num_classes, average="micro").to(pl_module.device)
+
+    @override
+    def on_validation_batch_end(
+        self,
+        trainer: pl.Trainer,
+        pl_module: pl.LightningModule,
+        outputs: Any,
+        batch: Any,
+        batch_idx: int,
+        dataloader_idx: int = 0,
+    ) -> None:
+        """Judge the raw weights on the same batch."""
+        if not self._swapped or self._raw_loss is None or self._raw_accuracy is None:
+            return
+        assert isinstance(pl_module, ImageClassifier)
+        self._swap(pl_module)
+        with trainer.precision_plugin.forward_context():
+            logits = pl_module.logits_of(batch)
+            self._raw_loss.update(pl_module.compute_loss(logits, batch[1]), weight=len(batch[1]))
+        self._raw_accuracy.update(logits.float(), batch[1])
+        self._swap(pl_module)
+        pl_module.log("val_loss_raw", self._raw_loss, batch_size=len(batch[1]), metric_attribute="ema")
+        pl_module.log("val_accuracy_raw", self._raw_accuracy, batch_size=len(batch[1]), metric_attribute="ema")
+
+    @override
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Swap the trained weights back."""
+        if self._swapped:
+            self._swap(pl_module)
+
+    @override
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Swap the trained weights back, before anybody saves them."""
+        if self._swapped:
+            self._swap(pl_module)
+
+    def _swap(self, module: pl.LightningModule) -> None:
+        assert self.average is not None
+        swap_weights_(module, self.average)
+        self._swapped = not self._swapped
+
+    # The end, and checkpoints.
+
+    @override
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Leave the averaged weights in the module."""
+        self._leave(pl_module)
+
+    @override
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Do so too where a run was over before it went on, whose training has no end."""
+        self._leave(pl_module)
+
+    def _leave(self, pl_module: pl.LightningModule) -> None:
+        if self.average is not None:
+            assert isinstance(pl_module, ImageClassifier)
+            if self.validate != "raw":
+                swap_weights_(pl_module, self.average)
+            self.average = pl_module.averaged = None
+
+    @override
+    def state_dict(self) -> dict[str, Any]:
+        """Return the counts."""
+        return {"updates": self.updates, "seen_step": self._seen_step}
+
+    @override
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Go on counting."""
+        self.updates, self._seen_step = state_dict["updates"], state_dict["seen_step"]
+
+    @override
+    def on_save_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Put what is validated into ``state_dict``, and the other beside it."""
+        if self.average is None:
+            return
+        whole, other = checkpoint["state_dict"], {n: t.clone() for n, t in self.average.items()}
+        if self.validate == "raw":
+            checkpoint["ema"] = {"state_dict_is": "raw", "average": other}
+            return
+        raw = {name: whole[name].clone() for name in other}
+        if self._swapped:  # saved inside a validation
+            raw, other = other, raw
+        checkpoint["state_dict"] = {**whole, **other}
+        checkpoint["ema"] = {"state_dict_is": "average", "raw": raw}
+
+    @override
+    def on_load_checkpoint(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, checkpoint: dict[str, Any]
+    ) -> None:
+        """Take both back. A checkpoint of a run without an average begins one."""
+        saved = checkpoint.get("ema")
+        if saved is None or trainer.state.fn != "fit":
+            return
+        module = require_classifier(pl_module, "EMA")
+        if saved["state_dict_is"] == "raw":
+            self.average = saved["average"]
+        else:
+            self.average = {name: checkpoint["state_dict"][name].clone() for name in saved["raw"]}
+            module.load_state_dict({**checkpoint["state_dict"], **saved["raw"]})
+
+
+def _averaged_tensors(module: ImageClassifier) -> dict[str, Tensor]:
+    """Parameters and statistics of the network, by their names in the state dict."""
+    return {name: t for name, t in module.state_dict().items() if name.startswith(("backbone.", "head."))}

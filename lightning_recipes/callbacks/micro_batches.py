@@ -1,0 +1,124 @@
+"""Batches that do not fit into memory are taken in parts; the step stays that of the whole batch."""
+
+import logging
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.utilities.memory import garbage_collection_cuda, is_oom_error
+from torch.optim import Optimizer
+from typing_extensions import override
+
+from lightning_recipes.classifier import ImageClassifier
+from lightning_recipes.errors import UserError
+from lightning_recipes.rehearsal import no_trace
+from lightning_recipes.require import require_classifier
+
+__all__ = ["MicroBatches"]
+
+log = logging.getLogger(__name__)
+
+
+class MicroBatches(pl.Callback):
+    """Find at the start of each stage how many parts a batch has to be taken in, and say so.
+
+    A step is tried on the whole batch; while it runs out of memory, the parts are halved. Then the gradients of the
+    parts are added up within each training step: data order, schedule, number of steps and the logged figures are those
+    of ``data.batch_size``, and without batch-norm and dropout the weights are too, up to rounding. The trial leaves no
+    trace. What was found is in the checkpoint, so a resumed run takes the same parts; on a machine with less memory
+    start anew.
+
+    Lightning's ``BatchSizeFinder`` changes the batch, and with it the training; it looks once, before anything is
+    unfrozen.
+
+    Source: gradient accumulation; "automatic microbatching" of MosaicML's Composer.
+
+    When: the batch is chosen for the training and not for the card. Not with: batch-norm that trains and parts of a few
+    images, whose statistics are the parts'; losses that are no mean over images, such as soft F1.
+
+    Args:
+        start: Parts to begin with, >= 1; ``trial: false`` keeps them.
+        trial: Look for the number of parts; false takes ``start`` for all stages.
+
+    Raises:
+        UserError: ``start`` is out of range; in a fit, a single image does not fit.
+    """
+
+    def __init__(self, start: int = 1, trial: bool = True) -> None:
+        if not start >= 1:
+            raise UserError(f"MicroBatches.start: {start} is not a number >= 1")
+        self.start, self.trial = start, trial
+        self.found: dict[str, int] = {}
+
+    @override
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Begin anew."""
+        if stage == "fit":
+            self.found = {}
+
+    @override
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Take what was found; after a resume inside an epoch no epoch start will."""
+        module = require_classifier(pl_module, "MicroBatches")
+        module.micro_batches = self.found.get(_stage(trainer, module), self.start)
+
+    @override
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Try where a stage begins."""
+        assert isinstance(pl_module, ImageClassifier)
+        name = _stage(trainer, pl_module)
+        if self.trial and name not in self.found:
+            parts = self._try(trainer, pl_module)
+            self.found[name] = parts
+            if parts > 1 and trainer.is_global_zero:
+                log.info("stage '%s': a batch does not fit into memory; it is taken in %d parts", name, parts)
+        pl_module.micro_batches = self.found.get(name, self.start)
+
+    def _try(self, trainer: pl.Trainer, module: ImageClassifier) -> int:
+        """Return the number of parts that fit, on all processes."""
+        loader, _ = trainer.datamodule.rehearsal_dataloaders()  # type: ignore[attr-defined]
+        batch = next(iter(loader))
+        batch = trainer.strategy.batch_to_device(trainer.precision_plugin.convert_input(batch))
+        parts, images = self.start, len(batch[1])
+        with no_trace(trainer, module) as optimizer:
+            while not self._fits(trainer, module, optimizer, batch, parts):
+                if parts >= images:
+                    raise UserError("data.image_size: one image runs out of memory; take a smaller size or model")
+                parts = min(2 * parts, images)
+        return int(trainer.strategy.reduce(torch.tensor(parts, device=module.device), reduce_op="max"))
+
+    def _fits(self, trainer: pl.Trainer, module: ImageClassifier, optimizer: Optimizer, batch: Any, parts: int) -> bool:
+        """Take a step without the other processes, which may need another number of tries."""
+        module.micro_batches = parts
+        try:
+            optimizer.zero_grad()
+            with trainer.precision_plugin.train_step_context():
+                loss = module.training_step(batch, 0)
+            trainer.strategy.backward(loss, None)
+            optimizer.step()
+        except RuntimeError as error:
+            if not is_oom_error(error):
+                raise
+            garbage_collection_cuda()
+            return False
+        return True
+
+    @override
+    def state_dict(self) -> dict[str, Any]:
+        """Return what was found."""
+        return {"found": dict(self.found)}
+
+    @override
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Take what was found."""
+        self.found = state_dict["found"]
+
+    @override
+    def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Take whole batches again."""
+        if isinstance(pl_module, ImageClassifier):
+            pl_module.micro_batches = 1
+
+
+def _stage(trainer: pl.Trainer, module: ImageClassifier) -> str:
+    return module.timeline.plan.at(trainer.current_epoch).name

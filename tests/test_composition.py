@@ -1,0 +1,111 @@
+"""Everything composes: recipes in which every two techniques meet are killed, resumed, and end at the same bits."""
+
+import multiprocessing
+import os
+import signal
+import warnings
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import pytest
+import torch
+from typing_extensions import override
+
+from lightning_recipes.callbacks.checkpoints import LastCheckpoint
+from tests.catalogue import FACTORS, Recipe, every_pair, pairwise_recipes, run, uses
+
+RECIPES = pairwise_recipes()
+ON_EVERY_DAY = 4  # every fourth recipe; the others are slow tests
+TOGETHER: list[Recipe] = [
+    {"clipping": clipping, "ema": ema, "accumulate": accumulate, "precision": precision}
+    for clipping in ("norm", "value", "adaptive")
+    for ema, accumulate in (("average", "2"), ("both", "3"))
+    for precision in ("fp16", "bf16")
+]
+
+
+class KillAt(pl.Callback):
+    """Ends the process as nobody can prevent, after so many optimizer steps."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    @override
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
+        if trainer.global_step == self.step:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+
+def train(connection: Any, recipe: Recipe, folder: Path, kill: int | None, ckpt_path: Path | None) -> None:
+    """Run a recipe, keep ``last.ckpt`` after each step, and send back steps and fingerprint."""
+    torch.set_num_threads(1)
+    warnings.simplefilter("ignore")
+    more = [LastCheckpoint(every_n_train_steps=1), *([KillAt(kill)] if kill is not None else [])]
+    trainer, sha = run(recipe, folder, *more, ckpt_path=ckpt_path)
+    connection.send((trainer.global_step, sha))
+
+
+def in_a_process(
+    recipe: Recipe, folder: Path, *, kill: int | None = None, ckpt_path: Path | None = None
+) -> tuple[int, str] | None:
+    """What the run says, or None where it was killed."""
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["tests.catalogue"])  # imports once, and has never computed anything
+    ours, theirs = context.Pipe(duplex=False)
+    process = context.Process(target=train, args=(theirs, recipe, folder, kill, ckpt_path))
+    process.start()
+    theirs.close()
+    process.join(timeout=240)
+    if kill is not None:
+        assert process.exitcode == -signal.SIGKILL
+        return None
+    assert process.exitcode == 0
+    answer: tuple[int, str] = ours.recv()
+    return answer
+
+
+def check(recipe: Recipe, number: int, folder: Path) -> None:
+    whole = in_a_process(recipe, folder / "whole")
+    assert whole is not None
+    steps, _ = whole
+    kill = 2 + number % max(1, steps - 2)  # at each moment of a run in turn, after at least one checkpoint
+    in_a_process(recipe, folder / "killed", kill=kill)
+    last = folder / "killed" / "checkpoints" / "last.ckpt"
+    assert in_a_process(recipe, folder / "killed", ckpt_path=last) == whole
+
+
+def test_the_recipes_bring_every_two_settings_together() -> None:
+    assert every_pair() <= uses(RECIPES)
+    assert len(every_pair()) > 3000
+
+
+def test_the_catalogue_has_every_callback_that_acts_on_a_step() -> None:
+    made = [make() for levels in FACTORS.values() for level in levels.values() for make in level.callbacks]
+    names = {type(callback).__name__ for callback in made}
+    folder = Path(__file__).parents[1] / "lightning_recipes" / "callbacks"
+    others = {"__init__", "checkpoints", "run_figures", "run_summary", "save_recipe", "stages"}
+    modules = {path.stem for path in folder.glob("*.py")} - others
+    assert {_module_of(name) for name in names} == modules
+
+
+def _module_of(callback: str) -> str:
+    import lightning_recipes
+
+    return str(getattr(lightning_recipes, callback).__module__).rpartition(".")[2]
+
+
+@pytest.mark.parametrize("number", range(0, len(RECIPES), ON_EVERY_DAY))
+def test_a_killed_run_of_any_two_techniques_ends_at_the_same_weights(number: int, tmp_path: Path) -> None:
+    check(RECIPES[number], number, tmp_path)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [n for n in range(len(RECIPES)) if n % ON_EVERY_DAY])
+def test_every_other_pair_too(number: int, tmp_path: Path) -> None:
+    check(RECIPES[number], number, tmp_path)
+
+
+@pytest.mark.parametrize("number", range(len(TOGETHER)))
+def test_clipping_with_an_average_accumulation_and_mixed_precision(number: int, tmp_path: Path) -> None:
+    check(TOGETHER[number], number, tmp_path)
