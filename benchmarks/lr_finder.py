@@ -13,22 +13,19 @@ Without arguments: scikit-learn's digits with the weights of the package.
 
 import argparse
 import contextlib
-import logging
-import math
 import statistics
 import tempfile
 import time
-import warnings
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from subset import T_975, unpack_subset
+from measuring import mean_and_half, start
+from subset import unpack_subset
 
 from lightning_recipes import ImageClassifier, ImageDataModule, LearningRateFinder, Stage, Stages
-from lightning_recipes.memory import keep_freed_memory
 
 RECIPE_LR = {"head": 3e-3, "all": 1e-4}  # where the finder finds nothing
 HEAD = Stage("head", epochs=10, train="head", lr=3e-3, schedule="cosine", cache_features=True)
@@ -135,10 +132,7 @@ def find(setting: Setting, data: ImageDataModule, seed: int, **options: Any) -> 
 
 def paired(ours: list[float], theirs: list[float]) -> tuple[float, float]:
     """Mean difference and half of its 95 % interval."""
-    differences = [a - b for a, b in zip(ours, theirs, strict=True)]
-    n = len(differences)
-    half = T_975[n] * statistics.stdev(differences) / math.sqrt(n) if n > 1 else math.nan
-    return statistics.fmean(differences), half
+    return mean_and_half([a - b for a, b in zip(ours, theirs, strict=True)])
 
 
 def compare(setting: Setting, data: ImageDataModule, seeds: int, **finder: Any) -> None:
@@ -214,10 +208,7 @@ def main() -> None:
     parser.add_argument("--part", choices=["head", "all layers"], help="one of the two only")
     parser.add_argument("--only_time", action="store_true")
     options = parser.parse_args()
-    warnings.simplefilter("ignore")
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    keep_freed_memory()
+    start()
     print(f"{torch.get_num_threads()} threads")
     with tempfile.TemporaryDirectory() as folder:
         if options.cifar10:

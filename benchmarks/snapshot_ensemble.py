@@ -10,20 +10,16 @@ Without arguments: scikit-learn's digits.
 """
 
 import argparse
-import logging
-import math
-import statistics
 import tempfile
-import warnings
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from subset import T_975, unpack_subset
+from measuring import mean_and_half, start
+from subset import unpack_subset
 
 from lightning_recipes import ImageClassifier, ImageDataModule, SnapshotEnsemble
-from lightning_recipes.memory import keep_freed_memory
 
 
 def train(options: argparse.Namespace, root: str, seed: int, folder: str) -> dict[str, Any]:
@@ -50,11 +46,6 @@ def train(options: argparse.Namespace, root: str, seed: int, folder: str) -> dic
     return ensemble.result
 
 
-def interval(values: list[float]) -> str:
-    half = T_975[len(values)] * statistics.stdev(values) / math.sqrt(len(values)) if len(values) > 1 else math.nan
-    return f"{statistics.fmean(values):+.4f} +- {half:.4f}"
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cifar10")
@@ -68,10 +59,7 @@ def main() -> None:
     parser.add_argument("--lr", type=float, default=0.1)
     parser.add_argument("--seeds", type=int, default=3)
     options = parser.parse_args()
-    warnings.simplefilter("ignore")
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    keep_freed_memory()
+    start()
     print(
         f"{options.backbone}, {options.cycles} cycles of {options.cycle_epochs} epochs, "
         f"{torch.get_num_threads()} threads"
@@ -95,9 +83,8 @@ def main() -> None:
                 flush=True,
             )
     for key in ("accuracy", "loss"):
-        print(
-            f"  ensemble to last snapshot, {key}: {interval([r['last'][-1][key] - r['last'][0][key] for r in results])}"
-        )
+        mean, half = mean_and_half([r["last"][-1][key] - r["last"][0][key] for r in results])
+        print(f"  ensemble to last snapshot, {key}: {mean:+.4f} +- {half:.4f}")
 
 
 if __name__ == "__main__":

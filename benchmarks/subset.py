@@ -1,11 +1,8 @@
-"""What the benchmarks share: a small part of a large set of images, and Student's t."""
+"""A small part of a large set of images."""
 
 import zipfile
 from collections import defaultdict
 from pathlib import Path
-
-T_975 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 7: 2.447, 8: 2.365, 9: 2.306, 10: 2.262}
-"""97.5 % quantile of Student's t by the number of values, whose mean has one degree of freedom less."""
 
 
 def unpack_subset(archive: str, folder: Path, *, train: int, val: int) -> None:

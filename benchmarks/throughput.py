@@ -9,20 +9,18 @@ what a framework adds: metrics, logging, seeding of each step, callbacks.
 """
 
 import argparse
-import logging
 import time
-import warnings
 from collections.abc import Callable
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
+from measuring import start
 from torch import nn
 
 from lightning_recipes import ImageClassifier, ImageDataModule, Stage, Stages
 from lightning_recipes.data.batch import Features
 from lightning_recipes.data.loader import TrainLoader
-from lightning_recipes.memory import keep_freed_memory
 
 STAGES = {
     "frozen": Stage("frozen", epochs=1, train="head", lr=1e-3, augment="light"),
@@ -121,10 +119,7 @@ def main() -> None:
     parser.add_argument("--batches", type=int, default=20)
     parser.add_argument("--rounds", type=int, default=5)
     options = parser.parse_args()
-    warnings.simplefilter("ignore")
-    for name in ("lightning.pytorch", "lightning.fabric"):
-        logging.getLogger(name).setLevel(logging.ERROR)
-    keep_freed_memory()
+    start()
     threads = torch.get_num_threads()
     print(f"{options.backbone}, {options.image_size} px, batches of {options.batch_size}, {threads} threads")
     for name, stage in STAGES.items():

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from lightning_recipes.callbacks.checkpoints import BestCheckpoint, LastCheckpoint
     from lightning_recipes.callbacks.early_stopping import EarlyStopping
     from lightning_recipes.callbacks.ema import EMA
+    from lightning_recipes.callbacks.gradcam import MisclassifiedGradCAM
     from lightning_recipes.callbacks.gradient_clipping import GradientClipping
     from lightning_recipes.callbacks.gradient_noise import GradientNoise
     from lightning_recipes.callbacks.l1 import L1
@@ -46,6 +47,7 @@ __all__ = [
     "LearningRateFinder",
     "MaxNorm",
     "MicroBatches",
+    "MisclassifiedGradCAM",
     "Mixing",
     "OnPlateau",
     "Plan",
@@ -73,6 +75,7 @@ _HOMES = {
     "LearningRateFinder": "callbacks.lr_finder",
     "MaxNorm": "callbacks.max_norm",
     "MicroBatches": "callbacks.micro_batches",
+    "MisclassifiedGradCAM": "callbacks.gradcam",
     "Mixing": "callbacks.mixing",
     "OnPlateau": "callbacks.on_plateau",
     "Plan": "plan",

@@ -14,6 +14,7 @@ COMMANDS = {
     "validate": "Evaluate a checkpoint on the validation images.",
     "test": "Evaluate a checkpoint on the test images.",
     "lr_find": "Run the learning rate range test alone: figure, JSON and suggestions.",
+    "explain": "Draw what a checkpoint gets wrong, and where it looked (GradCAM).",
     "predict": "Write the predictions of a checkpoint for a folder of images.",
 }
 

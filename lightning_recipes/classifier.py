@@ -264,12 +264,18 @@ class ImageClassifier(Staged):
             self.optimizers(use_pl_optimizer=False).zero_grad()  # type: ignore[union-attr]  # Lightning would after it
         share, images = self._share_of_step(batch_idx), len(batch[1])
         *parts, last = split_batch(batch, self.micro_batches)
+        seen = torch.zeros((), device=self.device)
         for part in parts:
-            self._backward(self._training_loss(part) * (share * len(part[1]) / images))
-        return self._training_loss(last) * (share * len(last[1]) / images)
+            loss, penalty = self._training_loss(part)
+            seen += loss.detach() * (len(part[1]) / images)
+            self._backward((loss + penalty) * (share * len(part[1]) / images))
+        loss, penalty = self._training_loss(last)
+        seen += loss.detach() * (len(last[1]) / images)
+        self.log("train_loss_step", seen, prog_bar=True, batch_size=images)
+        return (loss + penalty) * (share * len(last[1]) / images)
 
-    def _training_loss(self, batch: Any) -> Tensor:
-        """Return what a batch adds to the gradient, and count it."""
+    def _training_loss(self, batch: Any) -> tuple[Tensor, Tensor | float]:
+        """Return the loss of a batch and the sum of its penalties, and count it."""
         logits, labels = self.logits_of(batch), batch[1]
         loss = self.compute_loss(logits, labels)
         if isinstance(batch, MixedBatch):
@@ -277,12 +283,10 @@ class ImageClassifier(Staged):
             labels = labels if batch.share >= 0.5 else batch.partners
         self.train_accuracy.update(logits.detach(), labels)
         self.train_loss.update(loss.detach(), weight=len(labels))
-        self.log("train_loss_step", loss.detach(), prog_bar=True, batch_size=len(labels))
-        for name, penalty in self.penalties.items():
-            value = penalty()
+        penalties = {name: penalty() for name, penalty in self.penalties.items()}
+        for name, value in penalties.items():
             self.log(name, value.detach())
-            loss = loss + value
-        return loss
+        return loss, sum(penalties.values())
 
     def _backward(self, loss: Tensor) -> None:
         """Add a part's gradient; what the other processes have is added with the last part's."""

@@ -20,6 +20,7 @@ from lightning.pytorch.loggers import Logger
 from typing_extensions import override
 
 from lightning_recipes.callbacks.checkpoints import BestCheckpoint, LastCheckpoint
+from lightning_recipes.callbacks.gradcam import MisclassifiedGradCAM
 from lightning_recipes.callbacks.run_figures import RunFigures
 from lightning_recipes.callbacks.run_summary import RunSummary
 from lightning_recipes.callbacks.save_recipe import SaveRecipe
@@ -32,14 +33,20 @@ from lightning_recipes.memory import keep_freed_memory
 from lightning_recipes.metrics_csv import MetricsCSV
 from lightning_recipes.models.snapshots import find_snapshots
 from lightning_recipes.packaged import name_recipes
-from lightning_recipes.reporting import print_evaluation, print_range_test, print_summary, write_predictions
+from lightning_recipes.reporting import (
+    print_evaluation,
+    print_explanation,
+    print_range_test,
+    print_summary,
+    write_predictions,
+)
 from lightning_recipes.run_folder import choose_run_folder, last_checkpoint
 from lightning_recipes.usage import one_line
 
 __all__ = ["RecipesCLI", "run"]
 
 RUN_DIR_OF_MAIN_PROCESS = "LIGHTNING_RECIPES_RUN_DIR"
-SUBCOMMANDS = ("fit", "validate", "test", "predict", "lr_find")
+SUBCOMMANDS = ("fit", "validate", "test", "predict", "lr_find", "explain")
 TOP_LEVEL = (
     "seed_everything",
     "recipe",
@@ -49,6 +56,7 @@ TOP_LEVEL = (
     "trainer",
     "best_checkpoint",
     "last_checkpoint",
+    "gradcam",
     "ckpt_path",
 )
 
@@ -83,6 +91,23 @@ class RecipesTrainer(pl.Trainer):
         """
         raise UserError("lr_find: runs from the command line; in Python, give a trainer a LearningRateFinder")
 
+    def explain(
+        self,
+        model: pl.LightningModule,
+        datamodule: pl.LightningDataModule,
+        ckpt_path: str | None = None,
+        weights_only: bool | None = None,
+    ) -> None:
+        """Draw misclassified validation images with the places that speak for the predicted and for the true class.
+
+        Args:
+            model: What is explained.
+            datamodule: Gives the images.
+            ckpt_path: Weights to explain.
+            weights_only: Not used; a run's own ``config.yaml`` has it.
+        """
+        raise UserError("explain: runs from the command line; in Python, give a trainer a MisclassifiedGradCAM")
+
 
 class RecipesCLI(LightningCLI):
     """LightningCLI for recipes.
@@ -114,7 +139,11 @@ class RecipesCLI(LightningCLI):
     @override
     def subcommands() -> dict[str, set[str]]:
         """Return each command with the arguments that are not for its user."""
-        return {**LightningCLI.subcommands(), "lr_find": {"model", "datamodule"}}
+        return {
+            **LightningCLI.subcommands(),
+            "lr_find": {"model", "datamodule"},
+            "explain": {"model", "datamodule"},
+        }
 
     @override
     def add_core_arguments_to_parser(self, parser: LightningArgumentParser) -> None:
@@ -137,6 +166,7 @@ class RecipesCLI(LightningCLI):
         )
         parser.add_lightning_class_args(BestCheckpoint, "best_checkpoint")
         parser.add_lightning_class_args(LastCheckpoint, "last_checkpoint")
+        parser.add_lightning_class_args(MisclassifiedGradCAM, "gradcam")
         for source, target in (
             ("num_classes", "num_classes"),
             ("classes", "class_names"),
@@ -204,8 +234,12 @@ class RecipesCLI(LightningCLI):
             settings = {name: own[name] for name in ("min_lr", "max_lr", "steps", "orders")}
             callbacks = only_the_finder(callbacks, stage=own.stage, settings=settings)
             config = {**config, **ONE_STEP}
+        if self.subcommand == "explain":
+            callbacks = [self._get(self.config_init, "gradcam")]
         if self.subcommand == "fit":
             own = self.config[self.subcommand]
+            if not any(isinstance(callback, MisclassifiedGradCAM) for callback in callbacks):
+                callbacks.append(self._get(self.config_init, "gradcam"))
             callbacks += [RunSummary(str(self.run_folder), own.recipe), RunFigures(str(self.run_folder))]
             callbacks.append(SaveRecipe(self.run_folder, self._recipe_text()))
             callbacks += [self._get(self.config_init, key) for key in ("best_checkpoint", "last_checkpoint")]
@@ -250,6 +284,15 @@ class RecipesCLI(LightningCLI):
         self.trainer.fit(model, datamodule=self.datamodule)
         if self.trainer.is_global_zero:
             print_range_test(self.run_folder)
+
+    def explain(self, model: pl.LightningModule, **kwargs: Any) -> None:
+        """Draw what the checkpoint gets wrong."""
+        if self.snapshots is not None:
+            raise UserError("ckpt_path: explain takes one network; give a checkpoint file in place of the folder")
+        load_weights(model, Path(self.config[self.subcommand].ckpt_path))
+        self.trainer.validate(model, datamodule=self.datamodule, verbose=False)
+        if self.trainer.is_global_zero:
+            print_explanation(self.run_folder)
 
     def validate(self, model: pl.LightningModule, **kwargs: Any) -> None:
         """Evaluate and print."""

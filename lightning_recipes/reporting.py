@@ -11,7 +11,7 @@ from rich.table import Table
 
 from lightning_recipes.whole_files import whole_file
 
-__all__ = ["print_evaluation", "print_range_test", "print_summary", "write_predictions"]
+__all__ = ["print_evaluation", "print_explanation", "print_range_test", "print_summary", "write_predictions"]
 
 
 def _percent(value: float | None) -> str:
@@ -71,6 +71,15 @@ def print_evaluation(command: str, results: Sequence[Mapping[str, float]]) -> No
         for name, value in metrics.items():
             table.add_row(name, f"{value:.4f}")
     Console().print(table)
+
+
+def print_explanation(folder: Path) -> None:
+    """Say where the pictures of what is wrong lie, if anything is wrong."""
+    path = folder / "figures" / "gradcam.png"
+    if path.exists():
+        Console().print(
+            f"What it gets wrong is in {path}, each image on its own in {path.with_suffix('')}", soft_wrap=True
+        )
 
 
 def write_predictions(path: Path, outputs: Sequence[Mapping[str, Any]], datamodule: Any) -> None:

@@ -65,8 +65,8 @@ FACTORS: dict[str, dict[str, Level]] = {
     "max_norm": {"off": OFF, "on": on(lambda: lr.MaxNorm(1.0))},
     "ema": {
         "off": OFF,
-        "average": on(lambda: lr.EMA(0.9)),
-        "raw": on(lambda: lr.EMA(0.9, every_n_steps=2, validate="raw")),
+        "average": on(lambda: lr.EMA(0.9, 1)),
+        "raw": on(lambda: lr.EMA(0.9, 2, "raw")),
         "both": on(lambda: lr.EMA(0.9, validate="both")),
     },
     "plateau": {"off": OFF, "reduce": on(lambda: lr.OnPlateau("reduce", patience=0, min_delta=0.5))},

@@ -1,5 +1,6 @@
 """Everything composes: recipes in which every two techniques meet are killed, resumed, and end at the same bits."""
 
+import inspect
 import multiprocessing
 import os
 import signal
@@ -84,9 +85,17 @@ def test_the_catalogue_has_every_callback_that_acts_on_a_step() -> None:
     made = [make() for levels in FACTORS.values() for level in levels.values() for make in level.callbacks]
     names = {type(callback).__name__ for callback in made}
     folder = Path(__file__).parents[1] / "lightning_recipes" / "callbacks"
-    others = {"__init__", "checkpoints", "run_figures", "run_summary", "save_recipe", "stages"}
+    others = {"__init__", "checkpoints", "gradcam", "run_figures", "run_summary", "save_recipe", "stages"}
     modules = {path.stem for path in folder.glob("*.py")} - others
     assert {_module_of(name) for name in names} == modules
+
+
+def test_every_technique_says_where_it_is_from_and_when_not_to_use_it() -> None:
+    for levels in FACTORS.values():
+        for level in levels.values():
+            for make in level.callbacks:
+                text = inspect.getdoc(type(make())) or ""
+                assert all(word in text for word in ("Source: ", "When: ", "Not with: ", "Args:", "Raises:")), make()
 
 
 def _module_of(callback: str) -> str:

@@ -1,5 +1,6 @@
 """The quickstart does what its head says: real transfer, with a margin over training from scratch."""
 
+import difflib
 import json
 from pathlib import Path
 
@@ -37,15 +38,19 @@ def test_every_recipe_says_what_to_expect_and_is_a_valid_recipe(path: Path, caps
     assert "class_path: lightning_recipes.ImageClassifier" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("path", sorted((CONFIGS / "decay").glob("*.yaml")), ids=lambda path: path.stem)
-def test_each_decay_differs_from_the_constant_rate_in_one_line(path: Path) -> None:
-    first, second = (
-        [line for line in file.read_text().splitlines() if not line.startswith("#")]
-        for file in (CONFIGS / "decay" / "constant.yaml", path)
-    )
-    assert len(first) == len(second)
-    changed = [line for line, other in zip(first, second, strict=True) if line != other]
-    assert len(changed) == (0 if path.stem == "constant" else 1)
+FAMILIES = [
+    (CONFIGS / family / f"{first}.yaml", path)
+    for family, first in (("decay", "constant"), ("ablations", "baseline"))
+    for path in sorted((CONFIGS / family).glob("*.yaml"))
+    if path.stem != first
+]
+
+
+@pytest.mark.parametrize(("first", "path"), FAMILIES, ids=lambda path: path.stem)
+def test_a_recipe_of_a_family_differs_from_the_first_in_one_line(first: Path, path: Path) -> None:
+    one, other = ([t for t in f.read_text().splitlines() if not t.startswith("#")] for f in (first, path))
+    changes = [line for line in difflib.ndiff(one, other) if line[0] in "+-"]
+    assert [line[0] for line in changes] in (["-", "+"], ["+"])
 
 
 def test_a_recipe_in_a_folder_is_named_with_it() -> None:

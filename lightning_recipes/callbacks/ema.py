@@ -3,7 +3,6 @@
 from typing import Any, Literal
 
 import lightning.pytorch as pl
-import torch
 from torch import Tensor
 from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
@@ -18,20 +17,20 @@ from lightning_recipes.require import require_classifier
 __all__ = ["EMA", "decay_at"]
 
 
-def decay_at(update: int, *, decay: float) -> float:
-    """Return the decay of an update, ``min(decay, (1 + n) / (10 + n))``: a short run is not stuck at its first weights.
+def decay_at(step: int, *, decay: float) -> float:
+    """Return the decay of a step, ``min(decay, (1 + n) / (10 + n))``: a short run is not stuck at its first weights.
 
     Source: TensorFlow's ``ExponentialMovingAverage`` (``num_updates``).
 
     Args:
-        update: n, the updates before this one.
+        step: n, the steps before this one.
         decay: What it grows to.
 
     Example:
         >>> [round(decay_at(n, decay=0.99), 3) for n in (0, 10, 100, 10_000)]
         [0.1, 0.55, 0.918, 0.99]
     """
-    return min(decay, (1 + update) / (10 + update))
+    return min(decay, (1 + step) / (10 + step))
 
 
 class EMA(pl.Callback):
@@ -44,9 +43,9 @@ class EMA(pl.Callback):
     which it is (``state_dict_is``) and holds the other (``average`` or ``raw``). Resumes to the bit. Snapshots,
     restored best weights and figures take what is validated, too.
 
-    Lightning's ``EMAWeightAveraging`` is not used: it has no warm-up of the decay, updates tensor by tensor (five times
-    slower), copies the whole module with its metrics, stays on the CPU where the model moves to a GPU, leaves the
-    weights swapped after an exception in a validation, and saves raw weights where only weights are saved.
+    Lightning's ``EMAWeightAveraging`` is not used: it has no warm-up of the decay, updates tensor by tensor, copies the
+    whole module with its metrics, stays on the CPU where the model moves to a GPU, leaves the weights swapped after an
+    exception in a validation, and saves raw weights where only weights are saved.
 
     Source: Polyak and Juditsky (1992); Tarvainen and Valpola (2017), "Mean teachers", for the exponential one.
 
@@ -54,8 +53,10 @@ class EMA(pl.Callback):
     which averages by itself: there it changes little.
 
     Args:
-        decay: d, in [0, 1); 0.999 averages over about the last 1000 updates.
-        every_n_steps: Optimizer steps between updates, >= 1; the decay is an update's.
+        decay: d of one optimizer step, in [0, 1); 0.999 averages over about the last 1000 steps.
+        every_n_steps: Optimizer steps between updates, >= 1: an update of k steps decays by d^k. Moving the average is
+            a pass over all weights, one to two percent of a ResNet-18's step on a CPU; a lag of three steps loses
+            nothing.
         validate: What validation judges: ``average``, ``raw``, or ``both``: then ``val_loss_raw`` and
             ``val_accuracy_raw`` are logged beside the average's, for a second forward pass.
 
@@ -66,7 +67,7 @@ class EMA(pl.Callback):
     def __init__(
         self,
         decay: float = 0.999,
-        every_n_steps: int = 1,
+        every_n_steps: int = 4,
         validate: Literal["average", "raw", "both"] = "average",
     ) -> None:
         if not 0 <= decay < 1:
@@ -114,8 +115,8 @@ class EMA(pl.Callback):
         if step % self.every_n_steps == 0:
             assert isinstance(pl_module, ImageClassifier)
             averages, values = self._moving(pl_module)
-            with torch.no_grad():
-                move_towards_(averages, values, 1 - decay_at(self.updates, decay=self.decay))
+            decay = decay_at(self.updates * self.every_n_steps, decay=self.decay)
+            move_towards_(averages, values, 1 - decay**self.every_n_steps)
             self.updates += 1
 
     def _moving(self, module: ImageClassifier) -> tuple[list[Tensor], list[Tensor]]:

@@ -82,8 +82,9 @@ class GradientClipping(pl.Callback):
             return
         norm = torch.stack([norm for norm, _ in results]).square().sum().sqrt()
         pl_module.log("gradient_clipping/norm", norm)
+        clipped = torch.stack([clipped for _, clipped in results]).any()
         self.steps += 1
-        self.clipped = self.clipped + torch.stack([clipped for _, clipped in results]).any().float()
+        self.clipped = self.clipped + (clipped & norm.isfinite()).float()  # FP16 skips a step that is not finite
 
     def _clip(self, parameters: list[nn.Parameter]) -> tuple[Tensor, Tensor]:
         if self.by == "norm":

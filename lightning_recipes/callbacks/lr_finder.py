@@ -60,6 +60,9 @@ class LearningRateFinder(pl.Callback):
 
     Source: Smith (2015), "Cyclical Learning Rates for Training Neural Networks", section 3.3.
 
+    When: a new data set, backbone or optimizer, whose rate nobody knows. Not with: a stage that has little left to
+    learn, where any rate from a wide range does and the test says that the loss never fell.
+
     Args:
         stages: Names of the stages to test (default: every stage; without stages, the run's start).
         suggestion: Which rate to take. ``steep``: the loss falls fastest, of nearly equal slopes the highest rate;

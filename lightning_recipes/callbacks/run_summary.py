@@ -243,6 +243,8 @@ def _beside(folder: Path) -> dict[str, Any]:
         if ensemble.get("last"):
             whole = ensemble["last"][-1]
             found |= {"ensemble_val_accuracy": whole["accuracy"], "ensemble_val_accuracy_ci95": whole["ci95"]}
+    if (folder / "figures" / "gradcam.png").exists():
+        found["gradcam"] = "figures/gradcam.png"
     return found
 
 

@@ -1,7 +1,7 @@
 """The data of a run: opens the images, and gives each epoch the loaders that the plan asks for."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Literal
@@ -10,6 +10,7 @@ import lightning.pytorch as pl
 import numpy as np
 import torch
 from lightning.pytorch.utilities import rank_zero_warn
+from torch import Tensor
 from torch.utils.data import DataLoader
 from typing_extensions import override
 
@@ -269,6 +270,11 @@ class ImageDataModule(pl.LightningDataModule):
     def val_dataloader(self) -> DataLoader[Any]:
         """Return the validation images, or their features in a stage that caches them."""
         return self._eval_loader("val", self.opened.splits.val, self.settings_of(self._stage()))
+
+    def val_images(self, indices: Sequence[int]) -> Tensor:
+        """Return validation images as evaluation sees them, (N, 3, H, W), also in a stage that caches features."""
+        dataset = self._dataset(self.opened.splits.val, self.settings_of(self._stage()))
+        return torch.stack([dataset[index].images for index in indices])
 
     @override
     def test_dataloader(self) -> DataLoader[Any]:

@@ -3,7 +3,8 @@
 The mixing itself is torchvision's; its one-hot labels are left aside, so that every loss on labels can be used.
 """
 
-from typing import Literal
+import functools
+from typing import Any, Literal
 
 import torch
 
@@ -26,12 +27,17 @@ def mix(batch: Batch, how: Literal["mixup", "cutmix"], *, alpha: float, seed: in
         alpha: > 0; 1 is uniform, less stays nearer to one of the images.
         seed: Decides the share and the rectangle; no global generator is used up.
     """
-    from torchvision.transforms.v2 import CutMix, MixUp
-
-    mixer = (MixUp if how == "mixup" else CutMix)(alpha=alpha, num_classes=2)  # needs a number, which is not used
+    mixer = _mixer(how, alpha)
     with torch.random.fork_rng(devices=[]):  # torchvision draws from the CPU's global generator
         torch.default_generator.manual_seed(seed)
         params = mixer.make_params([batch.images]) | {"labels": None, "batch_size": len(batch.images)}
     images = mixer.transform(batch.images, params)
     share = params["lam"] if how == "mixup" else params["lam_adjusted"]
     return MixedBatch(images, batch.labels, batch.indices, batch.labels.roll(1, 0), float(share))
+
+
+@functools.lru_cache
+def _mixer(how: Literal["mixup", "cutmix"], alpha: float) -> Any:
+    from torchvision.transforms.v2 import CutMix, MixUp
+
+    return (MixUp if how == "mixup" else CutMix)(alpha=alpha, num_classes=2)  # needs a number, which is not used

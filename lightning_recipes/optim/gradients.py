@@ -50,8 +50,10 @@ def clip_by_value_(parameters: Sequence[nn.Parameter], *, max_value: float) -> t
         The 2-norm before, and whether any entry was clipped; scalars on the gradients' device.
     """
     gradients = gradients_of(parameters)
-    norm, largest = get_total_norm(gradients), get_total_norm(gradients, norm_type=torch.inf)
-    clipped = largest > max_value
+    norm = get_total_norm(gradients)
+    # Not torch's norm of order infinity: on a CPU it takes ten times as long.
+    extremes = torch.stack([torch.stack(gradient.aminmax()) for gradient in gradients])
+    clipped = (extremes.abs() > max_value).any()
     if _may_skip(norm) and not clipped:
         return norm, clipped
     clip_grad_value_(parameters, max_value)

@@ -28,7 +28,8 @@ def create_optimizer(spec: Spec, groups: list[dict[str, Any]], *, lr: float, wei
 
     Args:
         spec: ``"adamw"``, ``{"name": "sgd", "momentum": 0.9, "nesterov": True}`` or ``{"class_path": ..., "init_args":
-            ...}``. A name that torch has (in any case) means torch's class, any other is looked up in timm.
+            ...}``. A name that torch has (in any case) means torch's class, any other is looked up in timm, whose
+            optimizers with momentum have 0.9 of it unless the recipe says otherwise, as timm's own factory gives them.
         groups: Parameter groups that bring their own ``lr`` and ``weight_decay``.
         lr: Default rate; the groups' own override it.
         weight_decay: Default decay, likewise; for optimizers that take one.
@@ -65,4 +66,9 @@ def _timm_optimizer(name: str) -> tuple[Any, dict[str, Any]]:
     if name.lower() not in list_optimizers():
         known = [*_torch_optimizers(), *list_optimizers()]
         raise UserError(f"{KEY}: neither torch nor timm has '{name}'{did_you_mean(name.lower(), known)}")
-    return get_optimizer_class(name.lower(), bind_defaults=False), dict(get_optimizer_info(name.lower()).defaults or {})
+    try:
+        cls = get_optimizer_class(name.lower(), bind_defaults=False)
+    except (AssertionError, ImportError) as error:  # another library's, or for CUDA alone
+        raise UserError(f"{KEY}: {name} cannot be had here: {error}") from error
+    momentum = {"momentum": 0.9} if "momentum" in inspect.signature(cls).parameters else {}
+    return cls, {**momentum, **(get_optimizer_info(name.lower()).defaults or {})}

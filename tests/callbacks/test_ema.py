@@ -36,7 +36,7 @@ class ByHand(pl.Callback):
 
 def test_the_average_is_the_formulas_also_where_layers_are_unfrozen_on_the_way() -> None:
     model, by_hand = classifier(), ByHand(0.9)
-    fit(model, digits(), two_stages(), by_hand, EMA(0.9), max_epochs=-1)
+    fit(model, digits(), two_stages(), by_hand, EMA(0.9, 1), max_epochs=-1)
     for name, value in model.state_dict().items():
         torch.testing.assert_close(value, by_hand.average[name], rtol=1e-5, atol=1e-6)
 
@@ -45,9 +45,29 @@ def test_frozen_layers_are_the_same_in_both_to_the_bit() -> None:
     model = classifier()
     before = {name: t.clone() for name, t in model.backbone.state_dict().items()}
     first = two_stages().plan.stages[:1]
-    fit(model, digits(), two_stages().__class__(list(first)), EMA(0.9), max_epochs=-1)
+    fit(model, digits(), two_stages().__class__(list(first)), EMA(0.9, 1), max_epochs=-1)
     for name, value in model.backbone.state_dict().items():
         assert torch.equal(value, before[name]), name
+
+
+def test_an_update_of_several_steps_decays_by_as_many() -> None:
+    class Still(pl.Callback):
+        """The weights stay at one from the start, where the average is at zero."""
+
+        @override
+        def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+            with torch.no_grad():
+                for parameter in pl_module.parameters():
+                    parameter.fill_(1.0)
+            for value in pl_module.averaged.values():  # type: ignore[operator]
+                value.zero_()
+
+    ends = []
+    for every in (1, 2, 4):
+        model = classifier(lr=0.0, weight_decay=0.0)
+        fit(model, digits(), EMA(0.05, every), Still(), max_epochs=2)  # below the warm-up's 0.1, so never warming
+        ends.append(float(next(model.parameters()).detach().flatten()[0]))
+    assert ends == pytest.approx([1 - 0.05**8] * 3, rel=1e-6)
 
 
 def test_the_decay_warms_up_to_what_is_asked_for() -> None:
@@ -75,7 +95,7 @@ class Judged(pl.Callback):
 def test_validation_sees_what_was_asked_for_and_training_goes_on_raw(validate: Any) -> None:
     plain, averaged, model = Judged(), Judged(), classifier()
     fit(classifier(), digits(), plain, max_epochs=2)
-    trainer, _ = fit(model, digits(), averaged, EMA(0.9, validate=validate), max_epochs=2)
+    trainer, _ = fit(model, digits(), averaged, EMA(0.9, 1, validate=validate), max_epochs=2)
     assert all(torch.equal(a, b) for a, b in zip(plain.after, averaged.after, strict=True))
     same = [torch.equal(a, b) for a, b in zip(plain.inside, averaged.inside, strict=True)]
     assert all(same) if validate == "raw" else not any(same)
@@ -86,7 +106,7 @@ def test_validation_sees_what_was_asked_for_and_training_goes_on_raw(validate: A
 
 def test_both_reports_the_raw_weights_figures_as_a_run_without_an_average_has_them() -> None:
     plain, _ = fit(classifier(), digits(), max_epochs=2)
-    both, _ = fit(classifier(), digits(), EMA(0.9, validate="both"), max_epochs=2)
+    both, _ = fit(classifier(), digits(), EMA(0.9, 1, validate="both"), max_epochs=2)
     for name in ("val_loss", "val_accuracy"):
         torch.testing.assert_close(both.callback_metrics[f"{name}_raw"], plain.callback_metrics[name])
     assert both.callback_metrics["val_loss"] != plain.callback_metrics["val_loss"]
@@ -104,7 +124,7 @@ def test_a_checkpoint_holds_both_and_says_which_is_which(validate: Any, tmp_path
             saved["raw"] = next(pl_module.parameters()).detach().clone()
 
     model = classifier()
-    fit(model, digits(), EMA(0.9, validate=validate), Save(), max_epochs=1)
+    fit(model, digits(), EMA(0.9, 1, validate=validate), Save(), max_epochs=1)
     name = next(name for name, _ in model.named_parameters())
     whole = torch.load(tmp_path / "whole.ckpt", weights_only=True)
     weights = torch.load(tmp_path / "weights.ckpt", weights_only=True)
@@ -127,14 +147,14 @@ def test_an_error_in_a_validation_leaves_the_trained_weights_in_the_module() -> 
     plain, model = Judged(), classifier()
     fit(classifier(), digits(), plain, max_epochs=1)
     with pytest.raises(RuntimeError, match="on purpose"):
-        fit(model, digits(), EMA(0.9), Fail(), max_epochs=1)
+        fit(model, digits(), EMA(0.9, 1), Fail(), max_epochs=1)
     assert torch.equal(next(model.parameters()), plain.after[0])
 
 
 def test_the_best_checkpoint_and_restored_weights_are_those_that_were_judged(tmp_path: Path) -> None:
     model, stop = classifier(), EarlyStopping("val_loss", patience=0, min_delta=0.9)
     best = BestCheckpoint("val_loss", "min", dirpath=str(tmp_path))
-    fit(model, digits(), EMA(0.9), stop, best, max_epochs=4, enable_checkpointing=True)
+    fit(model, digits(), EMA(0.9, 1), stop, best, max_epochs=4, enable_checkpointing=True)
     saved = torch.load(tmp_path / "best.ckpt", weights_only=True)
     for name, value in model.state_dict().items():
         assert torch.equal(value, saved["state_dict"][name]), name

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
+from lightning_recipes import EMA, L1, EarlyStopping, GradientClipping, GradientNoise, MaxNorm, MicroBatches, Mixing
 from lightning_recipes.callbacks.lr_finder import LearningRateFinder
 from lightning_recipes.callbacks.run_summary import RunSummary
 from lightning_recipes.callbacks.snapshots import SnapshotEnsemble
@@ -124,3 +125,52 @@ def test_the_finder_leaves_no_trace_on_two_processes_and_the_ensemble_is_judged_
     again = EnsembleClassifier.from_snapshots(tmp_path / "with" / "snapshots", classifier())
     figures = pl.Trainer(**QUIET).validate(again, datamodule=digits(val_fraction=0.0198), verbose=False)[0]
     assert figures["val_accuracy"] == pytest.approx(judged["last"][-1]["accuracy"])
+
+
+class KeepFinal(KeepWeights):
+    """Each rank writes the weights that the fit leaves."""
+
+    @override
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        state = {name: p.detach().clone() for name, p in pl_module.named_parameters()}
+        torch.save(state, self.folder / f"final-rank{trainer.global_rank}.pt")
+
+
+def inside_a_step(folder: Path, batch_size: int, *more: pl.Callback, **options: Any) -> None:
+    folder.mkdir()
+    model = classifier(backbone_kwargs={}, optimizer={"name": "sgd", "momentum": 0.9}, freeze_norm_stats=True)
+    data = digits(batch_size=batch_size, augment="light", val_fraction=0.0198)
+    callbacks = [GradientNoise(1e-4), L1(1e-4), GradientClipping("norm", 0.5), MaxNorm(1.0), EMA(0.9, 1)]
+    stop = EarlyStopping(patience=0, min_delta=0.9, scope="stage")
+    fit(model, data, stages(cache_features=False), *more, *callbacks, stop, KeepFinal(folder), max_epochs=-1, **options)
+
+
+def test_what_happens_inside_a_step_is_that_of_one_process_of_twice_the_batch(tmp_path: Path) -> None:
+    inside_a_step(tmp_path / "two", 5, **TWO)
+    inside_a_step(tmp_path / "one", 10)
+    for name in ("epoch0", "epoch2", "final"):
+        first, second = (load(tmp_path / "two", f"{name}-rank{rank}") for rank in (0, 1))
+        single = load(tmp_path / "one", f"{name}-rank0")
+        for tensor in single:
+            assert torch.equal(first[tensor], second[tensor]), f"{name}: ranks differ in {tensor}"
+            torch.testing.assert_close(first[tensor], single[tensor], rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_parts_of_a_batch_are_added_up_before_the_processes_are(tmp_path: Path, accumulate: int) -> None:
+    options: dict[str, Any] = {"accumulate_grad_batches": accumulate}
+    inside_a_step(tmp_path / "parts", 5, MicroBatches(2, trial=False), **TWO, **options)
+    inside_a_step(tmp_path / "tried", 5, MicroBatches(), **TWO, **options)
+    inside_a_step(tmp_path / "whole", 5, **TWO, **options)
+    for run in ("parts", "tried"):
+        first, second = (load(tmp_path / run, f"final-rank{rank}") for rank in (0, 1))
+        whole = load(tmp_path / "whole", "final-rank0")
+        for tensor in whole:
+            assert torch.equal(first[tensor], second[tensor]), f"{run}: ranks differ in {tensor}"
+            torch.testing.assert_close(first[tensor], whole[tensor], rtol=1e-3, atol=1e-4)
+
+
+def test_each_process_mixes_its_own_images_and_the_ranks_agree(tmp_path: Path) -> None:
+    inside_a_step(tmp_path / "two", 5, Mixing(0.4, 1.0), **TWO)
+    first, second = (load(tmp_path / "two", f"final-rank{rank}") for rank in (0, 1))
+    assert all(torch.equal(first[name], second[name]) for name in first)

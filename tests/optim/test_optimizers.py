@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 from lightning_recipes.errors import UserError
-from lightning_recipes.optim.optimizers import create_optimizer
+from lightning_recipes.optim.optimizers import _torch_optimizers, create_optimizer
 from lightning_recipes.specs import Spec
 
 
@@ -53,3 +53,43 @@ def test_arguments_reach_the_optimizer() -> None:
 def test_a_wrong_optimizer_is_named_in_the_error(spec: Spec, text: str) -> None:
     with pytest.raises(UserError, match=text):
         make(spec)
+
+
+CANNOT = {
+    "lbfgs": "takes one group of parameters",
+    "sparseadam": "takes sparse gradients alone",
+    "muon": "takes matrices alone",
+}
+
+
+def every_name() -> list[str]:
+    names = [*_torch_optimizers(), *timm.optim.list_optimizers()]
+    return [name for name in dict.fromkeys(names) if name not in CANNOT]
+
+
+@pytest.mark.filterwarnings("ignore:.*opt_einsum.*", "ignore:.*create_graph=True.*")
+@pytest.mark.parametrize("name", every_name())
+def test_every_optimizer_of_torch_and_timm_goes_downhill_from_a_recipe(name: str) -> None:
+    torch.manual_seed(0)
+    matrix, bias = nn.Parameter(torch.randn(8, 8)), nn.Parameter(torch.randn(8))
+    groups: list[dict[str, Any]] = [
+        {"params": [matrix], "name": "head", "depth": 0, "lr": 1e-2, "weight_decay": 0.01},
+        {"params": [bias], "name": "head/no_decay", "depth": 0, "lr": 1e-2, "weight_decay": 0.0},
+    ]
+    if name.startswith(("bnb", "fused")) and not torch.cuda.is_available():
+        with pytest.raises(UserError, match=rf"model\.optimizer: {name} cannot be had here: CUDA required"):
+            create_optimizer(name, groups, lr=1e-2, weight_decay=0.01)
+        return
+    optimizer = create_optimizer(name, groups, lr=1e-2, weight_decay=0.01)
+    losses = []
+
+    def closure() -> torch.Tensor:
+        optimizer.zero_grad()
+        loss = matrix.square().mean() + bias.square().mean()
+        loss.backward(create_graph=getattr(optimizer, "is_second_order", False))  # type: ignore[no-untyped-call]
+        losses.append(float(loss.detach()))
+        return loss
+
+    for _ in range(30):
+        optimizer.step(closure)  # type: ignore[arg-type]
+    assert losses[-1] < losses[0]

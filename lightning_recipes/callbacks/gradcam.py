@@ -1,0 +1,156 @@
+"""GradCAM on misclassified images: where the network looked when it was wrong."""
+
+import logging
+from pathlib import Path
+from typing import Any, Literal
+
+import lightning.pytorch as pl
+import torch
+from torch import Tensor
+from typing_extensions import override
+
+from lightning_recipes.classifier import ImageClassifier
+from lightning_recipes.errors import UserError
+from lightning_recipes.evaluation.mistakes import ORDERS, choose_mistakes
+from lightning_recipes.figures.gradcam import Mistake, gradcam_figure, mistake_figure
+from lightning_recipes.figures.saving import save_figure
+from lightning_recipes.models.heatmaps import find_target, grad_cam
+from lightning_recipes.predictions import Predictions, best_of_run, predict_validation
+
+__all__ = ["MisclassifiedGradCAM"]
+
+log = logging.getLogger(__name__)
+
+AT_ONCE = 32  # images that are explained together
+
+
+class MisclassifiedGradCAM(pl.Callback):
+    """Draw misclassified validation images with the places that speak for the predicted and for the true class.
+
+    At the end of a fit, with the weights of the run's best checkpoint, or else with those that the fit leaves (averaged
+    ones where an average is validated); after ``trainer.validate``, with the module's. Writes ``figures/gradcam.png``
+    and every image on its own into ``figures/gradcam/``. Where fewer are wrong, fewer are shown; where none is, that is
+    said. Works with any timm backbone; the layer is found.
+
+    Source: Selvaraju et al. (2017), "Grad-CAM".
+
+    When: always; it takes seconds. Not with: the belief that heat explains a decision: it says where, not what.
+
+    Args:
+        images: No more than so many, >= 0; 0 switches it off.
+        by: ``confidence``: the surest mistakes first; ``random``: drawn from the run's seed; ``class``: of each true
+            class in turn.
+        layer: Name of a layer of the backbone to look at (default: the last one that has a map of the image).
+
+    Raises:
+        UserError: A value cannot work; at the end, the backbone has no such layer.
+    """
+
+    def __init__(
+        self,
+        images: int = 25,
+        by: Literal["confidence", "random", "class"] = "confidence",
+        layer: str | None = None,
+    ) -> None:
+        if not images >= 0:
+            raise UserError(f"MisclassifiedGradCAM.images: {images} is not a number >= 0")
+        if by not in ORDERS:
+            raise UserError(f"MisclassifiedGradCAM.by: {by} is not one of {', '.join(ORDERS)}")
+        self.images, self.by, self.layer = images, by, layer
+
+    @override
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Explain the mistakes of the best epoch."""
+        if self.images and isinstance(pl_module, ImageClassifier) and not trainer.fast_dev_run:  # type: ignore[attr-defined]
+            self._explain(trainer, pl_module, best_of_run(trainer, pl_module))
+
+    @override
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Explain the mistakes of a module that is validated on its own."""
+        if self.images and isinstance(pl_module, ImageClassifier) and trainer.state.fn == "validate":
+            self._explain(trainer, pl_module, pl_module)
+
+    def _explain(self, trainer: pl.Trainer, of_run: ImageClassifier, module: ImageClassifier) -> None:
+        predictions = predict_validation(trainer, module)
+        if predictions is None or not trainer.is_global_zero:
+            return
+        wrong = int((predictions.predicted != predictions.labels).sum())
+        folder = Path(trainer.default_root_dir)
+        rows = choose_mistakes(predictions.labels, predictions.probabilities, most=self.images, by=self.by)
+        if not rows:
+            log.info("none of %d validation images is misclassified: nothing to explain", len(predictions.labels))
+            return
+        mistakes = self.mistakes(trainer, module, predictions, rows, of_run.input_used)
+        how = {"confidence": "the surest first", "random": "drawn at random", "class": "of each class in turn"}[self.by]
+        title = f"{len(rows)} of {wrong} misclassified validation images of {len(predictions.labels)}, {how}"
+        figures = folder / "figures"
+        grid = gradcam_figure(mistakes, title=title)
+        save_figure(grid, figures / "gradcam.png", key="gradcam", loggers=trainer.loggers)
+        for number, mistake in enumerate(mistakes):
+            save_figure(mistake_figure(mistake), figures / "gradcam" / f"{number:02d}.png")
+
+    def mistakes(
+        self,
+        trainer: pl.Trainer,
+        module: ImageClassifier,
+        predictions: Predictions,
+        rows: list[int],
+        used: dict[str, Any],
+    ) -> list[Mistake]:
+        """Return the images of some rows of the predictions with their heat.
+
+        Args:
+            trainer: Whose data module has the images.
+            module: What is explained.
+            predictions: Its own.
+            rows: Of the predictions.
+            used: ``mean`` and ``std`` of the images' normalisation.
+        """
+        data = trainer.datamodule  # type: ignore[attr-defined]
+        images = _images(data, predictions.indices[rows].tolist())
+        predicted, true = predictions.predicted[rows], predictions.labels[rows]
+        heat = [self._heat(module, images, classes) for classes in (predicted, true)]
+        shown = _shown(images, used)
+        names = module.class_names or [str(label) for label in range(module.num_classes)]
+        paths = data.opened.splits.val.paths if hasattr(data, "opened") else None
+        p = predictions.probabilities[rows]
+        return [
+            Mistake(
+                image=shown[i].numpy(),
+                heat_predicted=heat[0][i].numpy(),
+                heat_true=heat[1][i].numpy(),
+                predicted=names[int(predicted[i])],
+                true=names[int(true[i])],
+                p_predicted=float(p[i, predicted[i]]),
+                p_true=float(p[i, true[i]]),
+                path=str(paths[int(predictions.indices[row])]) if paths is not None else str(row),
+            )
+            for i, row in enumerate(rows)
+        ]
+
+    def _heat(self, module: ImageClassifier, images: Tensor, classes: Tensor) -> Tensor:
+        was_training = module.training
+        module.eval()
+        target = find_target(module, module.backbone, images[:1].to(module.device), self.layer)
+        parts = []
+        for begin in range(0, len(images), AT_ONCE):
+            chosen = slice(begin, begin + AT_ONCE)
+            inputs, labels = images[chosen].to(module.device), classes[chosen].to(module.device)
+            parts.append(grad_cam(module, module.backbone, inputs, labels, target=target).cpu())
+        module.train(was_training)
+        return torch.cat(parts)
+
+
+def _images(data: Any, indices: list[int]) -> Tensor:
+    """Images of the validation split as the module sees them, (N, 3, H, W)."""
+    if hasattr(data, "val_images"):
+        images: Tensor = data.val_images(indices)
+        return images
+    dataset = data.val_dataloader().dataset
+    return torch.stack([dataset[index][0] for index in indices])
+
+
+def _shown(images: Tensor, used: dict[str, Any]) -> Tensor:
+    """Undo the normalisation: (N, H, W, 3) from 0 to 1."""
+    mean, std = (torch.tensor(used[key])[:, None, None] for key in ("mean", "std"))
+    return (images * std + mean).clamp(0, 1).permute(0, 2, 3, 1)

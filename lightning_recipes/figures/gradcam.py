@@ -1,0 +1,100 @@
+"""Misclassified images with the places that speak for the predicted class and for the true one."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+__all__ = ["Mistake", "gradcam_figure", "mistake_figure"]
+
+WIDTH = 15  # characters of a class name that a cell has room for
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """An image that was taken for another class.
+
+    Attributes:
+        image: (H, W, 3), from 0 to 1.
+        heat_predicted: (H, W), from 0 to 1: what speaks for the predicted class.
+        heat_true: (H, W): for the true one.
+        predicted: Name of the class.
+        true: Likewise.
+        p_predicted: Its probability.
+        p_true: Likewise.
+        path: Of the image, or its number.
+    """
+
+    image: NDArray[np.float32]
+    heat_predicted: NDArray[np.float32]
+    heat_true: NDArray[np.float32]
+    predicted: str
+    true: str
+    p_predicted: float
+    p_true: float
+    path: str
+
+
+def gradcam_figure(mistakes: Sequence[Mistake], *, title: str) -> "Figure":
+    """Draw a grid of mistakes: the image, heat for the predicted class, heat for the true class.
+
+    Args:
+        mistakes: At least one.
+        title: Of the figure.
+    """
+    from matplotlib.figure import Figure
+
+    columns = math.ceil(math.sqrt(len(mistakes)))
+    rows = math.ceil(len(mistakes) / columns)
+    figure = Figure(figsize=(4.2 * columns, 1.75 * rows + 0.5), layout="constrained")
+    figure.suptitle(title, fontsize=11)
+    grid: Any = figure.subplots(rows, 3 * columns, squeeze=False)
+    for axes in grid.flat:
+        axes.set_axis_off()
+    for number, mistake in enumerate(mistakes):
+        row, column = divmod(number, columns)
+        _draw(grid[row, 3 * column : 3 * column + 3], mistake)
+    return figure
+
+
+def mistake_figure(mistake: Mistake) -> "Figure":
+    """Draw a single mistake, larger."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(9, 3.4), layout="constrained")
+    panels: Any = figure.subplots(1, 3)
+    for axes in panels:
+        axes.set_axis_off()
+    _draw(panels, mistake, fontsize=11)
+    figure.supxlabel(_plain(mistake.path), fontsize=9, color="0.4")
+    return figure
+
+
+def _draw(panels: Sequence["Axes"], mistake: Mistake, fontsize: int = 8) -> None:
+    for axes, heat in zip(panels, (None, mistake.heat_predicted, mistake.heat_true), strict=True):
+        axes.imshow(mistake.image, interpolation="nearest")
+        if heat is not None:
+            axes.imshow(heat, cmap="inferno", alpha=0.55, vmin=0.0, vmax=1.0)
+    labels = (
+        "image",
+        f"said {_short(mistake.predicted)} ({mistake.p_predicted:.0%})",
+        f"is {_short(mistake.true)} ({mistake.p_true:.0%})",
+    )
+    for axes, label, colour in zip(panels, labels, ("0.4", "tab:red", "tab:green"), strict=True):
+        axes.set_title(label, fontsize=fontsize, color=colour, pad=3)
+
+
+def _short(name: str) -> str:
+    return _plain(name if len(name) <= WIDTH else name[: WIDTH - 1] + "\N{HORIZONTAL ELLIPSIS}")
+
+
+def _plain(text: str) -> str:
+    """A dollar sign would begin a formula."""
+    return text.replace("$", r"\$")

@@ -1,0 +1,67 @@
+"""What a module says of every validation image, over all processes, computed once."""
+
+import copy
+from dataclasses import dataclass
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
+from torch import Tensor
+
+from lightning_recipes.classifier import ImageClassifier
+from lightning_recipes.evaluation.gather import gather_by_index
+
+__all__ = ["Predictions", "best_of_run", "predict_validation"]
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Probabilities of the validation images, in their order.
+
+    Attributes:
+        indices: (N,), positions in the split.
+        labels: (N,), what is true.
+        probabilities: (N, C), float32.
+    """
+
+    indices: Tensor
+    labels: Tensor
+    probabilities: Tensor
+
+    @property
+    def predicted(self) -> Tensor:
+        """The class of the largest probability, (N,)."""
+        return self.probabilities.argmax(dim=1)
+
+
+def best_of_run(trainer: pl.Trainer, module: ImageClassifier) -> ImageClassifier:
+    """Return the module with the weights of the run's best checkpoint, which its figures are of; else as it is."""
+    judges = (c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint) and c.monitor)
+    path = next((judge.best_model_path for judge in judges if judge.best_model_path), "")
+    if not path:
+        return module
+    best = copy.deepcopy(module)
+    best.load_state_dict(torch.load(path, map_location=module.device, weights_only=True)["state_dict"])
+    return best.eval()
+
+
+@torch.inference_mode()
+def predict_validation(trainer: pl.Trainer, module: ImageClassifier) -> Predictions | None:
+    """Return the predictions for the validation images of the trainer's data module; None where there are none.
+
+    Args:
+        trainer: Whose precision, device and processes are used; every process has to call.
+        module: In any mode; used in eval mode and left as it was.
+    """
+    was_training, parts, seen = module.training, [], 0
+    module.eval()
+    for batch in trainer.datamodule.val_dataloader():  # type: ignore[attr-defined]
+        batch = trainer.strategy.batch_to_device(trainer.precision_plugin.convert_input(batch))
+        with trainer.precision_plugin.forward_context():
+            probabilities = module.logits_of(batch).float().softmax(dim=1)
+        index = batch[2] if len(batch) > 2 else torch.arange(seen, seen + len(batch[1]))
+        seen += len(batch[1])
+        parts.append({"index": index.cpu(), "labels": batch[1].cpu(), "probabilities": probabilities.cpu()})
+    module.train(was_training)
+    found = gather_by_index(parts, trainer.world_size)
+    return None if found is None else Predictions(found["index"], found["labels"], found["probabilities"])
