@@ -263,7 +263,7 @@ class ImageClassifier(Staged):
         if self.micro_batches > 1 and not self.rehearsing and batch_idx % self.trainer.accumulate_grad_batches == 0:
             self.optimizers(use_pl_optimizer=False).zero_grad()  # type: ignore[union-attr]  # Lightning would after it
         share, images = self._share_of_step(batch_idx), len(batch[1])
-        *parts, last = split_batch(batch, self.micro_batches)
+        *parts, last = split_batch(batch, self.micro_batches if torch.is_grad_enabled() else 1)
         seen = torch.zeros((), device=self.device)
         for part in parts:
             loss, penalty = self._training_loss(part)

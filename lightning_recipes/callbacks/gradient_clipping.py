@@ -32,6 +32,8 @@ class GradientClipping(pl.Callback):
 
     Lightning's own ``gradient_clip_val`` clips by norm or value over the whole network, and reports neither.
 
+    Source: Pascanu et al. (2013) for the norm, Mikolov (2012) for values, Brock et al. (2021) for units.
+
     When: batches are small or rates high, or the loss spikes; a norm of 1 is usual for transformers, ``adaptive`` for
     networks without norm layers. Not with: a norm far below what is logged in calm epochs, which is another name for a
     lower rate.
@@ -107,7 +109,8 @@ class GradientClipping(pl.Callback):
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Log the share of clipped steps."""
         if self.steps:
-            pl_module.log("gradient_clipping/clipped_share", float(self.clipped) / self.steps)
+            share = float(self.clipped) / self.steps  # the same in every process, as the gradients are
+            pl_module.log("gradient_clipping/clipped_share", share, sync_dist=True)
         self.steps, self.clipped = 0, 0.0
 
     @override

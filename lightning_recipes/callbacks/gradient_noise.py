@@ -47,6 +47,8 @@ class GradientNoise(pl.Callback):
     Acts on unscaled, accumulated, rank-averaged gradients. Keeps no state: the noise is a function of (seed, step), so
     a resumed run is exact and all ranks add the same. Drawing is slow on a CPU: a sixth of a ResNet-18's step.
 
+    Source: Neelakantan et al. (2015), section 3.
+
     When: deep networks trained from scratch that stall early.
     Not with: short fine-tuning, where the noise outweighs the small gradients.
 

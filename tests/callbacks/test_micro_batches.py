@@ -1,5 +1,6 @@
 """Batches in parts, and accumulation: the step of the whole batch, up to rounding; found when memory runs out."""
 
+from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
@@ -7,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from lightning_recipes import ImageClassifier, MicroBatches, UserError
+from lightning_recipes import ImageClassifier, LearningRateFinder, MicroBatches, UserError
 from tests.small import digits, fit
 
 
@@ -119,3 +120,21 @@ def test_where_a_batch_fits_the_trial_leaves_no_trace() -> None:
         return fit(ImageClassifier("test_resnet", 10, pretrained=False), digits(), *callbacks, max_epochs=1)[1]
 
     assert sha(MicroBatches()) == sha()
+
+
+@pytest.mark.filterwarnings("ignore:.*the loss never fell.*")
+def test_a_learning_rate_finder_sees_the_loss_of_the_whole_batch(tmp_path: Path) -> None:
+    found = []
+    for parts in (1, 2):
+        finder = LearningRateFinder(apply=False, steps=10, orders=1, min_lr=1e-4, max_lr=0.1)
+        options: dict[str, Any] = {"default_root_dir": str(tmp_path / str(parts)), "limit_train_batches": 1}
+        fit(
+            network(),
+            digits(augment="none", batch_size=12),
+            MicroBatches(parts, trial=False),
+            finder,
+            max_epochs=1,
+            **options,
+        )
+        found.append(finder.found["all"]["losses"][0])
+    assert found[1] == pytest.approx(found[0], rel=1e-4)

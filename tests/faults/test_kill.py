@@ -17,7 +17,14 @@ def start(folder: Path, *words: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "lightning_recipes", "fit", "--config", "small.yaml", "--run_dir", "run", *words]
     root = str(Path(__file__).parents[2])
     with (folder / "errors.txt").open("w") as errors:
-        return subprocess.Popen(command, cwd=folder, env=os.environ | {"PYTHONPATH": root}, stderr=errors)
+        return subprocess.Popen(
+            command, cwd=folder, env=os.environ | {"PYTHONPATH": root}, stderr=errors, preexec_fn=_hear_interrupts
+        )
+
+
+def _hear_interrupts() -> None:
+    """A shell's background jobs, and with them the tests' own processes, are deaf to SIGINT."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def sha(folder: Path) -> str:
