@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from lightning_recipes.callbacks.checkpoints import BestCheckpoint, LastCheckpoint
     from lightning_recipes.callbacks.early_stopping import EarlyStopping
     from lightning_recipes.callbacks.ema import EMA
+    from lightning_recipes.callbacks.error_analysis import ErrorAnalysis
     from lightning_recipes.callbacks.gradcam import MisclassifiedGradCAM
     from lightning_recipes.callbacks.gradient_clipping import GradientClipping
     from lightning_recipes.callbacks.gradient_noise import GradientNoise
@@ -39,6 +40,7 @@ __all__ = [
     "BestCheckpoint",
     "EarlyStopping",
     "EnsembleClassifier",
+    "ErrorAnalysis",
     "GradientClipping",
     "GradientNoise",
     "ImageClassifier",
@@ -66,6 +68,7 @@ _HOMES = {
     "EMA": "callbacks.ema",
     "EarlyStopping": "callbacks.early_stopping",
     "EnsembleClassifier": "ensemble",
+    "ErrorAnalysis": "callbacks.error_analysis",
     "GradientClipping": "callbacks.gradient_clipping",
     "GradientNoise": "callbacks.gradient_noise",
     "ImageClassifier": "classifier",

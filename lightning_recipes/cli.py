@@ -20,6 +20,7 @@ from lightning.pytorch.loggers import Logger
 from typing_extensions import override
 
 from lightning_recipes.callbacks.checkpoints import BestCheckpoint, LastCheckpoint
+from lightning_recipes.callbacks.error_analysis import ErrorAnalysis
 from lightning_recipes.callbacks.gradcam import MisclassifiedGradCAM
 from lightning_recipes.callbacks.run_figures import RunFigures
 from lightning_recipes.callbacks.run_summary import RunSummary
@@ -56,6 +57,7 @@ TOP_LEVEL = (
     "trainer",
     "best_checkpoint",
     "last_checkpoint",
+    "errors",
     "gradcam",
     "ckpt_path",
 )
@@ -166,6 +168,7 @@ class RecipesCLI(LightningCLI):
         )
         parser.add_lightning_class_args(BestCheckpoint, "best_checkpoint")
         parser.add_lightning_class_args(LastCheckpoint, "last_checkpoint")
+        parser.add_lightning_class_args(ErrorAnalysis, "errors")
         parser.add_lightning_class_args(MisclassifiedGradCAM, "gradcam")
         for source, target in (
             ("num_classes", "num_classes"),
@@ -238,8 +241,9 @@ class RecipesCLI(LightningCLI):
             callbacks = [self._get(self.config_init, "gradcam")]
         if self.subcommand == "fit":
             own = self.config[self.subcommand]
-            if not any(isinstance(callback, MisclassifiedGradCAM) for callback in callbacks):
-                callbacks.append(self._get(self.config_init, "gradcam"))
+            for key, kind in (("errors", ErrorAnalysis), ("gradcam", MisclassifiedGradCAM)):
+                if not any(isinstance(callback, kind) for callback in callbacks):
+                    callbacks.append(self._get(self.config_init, key))
             callbacks += [RunSummary(str(self.run_folder), own.recipe), RunFigures(str(self.run_folder))]
             callbacks.append(SaveRecipe(self.run_folder, self._recipe_text()))
             callbacks += [self._get(self.config_init, key) for key in ("best_checkpoint", "last_checkpoint")]

@@ -2,6 +2,7 @@
 
 import copy
 from dataclasses import dataclass
+from weakref import WeakKeyDictionary
 
 import lightning.pytorch as pl
 import torch
@@ -11,7 +12,7 @@ from torch import Tensor
 from lightning_recipes.classifier import ImageClassifier
 from lightning_recipes.evaluation.gather import gather_by_index
 
-__all__ = ["Predictions", "best_of_run", "predict_validation"]
+__all__ = ["Predictions", "best_of_run", "judged", "predict_validation"]
 
 
 @dataclass(frozen=True)
@@ -65,3 +66,19 @@ def predict_validation(trainer: pl.Trainer, module: ImageClassifier) -> Predicti
     module.train(was_training)
     found = gather_by_index(parts, trainer.world_size)
     return None if found is None else Predictions(found["index"], found["labels"], found["probabilities"])
+
+
+_JUDGED: WeakKeyDictionary[pl.Trainer, tuple[int, ImageClassifier, Predictions | None]] = WeakKeyDictionary()
+
+
+def judged(trainer: pl.Trainer, module: ImageClassifier) -> tuple[ImageClassifier, Predictions | None]:
+    """Return what a fit is judged by: the module of its best checkpoint, and its predictions; computed once a fit.
+
+    To be called when the fit is over, by every process.
+    """
+    known = _JUDGED.get(trainer)
+    if known is None or known[0] != trainer.global_step:
+        best = best_of_run(trainer, module)
+        known = (trainer.global_step, best, predict_validation(trainer, best))
+        _JUDGED[trainer] = known
+    return known[1], known[2]

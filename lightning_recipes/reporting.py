@@ -41,6 +41,9 @@ def print_summary(folder: Path) -> None:
         table.add_row(f"stage {stage['name']}", "-" if speed is None else f"{speed:.0f} images/s", "")
     console = Console()
     console.print(table)
+    if (folder / "errors.json").exists():
+        for finding in json.loads((folder / "errors.json").read_text())["diagnosis"]:
+            console.print(f"- {finding['what']} ({finding['number']}): {finding['advice']}.", highlight=False)
     console.print(
         f"Best of {summary['epochs']} epochs: epoch {summary['best_epoch']}. Everything is in {folder}", soft_wrap=True
     )

@@ -15,7 +15,7 @@ from lightning_recipes.evaluation.mistakes import ORDERS, choose_mistakes
 from lightning_recipes.figures.gradcam import Mistake, gradcam_figure, mistake_figure
 from lightning_recipes.figures.saving import save_figure
 from lightning_recipes.models.heatmaps import find_target, grad_cam
-from lightning_recipes.predictions import Predictions, best_of_run, predict_validation
+from lightning_recipes.predictions import Predictions, judged, predict_validation
 
 __all__ = ["MisclassifiedGradCAM"]
 
@@ -62,16 +62,17 @@ class MisclassifiedGradCAM(pl.Callback):
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Explain the mistakes of the best epoch."""
         if self.images and isinstance(pl_module, ImageClassifier) and not trainer.fast_dev_run:  # type: ignore[attr-defined]
-            self._explain(trainer, pl_module, best_of_run(trainer, pl_module))
+            self._explain(trainer, pl_module, *judged(trainer, pl_module))
 
     @override
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Explain the mistakes of a module that is validated on its own."""
         if self.images and isinstance(pl_module, ImageClassifier) and trainer.state.fn == "validate":
-            self._explain(trainer, pl_module, pl_module)
+            self._explain(trainer, pl_module, pl_module, predict_validation(trainer, pl_module))
 
-    def _explain(self, trainer: pl.Trainer, of_run: ImageClassifier, module: ImageClassifier) -> None:
-        predictions = predict_validation(trainer, module)
+    def _explain(
+        self, trainer: pl.Trainer, of_run: ImageClassifier, module: ImageClassifier, predictions: Predictions | None
+    ) -> None:
         if predictions is None or not trainer.is_global_zero:
             return
         wrong = int((predictions.predicted != predictions.labels).sum())

@@ -1,0 +1,106 @@
+"""Which classes are taken for which: counts, the pairs that are confused most, and each class's figures."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from lightning_recipes.evaluation.intervals import wilson_interval
+
+__all__ = ["ClassFigures", "Pair", "Share", "confusion_matrix", "most_confused", "per_class"]
+
+
+@dataclass(frozen=True)
+class Share:
+    """A share with Wilson's 95 % interval; None where nothing was counted."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+@dataclass(frozen=True)
+class ClassFigures:
+    """What a class's images reach.
+
+    Attributes:
+        name: Of the class.
+        images: True ones.
+        precision: Of those that were said to be it, how many are.
+        recall: Of those that are, how many were said to be.
+        f1: Harmonic mean of both.
+    """
+
+    name: str
+    images: int
+    precision: Share
+    recall: Share
+    f1: Share
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Images of one class that were taken for another.
+
+    Attributes:
+        true: Name of the class they are.
+        predicted: Name of the class that was said.
+        images: How many.
+        share: Of the true class's images.
+    """
+
+    true: str
+    predicted: str
+    images: int
+    share: float
+
+
+def confusion_matrix(labels: Tensor, predicted: Tensor, num_classes: int) -> Tensor:
+    """Return counts (C, C), int64: row the true class, column the predicted one.
+
+    Example:
+        >>> confusion_matrix(torch.tensor([0, 0, 1]), torch.tensor([0, 1, 1]), 2).tolist()
+        [[1, 1], [0, 1]]
+    """
+    flat = torch.bincount(labels * num_classes + predicted, minlength=num_classes**2)
+    return flat.reshape(num_classes, num_classes)
+
+
+def most_confused(matrix: Tensor, names: Sequence[str], *, most: int = 20) -> list[Pair]:
+    """Return the pairs of different classes with the most images, largest first.
+
+    Args:
+        matrix: Of :func:`confusion_matrix`.
+        names: Of the classes.
+        most: No more than so many.
+    """
+    found = [
+        Pair(names[i], names[j], int(matrix[i, j]), int(matrix[i, j]) / int(matrix[i].sum()))
+        for i, j in matrix.nonzero().tolist()
+        if i != j
+    ]
+    return sorted(found, key=lambda pair: (-pair.images, -pair.share))[:most]
+
+
+def per_class(matrix: Tensor, names: Sequence[str]) -> list[ClassFigures]:
+    """Return precision, recall and F1 of each class with 95 % intervals.
+
+    F1 is ``2 J / (1 + J)`` with J the share of hits among all images that are the class or were said to be; its
+    interval is J's, carried over.
+
+    Args:
+        matrix: Of :func:`confusion_matrix`.
+        names: Of the classes.
+    """
+    hits, true, said = matrix.diag().tolist(), matrix.sum(dim=1).tolist(), matrix.sum(dim=0).tolist()
+    figures = []
+    for name, hit, are, were_said in zip(names, hits, true, said, strict=True):
+        jaccard = _share(hit, are + were_said - hit)
+        f1 = Share(*(None if j is None else 2 * j / (1 + j) for j in (jaccard.value, jaccard.low, jaccard.high)))
+        figures.append(ClassFigures(name, are, _share(hit, were_said), _share(hit, are), f1))
+    return figures
+
+
+def _share(hits: int, total: int) -> Share:
+    return Share(None, None, None) if total == 0 else Share(hits / total, *wilson_interval(hits, total))

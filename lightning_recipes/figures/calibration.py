@@ -1,0 +1,43 @@
+"""The reliability curve: how often the network is right, over how sure it is."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from lightning_recipes.evaluation.calibration import Bin
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["calibration_figure"]
+
+
+def calibration_figure(bins: Sequence[Bin], mended: Sequence[Bin], *, error: float, mended_error: float) -> "Figure":
+    """Draw accuracy over confidence with 95 % intervals, and below it how many images each point has.
+
+    Args:
+        bins: As the probabilities are.
+        mended: With the temperature.
+        error: Expected calibration error of the first.
+        mended_error: Of the second, on images that the temperature was not fitted on.
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(5.2, 5.6), layout="constrained")
+    panels: Any = figure.subplots(2, 1, height_ratios=(3, 1), sharex=True)
+    above, below = panels
+    above.plot([0, 1], [0, 1], color="0.7", linewidth=1, linestyle="--")
+    for parts, colour, label in (
+        (bins, "tab:blue", f"as it is (error {error:.1%})"),
+        (mended, "tab:orange", f"with the temperature (error {mended_error:.1%})"),
+    ):
+        x, y = [part.confidence for part in parts], [part.accuracy for part in parts]
+        spread = [[v - part.ci95[0] for v, part in zip(y, parts, strict=True)]]
+        spread.append([part.ci95[1] - v for v, part in zip(y, parts, strict=True)])
+        above.errorbar(x, y, yerr=spread, color=colour, label=label, marker="o", markersize=4, capsize=2, linewidth=1.2)
+    below.bar([part.confidence for part in bins], [part.images for part in bins], width=0.03, color="tab:blue")
+    above.set_ylabel("share that is right")
+    below.set_ylabel("images")
+    below.set_xlabel("probability of the predicted class")
+    above.set_ylim(-0.02, 1.02)
+    above.legend(frameon=False, loc="upper left")
+    return figure

@@ -1,0 +1,142 @@
+"""Error analysis in numbers, against scikit-learn, torchmetrics and cases worked by hand."""
+
+import math
+
+import numpy as np
+import pytest
+import torch
+from sklearn.metrics import confusion_matrix as sklearn_matrix
+from sklearn.metrics import precision_recall_fscore_support
+from torchmetrics.classification import MulticlassCalibrationError
+
+from lightning_recipes.evaluation.calibration import (
+    calibration_error,
+    cooled,
+    fit_temperature,
+    held_out_error,
+    reliability,
+)
+from lightning_recipes.evaluation.confusion import confusion_matrix, most_confused, per_class
+from lightning_recipes.evaluation.diagnosis import diagnose, images_for
+from lightning_recipes.evaluation.intervals import wilson_interval
+from lightning_recipes.evaluation.label_issues import label_issues
+
+GENERATOR = torch.Generator().manual_seed(0)
+LABELS = torch.randint(4, (500,), generator=GENERATOR)
+LOGITS = 2 * torch.nn.functional.one_hot(LABELS, 4) + 1.5 * torch.randn(500, 4, generator=GENERATOR)
+P = LOGITS.softmax(dim=1)
+SAID = P.argmax(dim=1)
+NAMES = ["a", "b", "c", "d"]
+
+
+def test_matrix_and_figures_of_each_class_are_scikit_learns() -> None:
+    matrix = confusion_matrix(LABELS, SAID, 4)
+    assert np.array_equal(matrix.numpy(), sklearn_matrix(LABELS, SAID))
+    precision, recall, f1, support = precision_recall_fscore_support(LABELS, SAID)
+    for number, figures in enumerate(per_class(matrix, NAMES)):
+        assert figures.images == support[number]
+        assert figures.precision.value == pytest.approx(precision[number])
+        assert figures.recall.value == pytest.approx(recall[number])
+        assert figures.f1.value == pytest.approx(f1[number])
+        for share in (figures.precision, figures.recall, figures.f1):
+            assert share.low is not None
+            assert share.value is not None
+            assert share.high is not None
+            assert 0 <= share.low < share.value < share.high <= 1
+    assert (figures.recall.low, figures.recall.high) == wilson_interval(int(matrix[3, 3]), int(matrix[3].sum()))
+
+
+def test_the_interval_of_f1_holds_the_truth_in_95_of_100_draws() -> None:
+    truth = torch.tensor([[0.35, 0.15], [0.1, 0.4]]).flatten()
+    f1 = 2 * 0.35 / (2 * 0.35 + 0.15 + 0.1)
+    generator, inside = torch.Generator().manual_seed(1), 0
+    for _ in range(1000):
+        drawn = torch.multinomial(truth, 120, replacement=True, generator=generator)
+        share = per_class(torch.bincount(drawn, minlength=4).reshape(2, 2), ["x", "y"])[0].f1
+        assert share.low is not None
+        assert share.high is not None
+        inside += share.low <= f1 <= share.high
+    assert 930 <= inside <= 970
+
+
+def test_pairs_are_counted_one_way_and_classes_that_nobody_saw_have_no_figures() -> None:
+    matrix = torch.tensor([[5, 3, 0], [1, 9, 0], [0, 0, 0]])
+    pairs = most_confused(matrix, ["x", "y", "z"])
+    assert [(p.true, p.predicted, p.images, p.share) for p in pairs] == [("x", "y", 3, 0.375), ("y", "x", 1, 0.1)]
+    assert most_confused(matrix, ["x", "y", "z"], most=1) == pairs[:1]
+    assert per_class(matrix, ["x", "y", "z"])[2].recall.value is None
+
+
+def test_calibration_error_is_torchmetrics() -> None:
+    theirs = MulticlassCalibrationError(4, n_bins=15, norm="l1")(P, LABELS)
+    assert calibration_error(LABELS, P) == pytest.approx(float(theirs), abs=1e-6)
+    assert sum(part.images for part in reliability(LABELS, P)) == 500
+
+
+def test_the_temperature_undoes_a_temperature() -> None:
+    generator = torch.Generator().manual_seed(3)
+    p = (3 * torch.randn(20000, 5, generator=generator)).softmax(dim=1)
+    labels = torch.multinomial(p, 1, generator=generator).squeeze(1)  # p is calibrated by construction
+    assert fit_temperature(labels, p) == pytest.approx(1.0, abs=0.04)
+    sure = cooled(p, 0.5)
+    assert fit_temperature(labels, sure) == pytest.approx(2.0, abs=0.08)
+    assert calibration_error(labels, sure) > 0.1
+    assert held_out_error(labels, sure) < 0.02
+    torch.testing.assert_close(cooled(cooled(p, 0.5), 2.0), p.double(), atol=1e-6, rtol=1e-4)
+    assert torch.equal(sure.argmax(dim=1), p.argmax(dim=1))
+
+
+def test_labels_that_were_flipped_come_first() -> None:
+    flipped = torch.arange(0, 500, 20)  # one in twenty
+    given = LABELS.clone()
+    given[flipped] = (given[flipped] + 1) % 4
+    p = (6 * torch.nn.functional.one_hot(LABELS, 4) + 1.5 * torch.randn(500, 4, generator=GENERATOR)).softmax(dim=1)
+    found = label_issues(given, p)
+    first = {issue.row for issue in found[: len(given) // 10]}
+    assert len(first & set(flipped.tolist())) >= 0.7 * len(flipped)
+    assert all(issue.margin <= 0 and issue.given != issue.suggested for issue in found)
+    assert [issue.margin for issue in found if issue.confident] == sorted(i.margin for i in found if i.confident)
+
+
+def test_confident_learning_by_hand() -> None:
+    labels = torch.tensor([0, 0, 1, 1])
+    p = torch.tensor([[0.9, 0.1], [0.2, 0.8], [0.3, 0.7], [0.45, 0.55]])
+    (issue,) = label_issues(labels, p)  # thresholds: class 0 0.55, class 1 0.625
+    assert (issue.row, issue.given, issue.suggested, issue.confident) == (1, 0, 1, True)
+    assert issue.margin == pytest.approx(-0.6)
+    doubtful = torch.tensor([[0.9, 0.1], [0.4, 0.6], [0.3, 0.7], [0.2, 0.8]])  # 0.6 is less than class 1's 0.75
+    assert [issue.confident for issue in label_issues(labels, doubtful)] == [False]
+
+
+@pytest.mark.parametrize(
+    ("train", "correct", "losses", "words"),
+    [
+        (0.99, 850, [1.0, 0.5, 0.7], "It overfits"),
+        (0.99, 850, [1.0, 0.6, 0.5], "still getting better"),
+        (0.99, 850, [0.5, 0.51, 0.5], "Variance is the larger part"),
+        (0.80, 750, [0.5, 0.51, 0.5], "Bias is the larger part"),
+        (0.85, 860, [0.5, 0.51, 0.5], "Training and validation agree"),
+    ],
+)
+def test_the_diagnosis_says_what_the_sources_say(train: float, correct: int, losses: list[float], words: str) -> None:
+    findings = diagnose(train_accuracy=train, correct=correct, images=1000, val_losses=losses)
+    assert any(words in finding.what for finding in findings)
+    assert all(finding.number and finding.advice for finding in findings)
+
+
+def test_a_small_validation_set_is_said_to_be_one() -> None:
+    small = diagnose(train_accuracy=None, correct=92, images=100, val_losses=[])[-1]
+    assert "do not tell accuracies apart that are within 10.9%" in small.what
+    assert "about 11310 images" in small.advice
+    large = diagnose(train_accuracy=None, correct=18400, images=20000, val_losses=[])[-1]
+    assert "are enough to read whole percents" in large.what
+    low, high = wilson_interval(round(0.92 * 11310), 11310)
+    assert (high - low) / 2 == pytest.approx(0.005, rel=0.01)
+    assert images_for(0.01, 0.5) == math.ceil(1.959964**2 * 0.25 / 1e-4)
+
+
+def test_a_perfect_run_and_a_single_image_are_analysed_too() -> None:
+    assert diagnose(train_accuracy=1.0, correct=10, images=10, val_losses=[0.1])
+    assert diagnose(train_accuracy=1.0, correct=1, images=1, val_losses=[])
+    assert label_issues(torch.tensor([0]), torch.tensor([[1.0, 0.0]])) == []
+    assert held_out_error(torch.tensor([0]), torch.tensor([[0.9, 0.1]])) == pytest.approx(0.1, abs=1e-6)
