@@ -15,7 +15,7 @@ from torchmetrics.classification import MulticlassAccuracy
 from typing_extensions import override
 
 from lightning_recipes.data.batch import Batch, Features, MixedBatch, split_batch
-from lightning_recipes.errors import UserError
+from lightning_recipes.errors import UserError, refuse_bad_values
 from lightning_recipes.evaluation.metrics import loss_mean
 from lightning_recipes.models.averaging import copy_weights_, swap_weights_
 from lightning_recipes.models.backbone import InputConfig, check_image_size, create_backbone
@@ -102,15 +102,14 @@ class ImageClassifier(Staged):
         compile: bool | dict[str, Any] = False,  # noqa: A002 - as torch calls it
     ) -> None:
         super().__init__()
-        for key, value, right, what in (
+        refuse_bad_values(
+            "model",
             ("num_classes", num_classes, num_classes >= 2, "a number >= 2"),
             ("lr", lr, 0 <= lr < math.inf, "a learning rate >= 0"),
             ("lr_decay", lr_decay, 0 < lr_decay <= 1, "a factor in (0, 1]"),
             ("weight_decay", weight_decay, 0 <= weight_decay < math.inf, "a number >= 0"),
             ("dropout", dropout, 0 <= dropout < 1, "a share in [0, 1)"),
-        ):
-            if not right:
-                raise UserError(f"model.{key}: {value} is not {what}")
+        )
         if init is not None and pretrained:
             raise UserError("model.init: pretrained weights would be lost; set model.pretrained: false as well")
         resolve_schedule("model.schedule", schedule)  # before the weights are read

@@ -5,7 +5,7 @@ import os
 import shutil
 import sys
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +27,7 @@ from lightning_recipes.callbacks.run_summary import RunSummary
 from lightning_recipes.callbacks.save_recipe import SaveRecipe
 from lightning_recipes.classifier import ImageClassifier
 from lightning_recipes.commands.lr_find import ONE_STEP, load_weights, only_the_finder
+from lightning_recipes.commands.trainer import RecipesTrainer
 from lightning_recipes.data.datamodule import ImageDataModule
 from lightning_recipes.ensemble import EnsembleClassifier
 from lightning_recipes.errors import UserError
@@ -37,12 +38,14 @@ from lightning_recipes.packaged import name_recipes
 from lightning_recipes.reporting import (
     print_evaluation,
     print_explanation,
+    print_gain,
     print_range_test,
     print_summary,
     write_predictions,
 )
 from lightning_recipes.run_folder import choose_run_folder, last_checkpoint
 from lightning_recipes.usage import one_line
+from lightning_recipes.views import VIEWS, MultiViewClassifier
 
 __all__ = ["RecipesCLI", "run"]
 
@@ -52,6 +55,7 @@ TOP_LEVEL = (
     "seed_everything",
     "recipe",
     "run_dir",
+    "views",
     "data",
     "model",
     "trainer",
@@ -61,54 +65,6 @@ TOP_LEVEL = (
     "gradcam",
     "ckpt_path",
 )
-
-
-class RecipesTrainer(pl.Trainer):
-    """Lightning's trainer, with our commands; LightningCLI reads their arguments and help from here."""
-
-    def lr_find(
-        self,
-        model: pl.LightningModule,
-        datamodule: pl.LightningDataModule,
-        stage: str | None = None,
-        min_lr: float | None = None,
-        max_lr: float | None = None,
-        steps: int | None = None,
-        orders: int | None = None,
-        ckpt_path: str | None = None,
-        weights_only: bool | None = None,
-    ) -> None:
-        """Run the learning rate range test alone: figure, JSON and suggestions; nothing is trained.
-
-        Args:
-            model: What is tested.
-            datamodule: Gives the images.
-            stage: Stage to test (default: the first).
-            min_lr: First rate (default: that of the recipe's LearningRateFinder, else its own default).
-            max_lr: Last rate, likewise.
-            steps: Optimizer steps of each data order, likewise.
-            orders: Data orders, likewise.
-            ckpt_path: Weights to test from, such as those of a stage before it (default: the recipe's).
-            weights_only: Not used; a run's own ``config.yaml`` has it.
-        """
-        raise UserError("lr_find: runs from the command line; in Python, give a trainer a LearningRateFinder")
-
-    def explain(
-        self,
-        model: pl.LightningModule,
-        datamodule: pl.LightningDataModule,
-        ckpt_path: str | None = None,
-        weights_only: bool | None = None,
-    ) -> None:
-        """Draw misclassified validation images with the places that speak for the predicted and for the true class.
-
-        Args:
-            model: What is explained.
-            datamodule: Gives the images.
-            ckpt_path: Weights to explain.
-            weights_only: Not used; a run's own ``config.yaml`` has it.
-        """
-        raise UserError("explain: runs from the command line; in Python, give a trainer a MisclassifiedGradCAM")
 
 
 class RecipesCLI(LightningCLI):
@@ -165,6 +121,13 @@ class RecipesCLI(LightningCLI):
             default=None,
             help="Folder of the run; one that holds a run is only gone on with, by --ckpt_path last"
             " (default: runs/<recipe>/<number>).",
+        )
+        parser.add_argument(
+            "--views",
+            type=str | None,
+            default=None,
+            help=f"Views of each image whose probabilities validate, test and predict average: {', '.join(VIEWS)}"
+            " (default: the image alone).",
         )
         parser.add_lightning_class_args(BestCheckpoint, "best_checkpoint")
         parser.add_lightning_class_args(LastCheckpoint, "last_checkpoint")
@@ -300,24 +263,35 @@ class RecipesCLI(LightningCLI):
 
     def validate(self, model: pl.LightningModule, **kwargs: Any) -> None:
         """Evaluate and print."""
-        print_evaluation("validate", self.trainer.validate(self._asked_for(model), verbose=False, **_only_data(kwargs)))
+        self._evaluate("validate", self.trainer.validate, model, kwargs)
 
     def test(self, model: pl.LightningModule, **kwargs: Any) -> None:
         """Evaluate and print."""
-        print_evaluation("test", self.trainer.test(self._asked_for(model), verbose=False, **_only_data(kwargs)))
+        self._evaluate("test", self.trainer.test, model, kwargs)
+
+    def _evaluate(self, command: str, evaluate: Callable[..., Any], model: pl.LightningModule, kwargs: Any) -> None:
+        asked_for = self._asked_for(model, kwargs)
+        print_evaluation(command, evaluate(asked_for, verbose=False, **_only_data(kwargs)))
+        if isinstance(asked_for, MultiViewClassifier) and self.trainer.world_size == 1:
+            print_gain(*asked_for.gain())
 
     def predict(self, model: pl.LightningModule, **kwargs: Any) -> None:
         """Write ``predictions.csv``."""
-        outputs = self.trainer.predict(self._asked_for(model), **_only_data(kwargs))
+        outputs = self.trainer.predict(self._asked_for(model, kwargs), **_only_data(kwargs))
         batches: list[Any] = outputs or []
         write_predictions(self.run_folder / "predictions.csv", batches, self.datamodule)
 
-    def _asked_for(self, model: pl.LightningModule) -> pl.LightningModule:
-        """Return the ensemble where ``ckpt_path`` is a folder of snapshots, else the model."""
-        if self.snapshots is None:
+    def _asked_for(self, model: pl.LightningModule, kwargs: dict[str, Any]) -> pl.LightningModule:
+        """Return the model, the ensemble where ``ckpt_path`` is a folder of snapshots, or either with several views."""
+        views = self.config[self.subcommand].views
+        if self.snapshots is None and views is None:
             return model
         assert isinstance(model, ImageClassifier)
-        return EnsembleClassifier.from_snapshots(self.snapshots, model)
+        if self.snapshots is not None:
+            ensemble = EnsembleClassifier.from_snapshots(self.snapshots, model)
+            return ensemble if views is None else MultiViewClassifier(ensemble, views)
+        load_weights(model, Path(kwargs.pop("ckpt_path")))  # here, as the names in the file are the model's
+        return MultiViewClassifier(model, views)
 
 
 def _only_data(kwargs: dict[str, Any]) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-__all__ = ["UserError", "did_you_mean"]
+__all__ = ["UserError", "did_you_mean", "refuse_bad_values"]
 
 FROM_WORKER = re.compile(r"Caught (?P<name>\w+) in .*\nOriginal Traceback ")
 
@@ -37,3 +37,21 @@ def did_you_mean(name: str, known: Iterable[str], *, most: int = 3) -> str:
     """
     near = get_close_matches(name, list(known), n=most, cutoff=0.6)
     return f"; did you mean {', '.join(near)}?" if near else ""
+
+
+def refuse_bad_values(who: str, *checks: tuple[str, object, bool, str]) -> None:
+    """Raise at the first value that is not right.
+
+    Args:
+        who: Opens the text, such as the name of a callback.
+        checks: Key, value, whether it is right (written so that nan is not), and what it has to be.
+
+    Raises:
+        UserError: ``who.key: value is not what``.
+
+    Example:
+        >>> refuse_bad_values("EMA", ("decay", 0.9, True, "a number in [0, 1)"))
+    """
+    for key, value, right, what in checks:
+        if not right:
+            raise UserError(f"{who}.{key}: {value} is not {what}")

@@ -11,7 +11,14 @@ from rich.table import Table
 
 from lightning_recipes.whole_files import whole_file
 
-__all__ = ["print_evaluation", "print_explanation", "print_range_test", "print_summary", "write_predictions"]
+__all__ = [
+    "print_evaluation",
+    "print_explanation",
+    "print_gain",
+    "print_range_test",
+    "print_summary",
+    "write_predictions",
+]
 
 
 def _percent(value: float | None) -> str:
@@ -74,6 +81,11 @@ def print_evaluation(command: str, results: Sequence[Mapping[str, float]]) -> No
         for name, value in metrics.items():
             table.add_row(name, f"{value:.4f}")
     Console().print(table)
+
+
+def print_gain(gain: float, half: float, images: int) -> None:
+    """Print what several views add to the accuracy."""
+    Console().print(f"The views add {gain:+.1%} ± {half:.1%} to the accuracy (paired over {images} images, 95 %)")
 
 
 def print_explanation(folder: Path) -> None:

@@ -1,16 +1,18 @@
 """What a run gets wrong, in numbers: confusion, calibration, doubtful labels, and what to try next."""
 
 import csv
-import logging
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+import torch
+from torch import Tensor
 from typing_extensions import override
 
 from lightning_recipes.classifier import ImageClassifier
+from lightning_recipes.errors import UserError
 from lightning_recipes.evaluation.calibration import (
     calibration_error,
     cooled,
@@ -21,6 +23,7 @@ from lightning_recipes.evaluation.calibration import (
 from lightning_recipes.evaluation.confusion import confusion_matrix, most_confused, per_class
 from lightning_recipes.evaluation.diagnosis import diagnose
 from lightning_recipes.evaluation.label_issues import label_issues
+from lightning_recipes.evaluation.out_of_fold import out_of_fold
 from lightning_recipes.figures.calibration import calibration_figure
 from lightning_recipes.figures.confusion import confusion_figure
 from lightning_recipes.figures.saving import save_figure
@@ -29,8 +32,6 @@ from lightning_recipes.whole_files import whole_file, write_json
 
 __all__ = ["ErrorAnalysis"]
 
-log = logging.getLogger(__name__)
-
 
 class ErrorAnalysis(pl.Callback):
     """Analyse the validation images at the end of a fit, with the weights of the run's best checkpoint.
@@ -38,7 +39,9 @@ class ErrorAnalysis(pl.Callback):
     Writes ``errors.json``: confusion matrix, the pairs that are confused most, precision, recall and F1 of each class
     with intervals, the highest losses, calibration error and the temperature that mends it, and a diagnosis in words
     with the number that led to each sentence. ``label_issues.csv`` lists the images whose label is most probably wrong
-    (path, given, suggested, margin), worst first. Pictures: ``figures/confusion.png``, ``figures/calibration.png``.
+    (split, path, given, suggested, margin, confident), worst first; training images too where ``label_folds`` is
+    given, judged by a linear classifier on the network's features that was fitted on the other folds. Pictures:
+    ``figures/confusion.png``, ``figures/calibration.png``.
 
     Keeps the validation losses of the epochs, for the diagnosis.
 
@@ -50,11 +53,19 @@ class ErrorAnalysis(pl.Callback):
 
     Args:
         worst: How many of the highest losses are listed, >= 0.
+        label_folds: Folds for the labels of the training images, >= 2; 0 leaves them out. Takes a pass over them.
         run: Do it; false leaves it out.
+
+    Raises:
+        UserError: A value cannot work; at the end, a class has fewer training images than there are folds.
     """
 
-    def __init__(self, worst: int = 50, run: bool = True) -> None:
-        self.worst, self.run = worst, run
+    def __init__(self, worst: int = 50, label_folds: int = 0, run: bool = True) -> None:
+        if not worst >= 0:
+            raise UserError(f"ErrorAnalysis.worst: {worst} is not a number >= 0")
+        if label_folds != 0 and not label_folds >= 2:
+            raise UserError(f"ErrorAnalysis.label_folds: {label_folds} is not a number >= 2, nor 0")
+        self.worst, self.label_folds, self.run = worst, label_folds, run
         self.val_losses: list[float] = []
 
     @override
@@ -78,14 +89,18 @@ class ErrorAnalysis(pl.Callback):
         """Analyse what the best epoch gets wrong."""
         if not self.run or not isinstance(pl_module, ImageClassifier) or trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
-        _, predictions = judged(trainer, pl_module)
+        best, predictions = judged(trainer, pl_module)
+        of_training = self._training(trainer, best) if self.label_folds else None
         if predictions is None or not trainer.is_global_zero:
             return
         folder, names = Path(trainer.default_root_dir), _names(pl_module)
-        paths = _paths(trainer)
+        paths = _paths(trainer, "val")
         result = self.analysis(trainer, predictions, names, paths)
         write_json(folder / "errors.json", result)
-        _write_issues(folder / "label_issues.csv", predictions, names, paths)
+        doubtful = _issues("val", predictions, names, paths)
+        if of_training is not None:
+            doubtful = _issues("train", of_training, names, _paths(trainer, "train")) + doubtful
+        _write_issues(folder / "label_issues.csv", doubtful)
         matrix = confusion_matrix(predictions.labels, predictions.predicted, len(names))
         figures, loggers = folder / "figures", trainer.loggers
         picture = confusion_figure(matrix.numpy(), names)
@@ -98,6 +113,24 @@ class ErrorAnalysis(pl.Callback):
             mended_error=calibration["error_with_temperature"],
         )
         save_figure(picture, figures / "calibration.png", key="calibration", loggers=loggers)
+
+    def _training(self, trainer: pl.Trainer, best: ImageClassifier) -> Predictions | None:
+        """Out-of-fold predictions for the training images; every process has to call."""
+        if not hasattr(trainer.datamodule, "train_features"):  # type: ignore[attr-defined]
+            return None
+
+        @torch.inference_mode()
+        def extract(images: Tensor) -> Tensor:
+            with trainer.precision_plugin.forward_context():
+                return best.features(images.to(best.device)).float().cpu()
+
+        best.eval()
+        data = trainer.datamodule.train_features(extract)  # type: ignore[attr-defined]
+        fewest = int(torch.bincount(data.labels, minlength=best.num_classes).min())
+        if fewest < self.label_folds:
+            raise UserError(f"ErrorAnalysis.label_folds: {self.label_folds} folds, but a class has {fewest} images")
+        p = out_of_fold(data.features.clone(), data.labels, num_classes=best.num_classes, folds=self.label_folds)
+        return Predictions(torch.arange(len(data.labels)), data.labels, p)
 
     def analysis(
         self, trainer: pl.Trainer, predictions: Predictions, names: Sequence[str], paths: Sequence[str] | None
@@ -142,9 +175,9 @@ def _names(module: ImageClassifier) -> list[str]:
     return list(module.class_names or [str(label) for label in range(module.num_classes)])
 
 
-def _paths(trainer: pl.Trainer) -> Sequence[str] | None:
+def _paths(trainer: pl.Trainer, split: str) -> Sequence[str] | None:
     opened = getattr(trainer.datamodule, "opened", None)  # type: ignore[attr-defined]
-    return None if opened is None else opened.splits.val.paths
+    return None if opened is None else getattr(opened.splits, split).paths
 
 
 def _path(paths: Sequence[str] | None, predictions: Predictions, row: int) -> str:
@@ -152,11 +185,17 @@ def _path(paths: Sequence[str] | None, predictions: Predictions, row: int) -> st
     return str(index if paths is None else paths[index])
 
 
-def _write_issues(path: Path, predictions: Predictions, names: Sequence[str], paths: Sequence[str] | None) -> None:
+def _issues(split: str, predictions: Predictions, names: Sequence[str], paths: Sequence[str] | None) -> list[list[str]]:
+    rows = []
+    for issue in label_issues(predictions.labels, predictions.probabilities):
+        given, suggested = names[issue.given], names[issue.suggested]
+        image = _path(paths, predictions, issue.row)
+        rows.append([split, image, given, suggested, f"{issue.margin:.4f}", str(issue.confident).lower()])
+    return rows
+
+
+def _write_issues(path: Path, rows: Sequence[Sequence[str]]) -> None:
     with whole_file(path) as part, part.open("w", newline="") as file:
         writer = csv.writer(file)
-        writer.writerow(["path", "given", "suggested", "margin", "confident"])
-        for issue in label_issues(predictions.labels, predictions.probabilities):
-            image = _path(paths, predictions, issue.row)
-            label, other = names[issue.given], names[issue.suggested]
-            writer.writerow([image, label, other, f"{issue.margin:.4f}", str(issue.confident).lower()])
+        writer.writerow(["split", "path", "given", "suggested", "margin", "confident"])
+        writer.writerows(rows)

@@ -16,7 +16,7 @@ from torch.optim import Optimizer
 from typing_extensions import override
 
 from lightning_recipes.classifier import ImageClassifier
-from lightning_recipes.errors import UserError
+from lightning_recipes.errors import UserError, refuse_bad_values
 from lightning_recipes.figures.range_test import range_test_figure
 from lightning_recipes.figures.saving import save_figure
 from lightning_recipes.optim.range_test import (
@@ -93,7 +93,8 @@ class LearningRateFinder(pl.Callback):
         smoothing: float = 0.9,
         divergence: float = 4.0,
     ) -> None:
-        for key, value, right, what in (
+        refuse_bad_values(
+            "LearningRateFinder",
             ("suggestion", suggestion, suggestion in SUGGESTIONS, f"one of {', '.join(SUGGESTIONS)}"),
             ("min_lr", min_lr, 0 < min_lr < math.inf, "a learning rate > 0"),
             ("max_lr", max_lr, min_lr < max_lr < math.inf, "a learning rate > min_lr"),
@@ -101,9 +102,7 @@ class LearningRateFinder(pl.Callback):
             ("orders", orders, orders >= 1, "a number >= 1"),
             ("smoothing", smoothing, 0 <= smoothing < 1, "a weight in [0, 1)"),
             ("divergence", divergence, divergence > 1, "a factor > 1"),
-        ):
-            if not right:
-                raise UserError(f"LearningRateFinder.{key}: {value} is not {what}")
+        )
         self.stages, self.suggestion, self.apply = stages, suggestion, apply
         self.min_lr, self.max_lr, self.steps, self.orders = min_lr, max_lr, steps, orders
         self.smoothing, self.divergence = smoothing, divergence

@@ -9,7 +9,7 @@ from typing_extensions import override
 from lightning_recipes.classifier import ImageClassifier
 from lightning_recipes.data.batch import Batch
 from lightning_recipes.data.mixing import mix
-from lightning_recipes.errors import UserError
+from lightning_recipes.errors import UserError, refuse_bad_values
 from lightning_recipes.randomness import numpy_generator_for, seed_for
 from lightning_recipes.require import require_classifier
 
@@ -49,15 +49,14 @@ class Mixing(pl.Callback):
         switch_p: float = 0.5,
         off_last_epochs: int = 0,
     ) -> None:
-        for key, value, right, what in (
+        refuse_bad_values(
+            "Mixing",
             ("mixup_alpha", mixup_alpha, mixup_alpha >= 0, "a number >= 0"),
             ("cutmix_alpha", cutmix_alpha, cutmix_alpha >= 0, "a number >= 0"),
             ("p", p, 0 <= p <= 1, "a share from 0 to 1"),
             ("switch_p", switch_p, 0 <= switch_p <= 1, "a share from 0 to 1"),
             ("off_last_epochs", off_last_epochs, off_last_epochs >= 0, "a number >= 0"),
-        ):
-            if not right:
-                raise UserError(f"Mixing.{key}: {value} is not {what}")
+        )
         if not mixup_alpha + cutmix_alpha > 0:
             raise UserError("Mixing: mixup_alpha and cutmix_alpha are both 0; give one, or leave the callback out")
         self.mixup_alpha, self.cutmix_alpha = mixup_alpha, cutmix_alpha

@@ -276,6 +276,15 @@ class ImageDataModule(pl.LightningDataModule):
         dataset = self._dataset(self.opened.splits.val, self.settings_of(self._stage()))
         return torch.stack([dataset[index].images for index in indices])
 
+    def train_features(self, extract: Extract) -> FeatureDataset:
+        """Return features of all training images as evaluation sees them; each process computes its share.
+
+        Args:
+            extract: Images (N, 3, H, W) on the CPU to features (N, F) on the CPU.
+        """
+        settings = self.settings_of(self._stage())
+        return self._features_of(self.opened.splits.train, settings, extract)
+
     @override
     def test_dataloader(self) -> DataLoader[Any]:
         """Return the test images.
@@ -380,13 +389,16 @@ class ImageDataModule(pl.LightningDataModule):
             raise UserError("cache_features: no backbone gave this data module its features; add the Stages callback")
         key = (split, settings.image_size, self._backbone_changes())
         if key not in self._features:
-            self._features[key] = compute_features(
-                self._dataset(source, settings),
-                self.feature_extractor,
-                batch_size=self._eval_batch_size(settings),
-                num_workers=self._workers(),
-                world_size=self._trainer_value("world_size", 1),
-                rank=self._trainer_value("global_rank", 0),
-                device=self._device(),
-            )
+            self._features[key] = self._features_of(source, settings, self.feature_extractor)
         return self._features[key]
+
+    def _features_of(self, source: ImageSource, settings: LoaderSettings, extract: Extract) -> FeatureDataset:
+        return compute_features(
+            self._dataset(source, settings),
+            extract,
+            batch_size=self._eval_batch_size(settings),
+            num_workers=self._workers(),
+            world_size=self._trainer_value("world_size", 1),
+            rank=self._trainer_value("global_rank", 0),
+            device=self._device(),
+        )

@@ -32,4 +32,5 @@ def wilson_interval(correct: int, total: int, *, z: float = Z_95) -> tuple[float
     share, z2 = correct / total, z * z
     centre = (share + z2 / (2 * total)) / (1 + z2 / total)
     half = z * math.sqrt(share * (1 - share) / total + z2 / (4 * total * total)) / (1 + z2 / total)
-    return max(0.0, centre - half), min(1.0, centre + half)
+    # The share itself is always inside; at 0 and 1 rounding would leave it out.
+    return max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))

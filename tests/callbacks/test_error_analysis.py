@@ -1,7 +1,9 @@
 """Error analysis in a run: files, figures that agree with the predictions beside them, and a training left alone."""
 
 import csv
+import dataclasses
 import json
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +11,17 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lightning_recipes import BestCheckpoint, ErrorAnalysis, RunSummary
+from lightning_recipes import (
+    BestCheckpoint,
+    ErrorAnalysis,
+    ImageClassifier,
+    ImageDataModule,
+    RunSummary,
+    Stage,
+    Stages,
+    UserError,
+)
+from lightning_recipes.data.source import Subset
 from lightning_recipes.figures.confusion import confusion_figure
 from tests.faults.test_resume import KeepEvery
 from tests.small import classifier, digits, fit
@@ -56,6 +68,35 @@ def test_a_run_that_goes_on_knows_the_losses_of_all_its_epochs(tmp_path: Path) -
     whole, _ = analysed(tmp_path / "whole", ErrorAnalysis(), KeepEvery(tmp_path, "step"))
     again, _ = analysed(tmp_path / "whole", ErrorAnalysis(), ckpt_path=tmp_path / "step-08.ckpt")
     assert again["diagnosis"] == whole["diagnosis"]
+
+
+class Flipped(ImageDataModule):
+    """Digits of which one training label in twenty is wrong."""
+
+    @cached_property
+    def opened(self) -> Any:
+        opened = super().opened
+        train = Subset(opened.splits.train, np.arange(len(opened.splits.train)))
+        train.labels[::20] = (train.labels[::20] + 1) % 10
+        return dataclasses.replace(opened, splits=dataclasses.replace(opened.splits, train=train))
+
+
+def test_training_labels_that_were_flipped_are_found(tmp_path: Path) -> None:
+    data = Flipped("sklearn:digits", images_per_class=40, image_size=32, batch_size=50, augment="none", num_workers=0)
+    model = ImageClassifier("test_resnet", 10, pretrained="embedded:letters", lr=0.01)
+    stages = Stages([Stage("head", epochs=5, train="head", cache_features=True)])
+    fit(model, data, stages, ErrorAnalysis(label_folds=5), max_epochs=-1, default_root_dir=str(tmp_path))
+    with (tmp_path / "label_issues.csv").open() as file:
+        rows = [row for row in csv.DictReader(file) if row["split"] == "train"]
+    flipped = {str(data.opened.splits.train.paths[i]) for i in range(0, 400, 20)}
+    assert len(flipped & {row["path"] for row in rows[:40]}) >= 0.7 * len(flipped)
+
+
+def test_more_folds_than_images_are_one_line(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="label_folds: 5 folds, but a class has 4 images"):
+        analysed(tmp_path, ErrorAnalysis(label_folds=5))
+    with pytest.raises(UserError, match="label_folds: 1 is not"):
+        ErrorAnalysis(label_folds=1)
 
 
 def test_it_can_be_left_out(tmp_path: Path) -> None:

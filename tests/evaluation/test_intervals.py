@@ -25,3 +25,10 @@ def test_it_covers_the_truth_about_as_often_as_it_says() -> None:
 def test_counts_that_are_no_share_are_refused(correct: int, total: int) -> None:
     with pytest.raises(ValueError, match="is not a share"):
         wilson_interval(correct, total)
+
+
+@pytest.mark.parametrize("total", range(1, 60))
+def test_the_share_is_always_inside_its_interval(total: int) -> None:
+    for correct in (0, 1, total - 1, total):
+        low, high = wilson_interval(correct, total)
+        assert 0 <= low <= correct / total <= high <= 1

@@ -1,0 +1,86 @@
+"""Several views of an image: what they are, that they are averaged, and the gain with its interval."""
+
+import csv
+import re
+from pathlib import Path
+
+import lightning.pytorch as pl
+import pytest
+import torch
+
+from lightning_recipes import ImageClassifier, UserError
+from lightning_recipes.__main__ import main
+from lightning_recipes.views import VIEWS, MultiViewClassifier
+from tests.small import QUIET, digits
+
+IMAGES = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+
+
+def trained() -> ImageClassifier:
+    torch.manual_seed(0)
+    model = ImageClassifier("test_resnet", 10, pretrained="embedded:letters").eval()
+    torch.nn.init.normal_(model.head.weight)  # type: ignore[arg-type]
+    return model
+
+
+def test_flip_is_the_mean_of_the_image_and_its_mirror() -> None:
+    model = trained()
+    with torch.inference_mode():
+        ours = MultiViewClassifier(model, "flip")(IMAGES).softmax(dim=1)
+        both = [model(view).softmax(dim=1) for view in (IMAGES, IMAGES.flip(-1))]
+    torch.testing.assert_close(ours, (both[0] + both[1]) / 2)
+
+
+def test_crops_are_the_middle_and_the_corners_at_the_images_size() -> None:
+    crops = [view(IMAGES) for view in VIEWS["crops"]]
+    assert len(crops) == 5
+    assert len(VIEWS["flip_crops"]) == 11
+    assert all(crop.shape == IMAGES.shape for crop in crops)
+    spot = torch.zeros(1, 3, 32, 32)
+    spot[..., :4, :4] = 1.0  # an eighth, which the opposite corner's crop leaves out
+    seen = [float(view(spot).max()) > 0 for view in VIEWS["crops"]]
+    assert seen == [True, True, False, False, False]
+    torch.testing.assert_close(VIEWS["crops"][0](torch.ones(1, 3, 32, 32)), torch.ones(1, 3, 32, 32))
+
+
+def test_the_gain_is_the_difference_of_two_validations() -> None:
+    data, model = digits(val_fraction=0.1), trained()
+    trainer = pl.Trainer(**QUIET)
+    plain = trainer.validate(model, datamodule=data, verbose=False)[0]["val_accuracy"]
+    several = MultiViewClassifier(model, "crops")
+    figure = trainer.validate(several, datamodule=data, verbose=False)[0]["val_accuracy"]
+    gain, half, images = several.gain()
+    assert gain == pytest.approx(figure - plain, abs=1e-6)
+    assert images == len(data.opened.splits.val)
+    assert 0 < half < 0.2
+
+
+def test_the_command_line_takes_views_for_validate_and_predict(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    recipe = tmp_path / "small.yaml"
+    recipe.write_text(
+        "data: {root: 'sklearn:digits', val_fraction: 0.05, images_per_class: 4, image_size: 32, batch_size: 10}\n"
+        "model: {backbone: test_resnet, pretrained: 'embedded:letters'}\n"
+        "trainer: {max_epochs: 1, logger: false, accelerator: cpu, enable_progress_bar: false}\n"
+    )
+    assert main(["fit", "--config", str(recipe), "--run_dir", str(run), "--gradcam.images", "0"]) == 0
+    capsys.readouterr()
+    words = ["--config", str(run / "config.yaml"), "--ckpt_path", str(run / "checkpoints" / "best.ckpt")]
+    assert main(["validate", *words, "--views", "crops"]) == 0
+    assert re.search(
+        r"The views add [+-]\d+\.\d% ± \d+\.\d% to the accuracy \(paired over 90 images", capsys.readouterr().out
+    )
+    for folder, more in (("plain", []), ("several", ["--views", "flip"])):
+        assert main(["predict", *words, "--run_dir", str(tmp_path / folder), *more]) == 0
+    rows = [list(csv.reader((tmp_path / f / "predictions.csv").read_text().splitlines())) for f in ("plain", "several")]
+    assert [row[0] for row in rows[0]] == [row[0] for row in rows[1]]
+    assert rows[0] != rows[1]
+    assert main(["validate", *words, "--views", "flop"]) == 2
+    assert "views: 'flop' is not one of flip, crops, flip_crops; did you mean flip" in capsys.readouterr().err
+
+
+def test_views_that_there_are_not_are_named() -> None:
+    with pytest.raises(UserError, match="views: 'rotations' is not one of"):
+        MultiViewClassifier(trained(), "rotations")
