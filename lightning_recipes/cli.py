@@ -201,7 +201,8 @@ class RecipesCLI(LightningCLI):
             callbacks = only_the_finder(callbacks, stage=own.stage, settings=settings)
             config = {**config, **ONE_STEP}
         if self.subcommand == "explain":
-            callbacks = [self._get(self.config_init, "gradcam")]
+            bars = [callback for callback in callbacks if isinstance(callback, ProgressBar)]
+            callbacks = [*bars, self._get(self.config_init, "gradcam")]
         if self.subcommand == "fit":
             own = self.config[self.subcommand]
             for key, kind in (("errors", ErrorAnalysis), ("gradcam", MisclassifiedGradCAM)):

@@ -21,7 +21,7 @@ __all__ = ["MisclassifiedGradCAM"]
 
 log = logging.getLogger(__name__)
 
-AT_ONCE = 32  # images that are explained together
+AT_ONCE = 8  # images that are explained together; on a CPU more of them are slower again (benchmarks/gradcam.py)
 
 
 class MisclassifiedGradCAM(pl.Callback):
