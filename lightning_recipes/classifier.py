@@ -135,9 +135,6 @@ class ImageClassifier(Staged):
         self.train_accuracy = MulticlassAccuracy(num_classes, average="micro", validate_args=False)
         self.train_loss = loss_mean()
         self.add_metrics()
-        self._forget_the_run()
-
-    def _forget_the_run(self) -> None:
         self.mixer: Callable[[Any], Any] | None = None
         self.penalties: dict[str, Callable[[], Tensor]] = {}
         self.averaged: dict[str, Tensor] | None = None
@@ -262,16 +259,16 @@ class ImageClassifier(Staged):
         if self.micro_batches > 1 and not self.rehearsing and batch_idx % self.trainer.accumulate_grad_batches == 0:
             self.optimizers(use_pl_optimizer=False).zero_grad()  # type: ignore[union-attr]  # Lightning would after it
         share, images = self._share_of_step(batch_idx), len(batch[1])
-        *parts, last = split_batch(batch, self.micro_batches if torch.is_grad_enabled() else 1)
-        seen = torch.zeros((), device=self.device)
-        for part in parts:
+        parts = split_batch(batch, self.micro_batches if torch.is_grad_enabled() else 1)
+        seen = gradient_of = torch.zeros((), device=self.device)
+        for number, part in enumerate(parts, start=1):
             loss, penalty = self._training_loss(part)
-            seen += loss.detach() * (len(part[1]) / images)
-            self._backward((loss + penalty) * (share * len(part[1]) / images))
-        loss, penalty = self._training_loss(last)
-        seen += loss.detach() * (len(last[1]) / images)
+            seen = seen + loss.detach() * (len(part[1]) / images)
+            gradient_of = (loss + penalty) * (share * len(part[1]) / images)
+            if number < len(parts):  # Lightning takes the last part's
+                self._backward(gradient_of)
         self.log("train_loss_step", seen, prog_bar=True, batch_size=images)
-        return (loss + penalty) * (share * len(last[1]) / images)
+        return gradient_of
 
     def _training_loss(self, batch: Any) -> tuple[Tensor, Tensor | float]:
         """Return the loss of a batch and the sum of its penalties, and count it."""

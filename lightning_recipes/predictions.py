@@ -1,7 +1,9 @@
 """What a module says of every validation image, over all processes, computed once."""
 
 import copy
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import lightning.pytorch as pl
@@ -12,7 +14,7 @@ from torch import Tensor
 from lightning_recipes.classifier import ImageClassifier
 from lightning_recipes.evaluation.gather import gather_by_index
 
-__all__ = ["Predictions", "best_of_run", "judged", "predict_validation"]
+__all__ = ["Predictions", "best_of_run", "judged", "names_of", "over_validation", "predict_validation"]
 
 
 @dataclass(frozen=True)
@@ -22,17 +24,27 @@ class Predictions:
     Attributes:
         indices: (N,), positions in the split.
         labels: (N,), what is true.
-        probabilities: (N, C), float32.
+        probabilities: (N, C), float32; (N, M, C) of M members.
     """
 
     indices: Tensor
     labels: Tensor
     probabilities: Tensor
 
+    def path(self, row: int, paths: Sequence[str] | None) -> str:
+        """Return what a row's image is called, of the paths of its split; without them its position."""
+        index = int(self.indices[row])
+        return str(index if paths is None else paths[index])
+
     @property
     def predicted(self) -> Tensor:
         """The class of the largest probability, (N,)."""
         return self.probabilities.argmax(dim=1)
+
+
+def names_of(module: ImageClassifier) -> list[str]:
+    """Return the names of a module's classes, or their numbers where it knows none."""
+    return list(module.class_names or [str(label) for label in range(module.num_classes)])
 
 
 def best_of_run(trainer: pl.Trainer, module: ImageClassifier) -> ImageClassifier:
@@ -46,6 +58,25 @@ def best_of_run(trainer: pl.Trainer, module: ImageClassifier) -> ImageClassifier
     return best.eval()
 
 
+def over_validation(trainer: pl.Trainer, probabilities_of: Callable[[Any], Tensor]) -> Predictions | None:
+    """Return what a function says of every validation image; None where there are none.
+
+    Args:
+        trainer: Whose data module, precision, device and processes are used; every process has to call.
+        probabilities_of: From a batch on the device to a row an image.
+    """
+    parts, seen = [], 0
+    for batch in trainer.datamodule.val_dataloader():  # type: ignore[attr-defined]
+        batch = trainer.strategy.batch_to_device(trainer.precision_plugin.convert_input(batch))
+        with trainer.precision_plugin.forward_context():
+            probabilities = probabilities_of(batch)
+        index = batch[2] if len(batch) > 2 else torch.arange(seen, seen + len(batch[1]))
+        seen += len(batch[1])
+        parts.append({"index": index.cpu(), "labels": batch[1].cpu(), "probabilities": probabilities.cpu()})
+    found = gather_by_index(parts, trainer.world_size)
+    return None if found is None else Predictions(found["index"], found["labels"], found["probabilities"])
+
+
 @torch.inference_mode()
 def predict_validation(trainer: pl.Trainer, module: ImageClassifier) -> Predictions | None:
     """Return the predictions for the validation images of the trainer's data module; None where there are none.
@@ -54,18 +85,11 @@ def predict_validation(trainer: pl.Trainer, module: ImageClassifier) -> Predicti
         trainer: Whose precision, device and processes are used; every process has to call.
         module: In any mode; used in eval mode and left as it was.
     """
-    was_training, parts, seen = module.training, [], 0
+    was_training = module.training
     module.eval()
-    for batch in trainer.datamodule.val_dataloader():  # type: ignore[attr-defined]
-        batch = trainer.strategy.batch_to_device(trainer.precision_plugin.convert_input(batch))
-        with trainer.precision_plugin.forward_context():
-            probabilities = module.logits_of(batch).float().softmax(dim=1)
-        index = batch[2] if len(batch) > 2 else torch.arange(seen, seen + len(batch[1]))
-        seen += len(batch[1])
-        parts.append({"index": index.cpu(), "labels": batch[1].cpu(), "probabilities": probabilities.cpu()})
+    found = over_validation(trainer, lambda batch: module.logits_of(batch).float().softmax(dim=1))
     module.train(was_training)
-    found = gather_by_index(parts, trainer.world_size)
-    return None if found is None else Predictions(found["index"], found["labels"], found["probabilities"])
+    return found
 
 
 _JUDGED: WeakKeyDictionary[pl.Trainer, tuple[int, ImageClassifier, Predictions | None]] = WeakKeyDictionary()

@@ -10,7 +10,7 @@ from typing_extensions import override
 from lightning_recipes.classifier import ImageClassifier
 from lightning_recipes.errors import UserError
 from lightning_recipes.optim.plateau import PlateauDetector
-from lightning_recipes.require import require_classifier
+from lightning_recipes.require import require_classifier, require_figure
 
 __all__ = ["EarlyStopping"]
 
@@ -83,10 +83,7 @@ class EarlyStopping(pl.Callback):
         if epoch == begin:
             self.detector.reset()
             self.best = None
-        if self.monitor not in trainer.callback_metrics:
-            known = ", ".join(sorted(trainer.callback_metrics))
-            raise UserError(f"EarlyStopping.monitor: '{self.monitor}' is not logged; there are {known}")
-        stalled = self.detector.update(float(trainer.callback_metrics[self.monitor]))
+        stalled = self.detector.update(require_figure(trainer, self.monitor, "EarlyStopping"))
         if self.restore_best and self.detector.waited == 0 and not stalled:
             with pl_module.evaluated_weights():
                 self.best = {name: tensor.detach().clone() for name, tensor in pl_module.state_dict().items()}

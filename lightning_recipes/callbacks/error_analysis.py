@@ -27,7 +27,7 @@ from lightning_recipes.evaluation.out_of_fold import out_of_fold
 from lightning_recipes.figures.calibration import calibration_figure
 from lightning_recipes.figures.confusion import confusion_figure
 from lightning_recipes.figures.saving import save_figure
-from lightning_recipes.predictions import Predictions, judged
+from lightning_recipes.predictions import Predictions, judged, names_of
 from lightning_recipes.whole_files import whole_file, write_json
 
 __all__ = ["ErrorAnalysis"]
@@ -93,7 +93,7 @@ class ErrorAnalysis(pl.Callback):
         of_training = self._training(trainer, best) if self.label_folds else None
         if predictions is None or not trainer.is_global_zero:
             return
-        folder, names = Path(trainer.default_root_dir), _names(pl_module)
+        folder, names = Path(trainer.default_root_dir), names_of(pl_module)
         paths = _paths(trainer, "val")
         result = self.analysis(trainer, predictions, names, paths)
         write_json(folder / "errors.json", result)
@@ -160,7 +160,7 @@ class ErrorAnalysis(pl.Callback):
             },
             "highest_losses": [
                 {
-                    "path": _path(paths, predictions, row),
+                    "path": predictions.path(row, paths),
                     "true": names[int(labels[row])],
                     "predicted": names[int(predictions.predicted[row])],
                     "loss": round(float(losses[row]), 4),
@@ -171,25 +171,16 @@ class ErrorAnalysis(pl.Callback):
         }
 
 
-def _names(module: ImageClassifier) -> list[str]:
-    return list(module.class_names or [str(label) for label in range(module.num_classes)])
-
-
 def _paths(trainer: pl.Trainer, split: str) -> Sequence[str] | None:
     opened = getattr(trainer.datamodule, "opened", None)  # type: ignore[attr-defined]
     return None if opened is None else getattr(opened.splits, split).paths
-
-
-def _path(paths: Sequence[str] | None, predictions: Predictions, row: int) -> str:
-    index = int(predictions.indices[row])
-    return str(index if paths is None else paths[index])
 
 
 def _issues(split: str, predictions: Predictions, names: Sequence[str], paths: Sequence[str] | None) -> list[list[str]]:
     rows = []
     for issue in label_issues(predictions.labels, predictions.probabilities):
         given, suggested = names[issue.given], names[issue.suggested]
-        image = _path(paths, predictions, issue.row)
+        image = predictions.path(issue.row, paths)
         rows.append([split, image, given, suggested, f"{issue.margin:.4f}", str(issue.confident).lower()])
     return rows
 

@@ -1,6 +1,7 @@
 """GradCAM on misclassified images: where the network looked when it was wrong."""
 
 import logging
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -15,7 +16,7 @@ from lightning_recipes.evaluation.mistakes import ORDERS, choose_mistakes
 from lightning_recipes.figures.gradcam import Mistake, gradcam_figure, mistake_figure
 from lightning_recipes.figures.saving import save_figure
 from lightning_recipes.models.heatmaps import find_target, grad_cam
-from lightning_recipes.predictions import Predictions, judged, predict_validation
+from lightning_recipes.predictions import Predictions, judged, names_of, predict_validation
 
 __all__ = ["MisclassifiedGradCAM"]
 
@@ -110,9 +111,9 @@ class MisclassifiedGradCAM(pl.Callback):
         data = trainer.datamodule  # type: ignore[attr-defined]
         images = _images(data, predictions.indices[rows].tolist())
         predicted, true = predictions.predicted[rows], predictions.labels[rows]
-        heat = [self._heat(module, images, classes) for classes in (predicted, true)]
+        heat = self._heat(module, images, (predicted, true))
         shown = _shown(images, used)
-        names = module.class_names or [str(label) for label in range(module.num_classes)]
+        names = names_of(module)
         paths = data.opened.splits.val.paths if hasattr(data, "opened") else None
         p = predictions.probabilities[rows]
         return [
@@ -124,22 +125,25 @@ class MisclassifiedGradCAM(pl.Callback):
                 true=names[int(true[i])],
                 p_predicted=float(p[i, predicted[i]]),
                 p_true=float(p[i, true[i]]),
-                path=str(paths[int(predictions.indices[row])]) if paths is not None else str(row),
+                path=predictions.path(row, paths),
             )
             for i, row in enumerate(rows)
         ]
 
-    def _heat(self, module: ImageClassifier, images: Tensor, classes: Tensor) -> Tensor:
+    def _heat(self, module: ImageClassifier, images: Tensor, of: Sequence[Tensor]) -> list[Tensor]:
+        """Return the heat of all images for each of several choices of their classes."""
         was_training = module.training
         module.eval()
         target = find_target(module, module.backbone, images[:1].to(module.device), self.layer)
-        parts = []
-        for begin in range(0, len(images), AT_ONCE):
-            chosen = slice(begin, begin + AT_ONCE)
-            inputs, labels = images[chosen].to(module.device), classes[chosen].to(module.device)
-            parts.append(grad_cam(module, module.backbone, inputs, labels, target=target).cpu())
+        heat = []
+        for classes in of:
+            parts = []
+            for some, labels in zip(torch.split(images, AT_ONCE), torch.split(classes, AT_ONCE), strict=True):
+                inputs, labels = some.to(module.device), labels.to(module.device)
+                parts.append(grad_cam(module, module.backbone, inputs, labels, target=target).cpu())
+            heat.append(torch.cat(parts))
         module.train(was_training)
-        return torch.cat(parts)
+        return heat
 
 
 def _images(data: Any, indices: list[int]) -> Tensor:

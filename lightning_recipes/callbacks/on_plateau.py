@@ -10,7 +10,7 @@ from typing_extensions import override
 from lightning_recipes.classifier import ImageClassifier
 from lightning_recipes.errors import UserError
 from lightning_recipes.optim.plateau import PlateauDetector
-from lightning_recipes.require import require_classifier
+from lightning_recipes.require import require_classifier, require_figure
 
 __all__ = ["OnPlateau"]
 
@@ -96,10 +96,7 @@ class OnPlateau(pl.Callback):
             return
         if epoch == plan.start_of(position):
             self.detector.reset()
-        if self.monitor not in trainer.callback_metrics:
-            known = ", ".join(sorted(trainer.callback_metrics))
-            raise UserError(f"OnPlateau.monitor: '{self.monitor}' is not logged; there are {known}")
-        if not self.detector.update(float(trainer.callback_metrics[self.monitor])):
+        if not self.detector.update(require_figure(trainer, self.monitor, "OnPlateau")):
             return
         last_epoch = epoch + 1 == plan.start_of(position) + stage.epochs
         if self.action == "reduce":

@@ -7,19 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
-import torch
-from torch import Tensor
 from typing_extensions import override
 
 from lightning_recipes.classifier import ImageClassifier
 from lightning_recipes.ensemble import EnsembleClassifier
 from lightning_recipes.errors import UserError
 from lightning_recipes.evaluation.ensemble import Judged, average_weights, disagreement, judge, judge_last
-from lightning_recipes.evaluation.gather import gather_by_index
 from lightning_recipes.figures.saving import save_figure
 from lightning_recipes.figures.snapshots import CycleCurve, snapshot_figure
 from lightning_recipes.models.norm_statistics import reestimate_statistics
 from lightning_recipes.models.snapshots import INDEX, find_snapshots, save_snapshot
+from lightning_recipes.predictions import over_validation
 from lightning_recipes.require import require_classifier
 from lightning_recipes.whole_files import write_json
 
@@ -136,17 +134,18 @@ class SnapshotEnsemble(pl.Callback):
         ensemble = EnsembleClassifier.from_snapshots(self._folder(trainer), pl_module).to(pl_module.device)
         names = [snapshot.path.name for snapshot in find_snapshots(self._folder(trainer))]
         soup = self._soup(trainer, ensemble) if self.soup and len(names) > 1 else None
-        found = self._probabilities(trainer, ensemble, soup)
+        everyone = ensemble if soup is None else EnsembleClassifier([*ensemble.members, soup])  # the soup comes last
+        found = over_validation(trainer, everyone.member_probabilities)
         if found is None:
             return
-        members = found["probabilities"][:, : len(names)]
-        by_last = judge_last(members, found["labels"])
+        members = found.probabilities[:, : len(names)]
+        by_last = judge_last(members, found.labels)
         self.result = {
             "members": names,
-            "val_images": len(found["labels"]),
+            "val_images": len(found.labels),
             "last": [_row(judged) for judged in by_last],
-            "single": [_row(judge(members[:, m], found["labels"])) for m in range(len(names))],
-            "soup": None if soup is None else _row(judge(found["probabilities"][:, -1], found["labels"])),
+            "single": [_row(judge(members[:, m], found.labels)) for m in range(len(names))],
+            "soup": None if soup is None else _row(judge(found.probabilities[:, -1], found.labels)),
             "disagreement": disagreement(members),
         }
         self._report(trainer, pl_module, by_last[-1])
@@ -161,21 +160,6 @@ class SnapshotEnsemble(pl.Callback):
                 batches = (batch[0].to(ensemble.device) for batch in loader)
                 reestimate_statistics(soup, batches, mean=lambda t: trainer.strategy.reduce(t, reduce_op="mean"))
         return soup.eval()
-
-    def _probabilities(
-        self, trainer: pl.Trainer, ensemble: EnsembleClassifier, soup: ImageClassifier | None
-    ) -> dict[str, Tensor] | None:
-        """Return labels (N,) and probabilities (N, M) or (N, M + 1) with the soup last, over all processes."""
-        judged = ensemble if soup is None else EnsembleClassifier([*ensemble.members, soup])
-        parts, seen = [], 0
-        for batch in trainer.datamodule.val_dataloader():  # type: ignore[attr-defined]
-            batch = trainer.strategy.batch_to_device(trainer.precision_plugin.convert_input(batch))
-            with trainer.precision_plugin.forward_context():
-                probabilities = judged.member_probabilities(batch)
-            index = batch[2] if len(batch) > 2 else torch.arange(seen, seen + len(batch[1]))
-            seen += len(batch[1])
-            parts.append({"index": index.cpu(), "labels": batch[1].cpu(), "probabilities": probabilities.cpu()})
-        return gather_by_index(parts, trainer.world_size)
 
     def _report(self, trainer: pl.Trainer, module: ImageClassifier, ensemble: Judged) -> None:
         assert self.result is not None

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import Literal
 
-import numpy as np
 from torch import Tensor
 
 from lightning_recipes.errors import UserError
@@ -36,7 +35,7 @@ def choose_mistakes(
     ranked = sorted(wrong, key=lambda row: (-float(sure[row]), row))
     if by == "random":
         order = numpy_generator_for("mistakes").permutation(len(wrong))
-        ranked = [wrong[i] for i in np.asarray(order)]
+        ranked = [wrong[i] for i in order]
     if by == "class":
         turns: dict[int, int] = {}
         keys = {}

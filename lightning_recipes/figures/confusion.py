@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from lightning_recipes.figures.names import short
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
@@ -42,7 +44,7 @@ def confusion_figure(matrix: NDArray[np.int64], names: Sequence[str]) -> "Figure
             dark = i != j and mistakes[i, j] > 0.6 * top
             axes.text(j, i, str(matrix[i, j]), ha="center", va="center", fontsize=8, color="white" if dark else "black")
     if classes <= NAMED:
-        shown = [_short(name) for name in names]
+        shown = [short(name, LONGEST) for name in names]
         size = 9 if classes <= NUMBERED else 6
         axes.set_xticks(
             range(classes), shown, rotation=90 if classes > 4 and max(map(len, shown)) > 2 else 0, fontsize=size
@@ -54,8 +56,3 @@ def confusion_figure(matrix: NDArray[np.int64], names: Sequence[str]) -> "Figure
     axes.set_title(f"{int(matrix.sum()) - right} mistakes in {int(matrix.sum())} validation images", fontsize=11)
     figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.8)
     return figure
-
-
-def _short(name: str) -> str:
-    name = name if len(name) <= LONGEST else name[: LONGEST - 1] + "\N{HORIZONTAL ELLIPSIS}"
-    return name.replace("$", r"\$")  # which would begin a formula

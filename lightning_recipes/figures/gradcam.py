@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lightning_recipes.figures.names import plain, short
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -77,7 +79,7 @@ def mistake_figure(mistake: Mistake) -> "Figure":
     for axes in panels:
         axes.set_axis_off()
     _draw(panels, mistake, fontsize=11)
-    figure.supxlabel(_plain(mistake.path), fontsize=9, color="0.4")
+    figure.supxlabel(plain(mistake.path), fontsize=9, color="0.4")
     return figure
 
 
@@ -88,17 +90,8 @@ def _draw(panels: Sequence["Axes"], mistake: Mistake, fontsize: int = 8) -> None
             axes.imshow(heat, cmap="inferno", alpha=0.55, vmin=0.0, vmax=1.0)
     labels = (
         "image",
-        f"said {_short(mistake.predicted)} ({mistake.p_predicted:.0%})",
-        f"is {_short(mistake.true)} ({mistake.p_true:.0%})",
+        f"said {short(mistake.predicted, WIDTH)} ({mistake.p_predicted:.0%})",
+        f"is {short(mistake.true, WIDTH)} ({mistake.p_true:.0%})",
     )
     for axes, label, colour in zip(panels, labels, ("0.4", "tab:red", "tab:green"), strict=True):
         axes.set_title(label, fontsize=fontsize, color=colour, pad=3)
-
-
-def _short(name: str) -> str:
-    return _plain(name if len(name) <= WIDTH else name[: WIDTH - 1] + "\N{HORIZONTAL ELLIPSIS}")
-
-
-def _plain(text: str) -> str:
-    """A dollar sign would begin a formula."""
-    return text.replace("$", r"\$")
