@@ -151,7 +151,7 @@ def main() -> None:
     ratios.sort()
     print(
         f"{'all together':>32}: {statistics.median(totals):7.2%} [{totals[0]:.2%}..{totals[-1]:.2%}], "
-        f"all but the noise of GradientNoise, of one kind each"
+        f"all but GradientNoise"
     )
     print(f"{'fits with all to without any':>32}: {statistics.median(ratios):.3f} [{ratios[0]:.3f}..{ratios[-1]:.3f}]")
 

@@ -54,7 +54,7 @@ FACTORS: dict[str, dict[str, Level]] = {
     },
     "activations": {"free": OFF, "small": on(lambda: lr.ActivationRegularization(0.1))},
     "noise": {"off": OFF, "on": on(lambda: lr.GradientNoise(eta=1e-4))},
-    "l1": {"off": OFF, "on": on(lambda: lr.L1(1e-4))},
+    "l1": {"off": OFF, "on": on(lambda: lr.L1(1e-4, every_n_steps=2))},
     "clipping": {
         "off": OFF,
         "norm": on(lambda: lr.GradientClipping("norm", 0.5)),
@@ -62,7 +62,7 @@ FACTORS: dict[str, dict[str, Level]] = {
         "value": on(lambda: lr.GradientClipping("value", 0.01)),
         "adaptive": on(lambda: lr.GradientClipping("adaptive", 0.01)),
     },
-    "max_norm": {"off": OFF, "on": on(lambda: lr.MaxNorm(1.0))},
+    "max_norm": {"off": OFF, "on": on(lambda: lr.MaxNorm(1.0, every_n_steps=2))},
     "ema": {
         "off": OFF,
         "average": on(lambda: lr.EMA(0.9, 1)),

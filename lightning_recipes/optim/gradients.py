@@ -33,7 +33,7 @@ def clip_by_norm_(parameters: Sequence[nn.Parameter], *, max_norm: float) -> tup
     Returns:
         The norm before, and whether it was clipped; scalars on the gradients' device.
     """
-    norm = get_total_norm(gradients_of(parameters))
+    norm = _total_norm(gradients_of(parameters))
     clipped = norm > max_norm
     if _may_skip(norm) and not clipped:
         return norm, clipped
@@ -50,7 +50,7 @@ def clip_by_value_(parameters: Sequence[nn.Parameter], *, max_value: float) -> t
         The 2-norm before, and whether any entry was clipped; scalars on the gradients' device.
     """
     gradients = gradients_of(parameters)
-    norm = get_total_norm(gradients)
+    norm = _total_norm(gradients)
     # Not torch's norm of order infinity: on a CPU it takes ten times as long.
     extremes = torch.stack([torch.stack(gradient.aminmax()) for gradient in gradients])
     clipped = (extremes.abs() > max_value).any()
@@ -94,6 +94,14 @@ def _unit_norm(tensor: Tensor) -> Tensor:
     """Norm of each unit, of a shape that multiplies with the tensor."""
     axes = tuple(range(1, tensor.ndim)) or None
     norm: Tensor = torch.linalg.vector_norm(tensor, dim=axes, keepdim=tensor.ndim > 1)
+    return norm
+
+
+def _total_norm(gradients: list[Tensor]) -> Tensor:
+    """2-norm over all gradients; on a CPU from the norms of units, as a sum over rows takes two thirds of the time."""
+    if not _may_skip(gradients[0]):
+        return get_total_norm(gradients)
+    norm: Tensor = torch.linalg.vector_norm(torch.cat([_unit_norm(gradient).flatten() for gradient in gradients]))
     return norm
 
 

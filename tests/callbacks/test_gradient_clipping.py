@@ -38,7 +38,7 @@ class Norms(pl.Callback):
 
 def clipped_fit(clipping: GradientClipping, **options: Any) -> tuple[pl.Trainer, Norms, Norms]:
     before, after = Norms(), Norms()
-    trainer, _ = fit(classifier(), digits(), before, clipping, after, max_epochs=1, **options)
+    trainer, _ = fit(classifier(), digits(), before, clipping, after, max_epochs=1, log_every_n_steps=1, **options)
     return trainer, before, after
 
 

@@ -35,11 +35,19 @@ class WithL1(ImageClassifier):
 
 @pytest.mark.parametrize("accumulate", [1, 2])
 def test_l1_moves_weights_as_the_penalty_in_the_loss_would(accumulate: int) -> None:
-    ours = weights(L1(0.01), accumulate_grad_batches=accumulate)
+    ours = weights(L1(0.01, every_n_steps=1), accumulate_grad_batches=accumulate)
     theirs, without = weights(loss=WithL1, accumulate_grad_batches=accumulate), weights()
     for name, value in ours.items():
         torch.testing.assert_close(value, theirs[name], rtol=1e-4, atol=1e-5)
     assert (ours["head.weight"] - without["head.weight"]).norm() > 0.01
+
+
+def test_l1_every_few_steps_shrinks_as_much_as_at_each() -> None:
+    each, lazily, without = weights(L1(0.01, every_n_steps=1)), weights(L1(0.01, every_n_steps=4)), weights()
+    name = "head.weight"
+    shrunk = [float(without[name].abs().sum() - ones[name].abs().sum()) for ones in (each, lazily)]
+    assert shrunk[1] == pytest.approx(shrunk[0], rel=0.1)
+    assert shrunk[0] > 0
 
 
 def test_max_norm_by_hand() -> None:
@@ -147,6 +155,7 @@ def test_dropout_before_batch_norm_is_warned_of() -> None:
     ("make", "text"),
     [
         (lambda: L1(0.0), r"L1\.strength: 0\.0"),
+        (lambda: L1(every_n_steps=0), r"L1\.every_n_steps: 0 is not a number >= 1"),
         (lambda: MaxNorm(float("nan")), r"MaxNorm\.limit: nan"),
         (lambda: ActivationRegularization(-1.0), r"ActivationRegularization\.strength: -1\.0"),
         (lambda: StochasticDepth(1.5), r"StochasticDepth\.start: 1\.5"),

@@ -140,7 +140,8 @@ def inside_a_step(folder: Path, batch_size: int, *more: pl.Callback, **options: 
     folder.mkdir()
     model = classifier(backbone_kwargs={}, optimizer={"name": "sgd", "momentum": 0.9}, freeze_norm_stats=True)
     data = digits(batch_size=batch_size, augment="light", val_fraction=0.0198)
-    callbacks = [GradientNoise(1e-4), L1(1e-4), GradientClipping("norm", 0.5), MaxNorm(1.0), EMA(0.9, 1)]
+    callbacks = [GradientNoise(1e-4), L1(1e-4, every_n_steps=2), GradientClipping("norm", 0.5)]
+    callbacks += [MaxNorm(1.0), EMA(0.9, 1)]
     stop = EarlyStopping(patience=0, min_delta=0.9, scope="stage")
     fit(model, data, stages(cache_features=False), *more, *callbacks, stop, KeepFinal(folder), max_epochs=-1, **options)
 
