@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from lightning_recipes.callbacks.snapshots import SnapshotEnsemble
     from lightning_recipes.callbacks.stages import Stages
     from lightning_recipes.callbacks.stochastic_depth import StochasticDepth
+    from lightning_recipes.callbacks.wandb_tracker import WandbTracker
     from lightning_recipes.classifier import ImageClassifier
     from lightning_recipes.data.datamodule import ImageDataModule
     from lightning_recipes.ensemble import EnsembleClassifier
@@ -59,6 +60,7 @@ __all__ = [
     "Stages",
     "StochasticDepth",
     "UserError",
+    "WandbTracker",
     "__version__",
 ]
 
@@ -87,6 +89,7 @@ _HOMES = {
     "Stage": "plan",
     "Stages": "callbacks.stages",
     "StochasticDepth": "callbacks.stochastic_depth",
+    "WandbTracker": "callbacks.wandb_tracker",
     "UserError": "errors",
 }
 

@@ -16,7 +16,7 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.accelerators import CPUAccelerator
 from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
-from lightning.pytorch.loggers import Logger
+from lightning.pytorch.loggers import Logger, WandbLogger
 from typing_extensions import override
 
 from lightning_recipes.callbacks.checkpoints import BestCheckpoint, LastCheckpoint
@@ -25,6 +25,7 @@ from lightning_recipes.callbacks.gradcam import MisclassifiedGradCAM
 from lightning_recipes.callbacks.run_figures import RunFigures
 from lightning_recipes.callbacks.run_summary import RunSummary
 from lightning_recipes.callbacks.save_recipe import SaveRecipe
+from lightning_recipes.callbacks.wandb_tracker import WandbTracker
 from lightning_recipes.classifier import ImageClassifier
 from lightning_recipes.commands.lr_find import ONE_STEP, load_weights, only_the_finder
 from lightning_recipes.commands.trainer import RecipesTrainer
@@ -46,6 +47,7 @@ from lightning_recipes.reporting import (
 from lightning_recipes.run_folder import choose_run_folder, last_checkpoint
 from lightning_recipes.usage import one_line
 from lightning_recipes.views import VIEWS, MultiViewClassifier
+from lightning_recipes.wandb_logger import run_id_in
 
 __all__ = ["RecipesCLI", "run"]
 
@@ -63,6 +65,7 @@ TOP_LEVEL = (
     "last_checkpoint",
     "errors",
     "gradcam",
+    "wandb",
     "ckpt_path",
 )
 
@@ -133,6 +136,7 @@ class RecipesCLI(LightningCLI):
         parser.add_lightning_class_args(LastCheckpoint, "last_checkpoint")
         parser.add_lightning_class_args(ErrorAnalysis, "errors")
         parser.add_lightning_class_args(MisclassifiedGradCAM, "gradcam")
+        parser.add_lightning_class_args(WandbTracker, "wandb")
         for source, target in (
             ("num_classes", "num_classes"),
             ("classes", "class_names"),
@@ -211,7 +215,9 @@ class RecipesCLI(LightningCLI):
             callbacks += [RunSummary(str(self.run_folder), own.recipe), RunFigures(str(self.run_folder))]
             callbacks.append(SaveRecipe(self.run_folder, self._recipe_text()))
             callbacks += [self._get(self.config_init, key) for key in ("best_checkpoint", "last_checkpoint")]
-            logger = self._loggers(config["logger"], own.recipe)
+            logger = self._loggers(config["logger"])
+            if config["logger"] in (None, True) or any(isinstance(one, WandbLogger) for one in logger):
+                callbacks = self._tracked(callbacks)
         options = {**config, "callbacks": callbacks, "logger": logger, "default_root_dir": str(self.run_folder)}
         trainer = self.trainer_class(**{**options, **kwargs})
         # `deterministic` also makes PyTorch fill every new tensor before it is written to: that is for debugging.
@@ -220,13 +226,18 @@ class RecipesCLI(LightningCLI):
             keep_freed_memory()  # not with workers: a fork of so much kept memory copies it page by page
         return trainer
 
-    def _loggers(self, chosen: Any, recipe: str) -> list[Logger]:
-        loggers: list[Logger] = [MetricsCSV(str(self.run_folder))]
-        if chosen is None or chosen is True:
-            return [*loggers, _wandb_logger(self.run_folder, recipe)]
-        if chosen is False:
-            return loggers
-        return [*loggers, *(chosen if isinstance(chosen, list) else [chosen])]
+    def _tracked(self, callbacks: list[pl.Callback]) -> list[pl.Callback]:
+        """Track the run in W&B, as the run that the folder knows; first of all, to see gradients as they are."""
+        if any(isinstance(callback, WandbTracker) for callback in callbacks):
+            return callbacks
+        tracker = self._get(self.config_init, "wandb")
+        tracker.settings["name"] = tracker.settings["name"] or f"{self.config_init.fit.recipe}/{self.run_folder.name}"
+        tracker.run_id = run_id_in(self.run_folder) or tracker.run_id
+        return [tracker, *callbacks]
+
+    def _loggers(self, chosen: Any) -> list[Logger]:
+        others = [] if chosen is None or isinstance(chosen, bool) else chosen
+        return [MetricsCSV(str(self.run_folder)), *(others if isinstance(others, list) else [others])]
 
     def _recipe_text(self) -> str:
         """The recipe as it was run; without a folder or a checkpoint, so that it makes a run of its own."""
@@ -304,20 +315,6 @@ def _progress_bar() -> pl.Callback:
 
     # Rich redraws; where nobody watches, a log file wants lines.
     return RichProgressBar(leave=False) if sys.stdout.isatty() else TQDMProgressBar(refresh_rate=0)
-
-
-def _wandb_logger(folder: Path, recipe: str) -> Logger:
-    from lightning.pytorch.loggers import WandbLogger
-
-    os.environ.setdefault("WANDB_SILENT", "true")
-    offline = os.environ.get("WANDB_MODE", "offline") != "online"
-    folder.mkdir(parents=True, exist_ok=True)
-    logger = WandbLogger(
-        name=f"{recipe}/{folder.name}", project="lightning-recipes", save_dir=str(folder), offline=offline
-    )
-    # Lightning hands on a setting that W&B has given up and warns of.
-    getattr(logger, "_wandb_init", {}).pop("anonymous", None)
-    return logger
 
 
 def _choose_what_is_said() -> None:

@@ -1,6 +1,5 @@
 """What the command line prints when it is done."""
 
-import csv
 import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -9,7 +8,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from lightning_recipes.whole_files import whole_file
+from lightning_recipes.whole_files import write_csv
 
 __all__ = [
     "print_evaluation",
@@ -100,12 +99,12 @@ def print_explanation(folder: Path) -> None:
 def write_predictions(path: Path, outputs: Sequence[Mapping[str, Any]], datamodule: Any) -> None:
     """Write one row an image: path, predicted, and the probability of each class."""
     classes = datamodule.classes
-    with whole_file(path) as part, part.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["path", "predicted", *classes])
-        for batch in outputs:
-            for name, label, probabilities in zip(
-                batch["paths"], batch["labels"], batch["probabilities"].tolist(), strict=True
-            ):
-                writer.writerow([name, label, *(f"{p:.6f}" for p in probabilities)])
+    rows = (
+        [name, label, *(f"{p:.6f}" for p in probabilities)]
+        for batch in outputs
+        for name, label, probabilities in zip(
+            batch["paths"], batch["labels"], batch["probabilities"].tolist(), strict=True
+        )
+    )
+    write_csv(path, ["path", "predicted", *classes], rows)
     Console().print(f"Predictions are in {path}", soft_wrap=True)

@@ -1,13 +1,14 @@
 """Files that are there whole or not at all, whatever stops the process while they are written."""
 
+import csv
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["whole_file", "write_json"]
+__all__ = ["whole_file", "write_csv", "write_json"]
 
 
 @contextmanager
@@ -29,3 +30,11 @@ def write_json(path: Path, value: Any) -> None:
     """Write a value as indented JSON."""
     with whole_file(path) as part:
         part.write_text(json.dumps(value, indent=2) + "\n")
+
+
+def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
+    """Write a table."""
+    with whole_file(path) as part, part.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(header)
+        writer.writerows(rows)

@@ -43,6 +43,7 @@ def model(**options: Any) -> Level:
 
 # In the order in which they act on a step, which is the order in the list of callbacks.
 FACTORS: dict[str, dict[str, Level]] = {
+    "wandb": {"off": OFF, "on": on(lambda: lr.WandbTracker(mode="offline"))},
     "finder": {"off": OFF, "on": on(lambda: lr.LearningRateFinder(["all"], steps=10, orders=1, min_lr=1e-4, max_lr=1))},
     "memory": {"whole": OFF, "parts": on(lambda: lr.MicroBatches(start=2, trial=False)), "tried": on(lr.MicroBatches)},
     "depth": {"constant": OFF, "grows": on(lr.StochasticDepth)},

@@ -22,7 +22,7 @@ def test_the_public_names_are_these_and_each_can_be_imported() -> None:
         "ErrorAnalysis", "GradientClipping", "GradientNoise", "ImageClassifier", "ImageDataModule", "L1",
         "LastCheckpoint", "LearningRateFinder", "MaxNorm", "MicroBatches", "MisclassifiedGradCAM", "Mixing",
         "OnPlateau", "Plan", "RunSummary", "SnapshotEnsemble", "Stage", "Stages", "StochasticDepth",
-        "UserError", "__version__",
+        "UserError", "WandbTracker", "__version__",
     ]  # fmt: skip
     assert all(hasattr(lightning_recipes, name) for name in lightning_recipes.__all__)
 

@@ -1,6 +1,5 @@
 """What a run gets wrong, in numbers: confusion, calibration, doubtful labels, and what to try next."""
 
-import csv
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -28,9 +27,11 @@ from lightning_recipes.figures.calibration import calibration_figure
 from lightning_recipes.figures.confusion import confusion_figure
 from lightning_recipes.figures.saving import save_figure
 from lightning_recipes.predictions import Predictions, judged, names_of
-from lightning_recipes.whole_files import whole_file, write_json
+from lightning_recipes.whole_files import write_csv, write_json
 
 __all__ = ["ErrorAnalysis"]
+
+ISSUE_COLUMNS = ("split", "path", "given", "suggested", "margin", "confident")
 
 
 class ErrorAnalysis(pl.Callback):
@@ -100,7 +101,7 @@ class ErrorAnalysis(pl.Callback):
         doubtful = _issues("val", predictions, names, paths)
         if of_training is not None:
             doubtful = _issues("train", of_training, names, _paths(trainer, "train")) + doubtful
-        _write_issues(folder / "label_issues.csv", doubtful)
+        write_csv(folder / "label_issues.csv", ISSUE_COLUMNS, doubtful)
         matrix = confusion_matrix(predictions.labels, predictions.predicted, len(names))
         figures, loggers = folder / "figures", trainer.loggers
         picture = confusion_figure(matrix.numpy(), names)
@@ -183,10 +184,3 @@ def _issues(split: str, predictions: Predictions, names: Sequence[str], paths: S
         image = predictions.path(issue.row, paths)
         rows.append([split, image, given, suggested, f"{issue.margin:.4f}", str(issue.confident).lower()])
     return rows
-
-
-def _write_issues(path: Path, rows: Sequence[Sequence[str]]) -> None:
-    with whole_file(path) as part, part.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["split", "path", "given", "suggested", "margin", "confident"])
-        writer.writerows(rows)

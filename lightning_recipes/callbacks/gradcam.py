@@ -17,6 +17,7 @@ from lightning_recipes.figures.gradcam import Mistake, gradcam_figure, mistake_f
 from lightning_recipes.figures.saving import save_figure
 from lightning_recipes.models.heatmaps import find_target, grad_cam
 from lightning_recipes.predictions import Predictions, judged, names_of, predict_validation
+from lightning_recipes.whole_files import write_csv
 
 __all__ = ["MisclassifiedGradCAM"]
 
@@ -30,8 +31,8 @@ class MisclassifiedGradCAM(pl.Callback):
 
     At the end of a fit, with the weights of the run's best checkpoint, or else with those that the fit leaves (averaged
     ones where an average is validated); after ``trainer.validate``, with the module's. Writes ``figures/gradcam.png``
-    and every image on its own into ``figures/gradcam/``. Where fewer are wrong, fewer are shown; where none is, that is
-    said. Works with any timm backbone; the layer is found.
+    and every image on its own into ``figures/gradcam/``, with ``mistakes.csv``. Where fewer are wrong, fewer are shown;
+    where none is, that is said. Works with any timm backbone; the layer is found.
 
     Source: Selvaraju et al. (2017), "Grad-CAM".
 
@@ -90,6 +91,14 @@ class MisclassifiedGradCAM(pl.Callback):
         save_figure(grid, figures / "gradcam.png", key="gradcam", loggers=trainer.loggers)
         for number, mistake in enumerate(mistakes):
             save_figure(mistake_figure(mistake), figures / "gradcam" / f"{number:02d}.png")
+        write_csv(
+            figures / "gradcam" / "mistakes.csv",
+            ["file", "path", "true", "predicted", "p_true", "p_predicted"],
+            (
+                [f"{number:02d}.png", m.path, m.true, m.predicted, f"{m.p_true:.6f}", f"{m.p_predicted:.6f}"]
+                for number, m in enumerate(mistakes)
+            ),
+        )
 
     def mistakes(
         self,

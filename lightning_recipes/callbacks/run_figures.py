@@ -35,7 +35,7 @@ class RunFigures(pl.Callback):
         """Draw the plan, unless an earlier session has."""
         path = self.folder / "figures" / "schedule.png"
         if trainer.is_global_zero and isinstance(pl_module, ImageClassifier) and not path.exists():
-            save_figure(schedule_figure(planned_run(trainer, pl_module)), path)
+            save_figure(schedule_figure(planned_run(trainer, pl_module)), path, key="schedule", loggers=trainer.loggers)
 
     @override
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -47,7 +47,8 @@ class RunFigures(pl.Callback):
             rows = list(csv.DictReader(file))
         plan = getattr(pl_module, "plan", None)
         starts = {s.name: plan.start_of(i) for i, s in enumerate(plan.stages)} if isinstance(plan, Plan) else {}
-        save_figure(learning_curves(rows, starts), self.folder / "figures" / "curves.png")
+        path = self.folder / "figures" / "curves.png"
+        save_figure(learning_curves(rows, starts), path, key="curves", loggers=trainer.loggers)
 
 
 def planned_run(trainer: pl.Trainer, module: ImageClassifier) -> PlannedRun:

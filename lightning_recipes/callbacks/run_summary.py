@@ -1,6 +1,5 @@
 """``summary.json`` and the predictions behind it: what a run reached, with the interval of the figure."""
 
-import csv
 import json
 import math
 import time
@@ -20,7 +19,7 @@ from lightning_recipes.models.fingerprint import weights_sha256
 from lightning_recipes.models.snapshots import INDEX, find_snapshots
 from lightning_recipes.plan import Plan
 from lightning_recipes.randomness import run_seed
-from lightning_recipes.whole_files import whole_file, write_json
+from lightning_recipes.whole_files import write_csv, write_json
 
 __all__ = ["RunSummary"]
 
@@ -268,11 +267,11 @@ def _write_predictions(path: Path, predictions: dict[str, Tensor], datamodule: A
     opened = getattr(datamodule, "opened", None)
     paths = opened.splits.val.paths if opened is not None else None
     classes = opened.splits.val.classes if opened is not None else None
-    with whole_file(path) as part, part.open("w", newline="") as file:
-        writer = csv.writer(file)
-        writer.writerow(["path", "true", "predicted", "probability"])
-        rows = zip(*(predictions[name].tolist() for name in ("index", "true", "predicted", "p")), strict=True)
-        for index, true, predicted, probability in rows:
-            name = paths[index] if paths is not None else index
-            labels = (classes[true], classes[predicted]) if classes is not None else (true, predicted)
-            writer.writerow([name, *labels, f"{probability:.6f}"])
+    rows = []
+    for index, true, predicted, p in zip(
+        *(predictions[name].tolist() for name in ("index", "true", "predicted", "p")), strict=True
+    ):
+        name = paths[index] if paths is not None else index
+        labels = (classes[true], classes[predicted]) if classes is not None else (true, predicted)
+        rows.append([name, *labels, f"{p:.6f}"])
+    write_csv(path, ["path", "true", "predicted", "probability"], rows)

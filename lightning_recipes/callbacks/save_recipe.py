@@ -9,6 +9,9 @@ import yaml
 from lightning.pytorch.utilities import rank_zero_warn
 from typing_extensions import override
 
+from lightning_recipes.environment import environment, git_state
+from lightning_recipes.whole_files import write_json
+
 __all__ = ["SaveRecipe", "changed_keys"]
 
 
@@ -16,7 +19,8 @@ class SaveRecipe(pl.Callback):
     """Write the recipe into the run's folder when training is about to begin.
 
     Not sooner, so that a run that is refused leaves nothing behind. A run that goes on with another recipe keeps the
-    first, writes ``config-1.yaml``, ``config-2.yaml`` ... beside it, and says what is different.
+    first, writes ``config-1.yaml``, ``config-2.yaml`` ... beside it, and says what is different. ``environment.json``
+    beside it has the versions, the devices, and the commit of the folder that the command was typed in.
 
     Args:
         folder: The run's folder.
@@ -31,7 +35,7 @@ class SaveRecipe(pl.Callback):
         """Write the file, unless it is there already."""
         if not trainer.is_global_zero or trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
+        write_json(self.folder / "environment.json", {**environment(), "git": git_state(Path.cwd())})
         first = self.folder / "config.yaml"
         number, path = 0, first
         while path.exists():

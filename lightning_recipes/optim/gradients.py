@@ -10,15 +10,41 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
 from torch.nn.utils import clip_grad_value_, clip_grads_with_norm_, get_total_norm
+from torch.optim import Optimizer
 
 from lightning_recipes.errors import UserError
 
-__all__ = ["clip_by_norm_", "clip_by_unit_", "clip_by_value_", "gradients_of", "require_unscaled_gradients"]
+__all__ = [
+    "clip_by_norm_",
+    "clip_by_unit_",
+    "clip_by_value_",
+    "gradients_of",
+    "named_groups",
+    "norms_by_group",
+    "require_unscaled_gradients",
+]
 
 
 def gradients_of(parameters: Iterable[nn.Parameter]) -> list[Tensor]:
     """Return the gradients that there are."""
     return [p.grad for p in parameters if p.grad is not None]
+
+
+def named_groups(optimizer: Optimizer) -> list[tuple[dict[str, Any], str]]:
+    """Return each parameter group of an optimizer with the name of its layer group, or its number without one."""
+    groups = enumerate(optimizer.param_groups)
+    return [(group, group.get("name", str(number)).removesuffix("/no_decay")) for number, group in groups]
+
+
+@torch.no_grad()
+def norms_by_group(optimizer: Optimizer) -> dict[str, Tensor]:
+    """Return the 2-norm of each layer group's gradient; what is frozen has none."""
+    gradients: dict[str, list[Tensor]] = {}
+    for group, name in named_groups(optimizer):
+        found = gradients_of(group["params"])
+        if found:
+            gradients.setdefault(name, []).extend(found)
+    return {name: _total_norm(members) for name, members in gradients.items()}
 
 
 def clip_by_norm_(parameters: Sequence[nn.Parameter], *, max_norm: float) -> tuple[Tensor, Tensor]:

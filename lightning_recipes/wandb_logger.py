@@ -1,0 +1,224 @@
+"""Lightning's W&B logger, moved into a thread of its own: training never waits for W&B and never fails with it."""
+
+import logging
+import os
+import queue
+import threading
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Literal
+
+from lightning.pytorch.loggers import WandbLogger
+from lightning.pytorch.utilities import rank_zero_only
+from typing_extensions import override
+
+log = logging.getLogger(__name__)
+
+__all__ = ["BackgroundWandbLogger", "run_id_in", "wandb_mode"]
+
+Mode = Literal["offline", "online", "disabled"]
+LOGIN = 10.0  # seconds that W&B takes, at the most, to find that its server does not answer a login
+Task = Callable[[Any], object]
+
+
+def wandb_mode(mode: Mode | None) -> str:
+    """Return how W&B is used: as asked for, else as the variable ``WANDB_MODE`` says, else offline."""
+    return mode or os.environ.get("WANDB_MODE") or "offline"
+
+
+def run_id_in(folder: Path) -> str | None:
+    """Return the id of the first W&B run in a folder's ``wandb/``, of which there is one in a run's own folder."""
+    found = sorted((folder / "wandb").glob("*run-*_*-*"))
+    return found[0].name.rsplit("-", 1)[1] if found else None
+
+
+class BackgroundWandbLogger(WandbLogger):
+    """Hand everything that is logged to a thread that alone talks to W&B.
+
+    Lightning's own logger starts W&B, and calls it, where the training runs: a server that cannot be reached holds the
+    start for a minute and a half, a missing key stops the run, and the end waits until all is uploaded. Here a server
+    or a key that is missing means that the run is written offline, an error of W&B is a warning, given once, and the
+    end waits no longer than ``patience``. What is on the disk by then goes up with ``wandb sync``.
+
+    Args:
+        folder: W&B's files go to ``wandb/`` in it.
+        project: Of W&B.
+        name: What the run is called there.
+        mode: ``offline``, ``online`` or ``disabled`` (default: ``WANDB_MODE``, or offline).
+        patience: Longest wait for W&B at its start and at the end, in seconds, > 0.
+        **settings: For ``wandb.init``, such as ``entity`` or ``tags``.
+    """
+
+    def __init__(
+        self,
+        folder: str,
+        *,
+        project: str,
+        name: str | None = None,
+        mode: Mode | None = None,
+        patience: float = 30.0,
+        **settings: Any,
+    ) -> None:
+        super().__init__(name=name, save_dir=folder, project=project, **settings)
+        self._wandb_init.pop("anonymous", None)  # Lightning hands on what W&B has given up and warns of
+        self.mode, self.patience = wandb_mode(mode), patience
+        self._tasks: queue.SimpleQueue[Task | int] = queue.SimpleQueue()
+        self._thread: threading.Thread | None = None
+        self._begun = threading.Event()
+        self._warned = False
+
+    def use_id(self, run_id: str) -> None:
+        """Be another run of W&B than was thought, before anything is logged."""
+        self._wandb_init["id"] = self._id = run_id
+
+    # What training calls: nothing here waits.
+
+    @rank_zero_only
+    def submit(self, task: Task) -> None:
+        """Have a function of W&B's run called in its turn.
+
+        Args:
+            task: Is given the ``wandb.Run``; what it raises becomes a warning.
+        """
+        if self._thread is None:
+            # A daemon: a W&B that hangs must not keep the process alive.
+            self._thread = threading.Thread(target=self._work, name="wandb", daemon=True)
+            self._thread.start()
+        self._tasks.put(task)
+
+    @override
+    @rank_zero_only
+    def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
+        """Log figures, or what else W&B takes."""
+        row = dict(metrics) if step is None else {**metrics, "trainer/global_step": step}
+        self.submit(lambda run: run.log(row))
+
+    @override
+    @rank_zero_only
+    def log_hyperparams(self, params: Any) -> None:
+        """Put parameters into the run's config."""
+        super_log = super().log_hyperparams
+        self.submit(lambda run: super_log(params))
+
+    @override
+    @rank_zero_only
+    def log_image(self, key: str, images: list[Any], step: int | None = None, **kwargs: Any) -> None:
+        """Log pictures."""
+
+        def draw(run: Any) -> None:
+            image = _wandb().Image
+            each = [{name: values[i] for name, values in kwargs.items()} for i in range(len(images))]
+            row = {key: [image(one, **options) for one, options in zip(images, each, strict=True)]}
+            run.log(row if step is None else {**row, "trainer/global_step": step})
+
+        self.submit(draw)
+
+    @override
+    @rank_zero_only
+    def finalize(self, status: str) -> None:
+        """Leave the run open: :meth:`close` ends it, when the last tables are in it."""
+
+    @rank_zero_only
+    def close(self, exit_code: int = 0) -> bool:
+        """Finish the run, and wait for it: at most ``patience`` seconds, after as long at its start if it is not over.
+
+        What is logged later opens the run again.
+
+        Args:
+            exit_code: 0 for a run that ended well.
+
+        Returns:
+            Whether W&B was done in time.
+        """
+        thread = self._thread
+        if thread is None:
+            return True
+        self._tasks.put(exit_code)
+        self._begun.wait(self.patience + LOGIN)  # it may still wait for a server, before it writes offline
+        thread.join(self.patience)
+        self._thread, self._tasks, self._begun = None, queue.SimpleQueue(), threading.Event()
+        if thread.is_alive():
+            rest = f"`wandb sync` sends the rest from {self.save_dir}"
+            self._warn(f"W&B was not done within {self.patience:.0f} s; {rest}")
+        return not thread.is_alive()
+
+    @property
+    @override
+    def experiment(self) -> Any:
+        """W&B's run, for what only W&B can do; waits until there is one. A run that does nothing on other ranks."""
+        if getattr(rank_zero_only, "rank", 0) == 0 and self._experiment is None:
+            self.submit(lambda run: None)
+            self._begun.wait()
+        return super().experiment
+
+    # In the thread.
+
+    def _work(self) -> None:
+        tasks, begun, theirs = self._tasks, self._begun, _wandb().run
+        try:
+            self._experiment = run = theirs or self._begin()
+        except Exception as error:
+            self._warn(f"W&B does not start ({_line(error)}); the run goes on without it")
+            self._experiment = run = _wandb().init(mode="disabled")
+        finally:
+            begun.set()
+        while not isinstance(task := tasks.get(), int):
+            try:
+                task(run)
+            except Exception as error:
+                self._warn(f"W&B fails ({_line(error)}); the run goes on")
+        if theirs is None:
+            try:
+                run.finish(exit_code=task)
+            except Exception as error:
+                self._warn(f"W&B fails at its end ({_line(error)})")
+        if self._experiment is run:
+            self._experiment = None
+
+    def _begin(self) -> Any:
+        wandb = _wandb()
+        Path(str(self.save_dir), "wandb").mkdir(parents=True, exist_ok=True)  # or it goes to the system's own folder
+        settings = wandb.Settings(init_timeout=self.patience, finish_timeout=self.patience, console="off", silent=True)
+        mode = self.mode
+        if mode == "online" and not wandb.login(prompt=False, verify=False):
+            self._warn("W&B has no API key; the run is written offline (`wandb login`, then `wandb sync`)")
+            mode = "offline"
+        try:
+            run = wandb.init(**self._wandb_init, mode=mode, settings=settings)
+        except wandb.Error as error:
+            if mode != "online":
+                raise
+            self._warn(f"W&B is out of reach ({_line(error)}); the run is written offline, for `wandb sync`")
+            wandb.teardown()  # or the id is still in use
+            run = wandb.init(**self._wandb_init, mode="offline", settings=settings)
+        self.use_id(run.id)
+        run.define_metric("trainer/global_step")
+        run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
+        return run
+
+    def _warn(self, text: str) -> None:
+        if not self._warned:
+            self._warned = True
+            log.warning(text)
+
+    @override
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave the thread behind."""
+        left = {"_tasks": None, "_thread": None, "_begun": None, "_experiment": None}
+        return {**self.__dict__, **left}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Begin with no thread."""
+        self.__dict__ |= state
+        self._tasks, self._begun = queue.SimpleQueue(), threading.Event()
+
+
+def _wandb() -> Any:
+    os.environ.setdefault("WANDB_ERROR_REPORTING", "false")  # its own crash reports hold the process back at its end
+    import wandb
+
+    return wandb
+
+
+def _line(error: Exception) -> str:
+    return f"{type(error).__name__}: {error}".splitlines()[0][:200]
