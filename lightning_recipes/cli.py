@@ -36,6 +36,7 @@ from lightning_recipes.memory import keep_freed_memory
 from lightning_recipes.metrics_csv import MetricsCSV
 from lightning_recipes.models.snapshots import find_snapshots
 from lightning_recipes.packaged import name_recipes
+from lightning_recipes.report import write_report
 from lightning_recipes.reporting import (
     print_evaluation,
     print_explanation,
@@ -253,6 +254,8 @@ class RecipesCLI(LightningCLI):
     def after_fit(self) -> None:
         """Say what was reached."""
         if self.trainer.is_global_zero:
+            if not self.trainer.fast_dev_run:  # type: ignore[attr-defined]
+                write_report(self.run_folder)
             print_summary(self.run_folder)
 
     def lr_find(self, model: pl.LightningModule, **kwargs: Any) -> None:

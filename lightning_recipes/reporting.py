@@ -7,6 +7,7 @@ from typing import Any
 
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
 from lightning_recipes.whole_files import write_csv
 
@@ -48,11 +49,23 @@ def print_summary(folder: Path) -> None:
     console = Console()
     console.print(table)
     if (folder / "errors.json").exists():
-        for finding in json.loads((folder / "errors.json").read_text())["diagnosis"]:
-            console.print(f"- {finding['what']} ({finding['number']}): {finding['advice']}.", highlight=False)
+        console.print(_findings(json.loads((folder / "errors.json").read_text())["diagnosis"]))
     console.print(
-        f"Best of {summary['epochs']} epochs: epoch {summary['best_epoch']}. Everything is in {folder}", soft_wrap=True
+        f"Best of {summary['epochs']} epochs: epoch {summary['best_epoch']}. Everything is in {folder}; "
+        f"{folder / 'report.html'} shows it.",
+        soft_wrap=True,
     )
+
+
+def _findings(diagnosis: Sequence[Mapping[str, str]]) -> Table:
+    """What to try next: what the figures say, what to do, and the number that says so."""
+    table = Table.grid(padding=(0, 1))
+    for finding in diagnosis:
+        advice = finding["advice"][:1].upper() + finding["advice"][1:]
+        table.add_row("*", Text(f"{finding['what']}.", style="bold"))
+        table.add_row("", Text(f"{advice}."))
+        table.add_row("", Text(f"Read off: {finding['number']}.", style="dim"))
+    return table
 
 
 def print_range_test(folder: Path) -> None:

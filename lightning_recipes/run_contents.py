@@ -70,8 +70,9 @@ class RunContents:
 
     @property
     def figures(self) -> dict[str, Path]:
-        """Pictures in ``figures/``, by name."""
-        return {path.stem: path for path in sorted((self.folder / "figures").glob("*.png"))}
+        """Pictures in ``figures/`` and the folders in it, by name, such as ``curves`` or ``gradcam/00``."""
+        folder = self.folder / "figures"
+        return {path.relative_to(folder).with_suffix("").as_posix(): path for path in sorted(folder.rglob("*.png"))}
 
     def _json(self, name: str) -> dict[str, Any]:
         path = self.folder / name

@@ -48,13 +48,20 @@ def _confusion(contents: RunContents) -> Table:
 
 
 def _classes(contents: RunContents) -> Table:
-    return _as_they_are(contents.errors.get("classes", []))
+    rows: list[dict[str, Any]] = []
+    for figures in contents.errors.get("classes", []):
+        row = {"class": figures["name"], "images": figures["images"]}
+        for name in ("recall", "precision", "f1"):
+            known = figures[name] or {}
+            row |= {name: known.get("value"), f"{name}_low": known.get("low"), f"{name}_high": known.get("high")}
+        rows.append(row)
+    return _as_they_are(rows)
 
 
 def _as_they_are(rows: list[dict[str, Any]]) -> Table:
     if not rows:
         return [], []
-    return list(rows[0]), [[str(v) if isinstance(v, list) else v for v in row.values()] for row in rows]
+    return list(rows[0]), [list(row.values()) for row in rows]
 
 
 def log_tables(run: Any, contents: RunContents, *, step: int, most_rows: int) -> None:

@@ -199,6 +199,8 @@ class RunSummary(pl.Callback):
             "best_epoch": int(self.best["epoch"]) if judged else None,
             "val_predictions": self.PREDICTIONS if judged else None,
             "skipped_files": _skipped(trainer),
+            "train_images": _train_images(trainer),
+            "classes": list(getattr(module, "class_names", None) or []),
             "weights_sha256": weights_sha256(module),
             "stages": self._stages(trainer, module),
             **_beside(self.folder),
@@ -251,6 +253,11 @@ def _skipped(trainer: pl.Trainer) -> int:
     """Files of the data that were left out as unreadable."""
     opened = getattr(trainer.datamodule, "opened", None)  # type: ignore[attr-defined]
     return len(opened.skipped) if opened is not None else 0
+
+
+def _train_images(trainer: pl.Trainer) -> int | None:
+    opened = getattr(trainer.datamodule, "opened", None)  # type: ignore[attr-defined]
+    return len(opened.splits.train.paths) if opened is not None else None
 
 
 def _rate(images: int, seconds: float) -> float | None:

@@ -178,11 +178,14 @@ def test_a_server_that_is_slow_or_down_or_no_key_stops_nothing(tmp_path: Path, h
 def test_tables_put_the_surest_mistakes_first_and_keep_to_their_size(tmp_path: Path) -> None:
     rows = ["a.png,cat,cat,0.9", "b.png,cat,dog,0.6", "c.png,dog,cat,0.8"]
     (tmp_path / "val_predictions.csv").write_text("\n".join(["path,true,predicted,probability", *rows]) + "\n")
-    classes = [{"name": "cat", "recall_ci95": [0.1, 0.9]}, {"name": "dog", "recall_ci95": [0.0, 0.9]}]
+    some = {"value": 0.5, "low": 0.1, "high": 0.9}
+    classes = [{"name": n, "images": 2, "recall": some, "precision": None, "f1": some} for n in ("cat", "dog")]
     (tmp_path / "errors.json").write_text(json.dumps({"classes": classes, "confusion_matrix": [[1, 1], [1, 0]]}))
     tables = tables_of(RunContents(tmp_path), most_rows=2)
     assert [row[0] for row in tables["predictions"][1]] == ["c.png", "b.png"]
     assert tables["confusion_matrix"][1] == [["cat", "cat", 1], ["cat", "dog", 1], ["dog", "cat", 1]]
+    assert tables["classes"][0][:4] == ["class", "images", "recall", "recall_low"]
+    assert tables["classes"][1][0] == ["cat", 2, 0.5, 0.1, 0.9, None, None, None, 0.5, 0.1, 0.9]
     assert "label_issues" not in tables
 
 
