@@ -74,9 +74,8 @@ def folder(tmp_path: Path) -> Path:
         "highest_losses": [{"path": f"{HOSTILE}.png", "true": "cat", "predicted": HOSTILE, "loss": 9.0}],
     }  # fmt: skip
     found = {"lr": 1e-3, "low": 5e-4, "high": 2e-3}
-    finder = {
-        HOSTILE: {"lr": 1e-3, "applied": True, "suggestion": "steep", "suggestions": {"steep": found}, "problem": None}
-    }
+    result = {"lr": 1e-3, "applied": True, "suggestion": "steep", "suggestions": {"steep": found}, "problem": None}
+    finder = {HOSTILE: result | {"figure": "lr_finder_head"}}
     for name, value in (("summary", summary), ("errors", errors), ("lr_finder", finder)):
         (run / f"{name}.json").write_text(json.dumps(value))
     (run / "config.yaml").write_text(f"model: {{backbone: '{HOSTILE}'}}\ndata: {{root: '{HOSTILE}'}}\n")

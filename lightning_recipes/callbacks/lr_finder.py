@@ -229,7 +229,7 @@ class LearningRateFinder(pl.Callback):
         path = folder / "figures" / f"lr_finder_{_file_name(name)}.png"
         figure = range_test_figure(rates, curves, found, chosen=result["suggestion"], title=_title(name, result))
         save_figure(figure, path, key=f"lr_finder/{name}", loggers=trainer.loggers)
-        _add_to_json(folder / "lr_finder.json", name, result)
+        _add_to_json(folder / "lr_finder.json", name, {**result, "figure": path.stem})
 
 
 def _plan(module: pl.LightningModule) -> Plan:

@@ -106,8 +106,7 @@ def _finder(run: RunContents) -> Section:
         if result["problem"]:
             parts.append(text(f"No rate can be advised: {result['problem']}."))
         parts.append(table(["rule", "learning rate#", "over the data orders#"], rows))
-    names = [name for name in run.figures if name.startswith("lr_finder_")]
-    parts += [figure(name, "Loss over the rates of the range test, and what each rule reads off it.") for name in names]
+        parts.append(figure(result["figure"], "Loss over the rates of the test, and what each rule reads off it."))
     return Section("finder", "Learning rate range test", parts)
 
 
