@@ -15,6 +15,7 @@ COMMANDS = {
     "test": "Evaluate a checkpoint on the test images.",
     "lr_find": "Run the learning rate range test alone: figure, JSON and suggestions.",
     "explain": "Draw what a checkpoint gets wrong, and where it looked (GradCAM).",
+    "prepare": "Copy data without the images whose labels are wrong, or with the labels mended.",
     "predict": "Write the predictions of a checkpoint for a folder of images.",
 }
 
@@ -59,6 +60,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     sys.path.insert(0, os.getcwd())  # a user's own classes are named by import path, from where the command is typed
     # Lightning calls jsonargparse by names that it means to rename; nothing a user could do about it.
     os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
+    if command == "prepare":  # needs no Lightning
+        from lightning_recipes.commands.prepare import run as prepare
+
+        return prepare(words[1:])
     from lightning_recipes.cli import run
 
     return run([command, *words[1:]])

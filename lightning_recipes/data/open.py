@@ -19,7 +19,7 @@ from lightning_recipes.data.splits import few_per_class, stratified_split
 from lightning_recipes.data.torchvision_sets import open_torchvision
 from lightning_recipes.errors import UserError, did_you_mean
 
-__all__ = ["EMBEDDED", "OpenedData", "open_splits", "open_unlabelled"]
+__all__ = ["EMBEDDED", "OpenedData", "open_parts", "open_splits", "open_unlabelled"]
 
 EMBEDDED: dict[str, Callable[[], ImageSource]] = {"sklearn:digits": open_digits, "fonts:letters": open_letters}
 TORCHVISION = "torchvision:"
@@ -63,14 +63,23 @@ def open_splits(
         splits = Splits(*stratified_split(EMBEDDED[root](), val_fraction, split_seed))
     else:
         _refuse_unknown_scheme(root)
-        is_manifest = root.lower().endswith(".csv") and os.path.isfile(root)
-        found = read_manifest(root) if is_manifest else read_class_folders(open_tree(root, "data.root"))
-        parts, skipped = drop_bad(found.parts, on_bad_image)
+        parts, skipped = open_parts(root, on_bad_image)
         splits = _with_validation(parts, val_fraction, split_seed)
     if images_per_class is not None:
         few = few_per_class(splits.train, images_per_class, split_seed)
         splits = Splits(few, splits.val, splits.test)
     return OpenedData(splits, skipped)
+
+
+def open_parts(root: str, on_bad_image: Literal["error", "skip"]) -> tuple[Mapping[str, FileSource], tuple[str, ...]]:
+    """Return the files of each split that a folder, a zip or a CSV file has, and what was left out as unreadable.
+
+    Raises:
+        UserError: As :func:`open_splits`.
+    """
+    is_manifest = root.lower().endswith(".csv") and os.path.isfile(root)
+    found = read_manifest(root) if is_manifest else read_class_folders(open_tree(root, "data.root"))
+    return drop_bad(found.parts, on_bad_image)
 
 
 def _refuse_unknown_scheme(root: str) -> None:

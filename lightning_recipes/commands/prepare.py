@@ -1,0 +1,26 @@
+"""``lightning-recipes prepare DATA_DIR OUT_DIR``: data made ready, before any model is."""
+
+import sys
+from collections.abc import Sequence
+
+from jsonargparse import ArgumentError, auto_cli
+
+from lightning_recipes.data.prepare import Prepared, prepare
+from lightning_recipes.errors import UserError
+
+__all__ = ["run"]
+
+
+def run(args: Sequence[str]) -> int:
+    """Run the command and return its exit code."""
+    try:
+        done: Prepared = auto_cli(prepare, args=list(args), exit_on_error=False, prog="lightning-recipes prepare")
+    except (UserError, ArgumentError) as error:
+        cause = error.__cause__ if isinstance(error.__cause__, UserError) else error
+        print(f"lightning-recipes: {' '.join(str(cause).split())}", file=sys.stderr)
+        return 2
+    print(
+        f"{done.kept} images kept as they are, {done.relabelled} relabelled, {done.dropped} dropped, "
+        f"{done.skipped} unreadable"
+    )
+    return 0

@@ -1,0 +1,98 @@
+"""``prepare``: what is listed is dropped or relabelled, all else copied to the byte, and a mistake leaves nothing."""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from lightning_recipes.__main__ import main
+from lightning_recipes.data.open import open_splits
+from lightning_recipes.data.prepare import prepare
+from lightning_recipes.errors import UserError
+
+HEADER = "split,path,given,suggested,margin,confident\n"
+
+
+@pytest.fixture
+def data(tmp_path: Path) -> Path:
+    """Three cats and three dogs in each split; a file's name comes twice."""
+    for number, split in enumerate(("train", "val")):
+        for label, name in enumerate(("cat", "dog")):
+            folder = tmp_path / "data" / split / name
+            folder.mkdir(parents=True)
+            for i in range(3):
+                pixels = np.full((4, 4, 3), 40 * i + 100 * number + 10 * label, dtype=np.uint8)
+                Image.fromarray(pixels).save(folder / f"{i}.png")
+    return tmp_path / "data"
+
+
+def issues(folder: Path, *rows: str) -> str:
+    path = folder / "label_issues.csv"
+    path.write_text(HEADER + "".join(f"{row}\n" for row in rows))
+    return str(path)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*.png")}
+
+
+def test_without_a_list_every_image_is_copied_to_the_byte(data: Path, tmp_path: Path) -> None:
+    assert prepare(str(data), str(tmp_path / "out")) == (12, 0, 0, 0)
+    assert files(tmp_path / "out") == files(data)
+
+
+def test_images_on_the_list_are_dropped_and_the_data_can_be_opened(data: Path, tmp_path: Path) -> None:
+    listed = issues(tmp_path, "train,train/cat/1.png,cat,dog,-0.9,true", "val,val/dog/0.png,dog,cat,-0.1,false")
+    assert prepare(str(data), str(tmp_path / "out"), listed) == (11, 0, 1, 0)
+    assert set(files(data)) - set(files(tmp_path / "out")) == {"train/cat/1.png"}
+    opened = open_splits(tmp_path / "out").splits
+    assert (len(opened.train), len(opened.val)) == (5, 6)
+    assert prepare(str(data), str(tmp_path / "all"), listed, only_confident=False) == (10, 0, 2, 0)
+
+
+def test_images_on_the_list_are_relabelled_and_none_takes_the_place_of_another(data: Path, tmp_path: Path) -> None:
+    listed = issues(tmp_path, "train,train/cat/1.png,cat,dog,-0.9,true")
+    assert prepare(str(data), str(tmp_path / "out"), listed, issues="relabel") == (11, 1, 0, 0)
+    moved, before = files(tmp_path / "out"), files(data)
+    assert sorted(moved.values()) == sorted(before.values())
+    (where,) = [name for name, content in moved.items() if content == before["train/cat/1.png"]]
+    assert Path(where).parent == Path("train/dog")
+    with (tmp_path / "out" / "prepared.csv").open(newline="") as file:
+        rows = {row["source"]: row for row in csv.DictReader(file)}
+    assert rows["train/cat/1.png"] == {
+        "path": where, "source": "train/cat/1.png", "was": "cat", "label": "dog", "done": "relabelled",
+    }  # fmt: skip
+    assert sum(row["done"] == "kept" for row in rows.values()) == 11
+
+
+@pytest.mark.parametrize(
+    ("rows", "options", "text"),
+    [
+        (["train,train/cat/9.png,cat,dog,-0.9,true"], {}, "image 'train/cat/9.png' is not in the data"),
+        (["train,train/cat/1.png,cat,dug,-0.9,true"], {}, "'dug' is no class of the data; did you mean dog?"),
+        ([f"train,train/cat/{i}.png,cat,dog,-1,true" for i in range(3)], {}, "class 'cat' would have no images left"),
+        ([], {"label_issues": "nowhere.csv"}, "label_issues: 'nowhere.csv' cannot be read"),
+    ],
+)
+def test_a_mistake_is_named_and_leaves_nothing(
+    data: Path, tmp_path: Path, rows: list[str], options: dict[str, Any], text: str
+) -> None:
+    with pytest.raises(UserError, match=text.replace("?", r"\?")):
+        prepare(str(data), str(tmp_path / "out"), **{"label_issues": issues(tmp_path, *rows), **options})
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "label_issues.csv"]
+
+
+def test_the_command_says_what_it_did_and_never_writes_over_a_folder(
+    data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    listed = issues(tmp_path, "train,train/cat/1.png,cat,dog,-0.9,true")
+    words = ["prepare", str(data), str(tmp_path / "out"), "--label_issues", listed]
+    assert main(words) == 0
+    assert capsys.readouterr().out == "11 images kept as they are, 0 relabelled, 1 dropped, 0 unreadable\n"
+    assert main(words) == 2
+    assert f"out_dir: '{tmp_path / 'out'}' exists already" in capsys.readouterr().err
+    assert main([*words[:2]]) == 2
+    assert "out_dir" in capsys.readouterr().err
