@@ -70,8 +70,8 @@ class Evaluator(pl.LightningModule):
     @override
     def predict_step(self, batch: Any, batch_idx: int) -> dict[str, Any]:
         """Return ``probabilities`` (N, C), predicted ``labels`` (names if known) and ``paths`` (None if unknown)."""
-        images = batch[0] if isinstance(batch, (tuple, list)) else batch
-        probabilities = self(images).float().softmax(dim=1)
+        logits = self.logits_of(batch) if isinstance(batch, (tuple, list)) else self(batch)
+        probabilities = logits.float().softmax(dim=1)
         names, source = self.class_names, getattr(self.datamodule(), "predict_source", None)
         predicted = probabilities.argmax(dim=1).tolist()
         return {

@@ -4,7 +4,7 @@ Source: Krizhevsky et al. (2012), section 4.1 (flips and crops, averaged); the f
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
@@ -44,13 +44,17 @@ def _crop(vertical: float, horizontal: float) -> View:
 
 CROPS = [_crop(v, h) for v, h in ((0.5, 0.5), (0, 0), (0, 1), (1, 0), (1, 1))]
 
+DRAWN = 4  # views of the training augmentation
+
 VIEWS: dict[str, list[View]] = {
     "flip": [_mirrored],
     "crops": CROPS,
     "flip_crops": [_mirrored, *CROPS, *(lambda images, crop=crop: _mirrored(crop(images)) for crop in CROPS)],
+    "augment": [],
 }
 """By name, what is seen of an image besides itself: ``flip`` mirrors it; ``crops`` are its middle and its corners,
-seven eighths of each side; ``flip_crops`` are both, and the crops mirrored."""
+seven eighths of each side; ``flip_crops`` are both, and the crops mirrored; ``augment`` are four draws of the training
+augmentation, ``data.augment``, the same at every run."""
 
 
 class MultiViewClassifier(Evaluator):
@@ -68,7 +72,7 @@ class MultiViewClassifier(Evaluator):
         super().__init__()
         if views not in VIEWS:
             raise UserError(f"views: '{views}' is not one of {', '.join(VIEWS)}{did_you_mean(views, VIEWS)}")
-        self.inner, self.views = inner, VIEWS[views]
+        self.inner, self.views, self.drawn = inner, VIEWS[views], DRAWN if views == "augment" else 0
         self.num_classes, self.class_names, self.input_config = inner.num_classes, inner.class_names, inner.input_config
         self.differences: list[Tensor] = []
         self.add_metrics()
@@ -80,17 +84,29 @@ class MultiViewClassifier(Evaluator):
 
     @override
     def forward(self, images: Tensor) -> Tensor:
-        """Return logits (N, C) of images (N, 3, H, W): the logarithm of the views' mean probabilities."""
+        """Return logits (N, C) of images (N, 3, H, W): the logarithm of the views' mean probabilities.
+
+        Without the views of ``augment``, which are of a data module's images and not of tensors.
+        """
         return log_mean_probabilities(self._logits(images))
 
     @override
     def logits_of(self, batch: Any) -> Tensor:
         """Return logits (N, C) of a batch of images, and note where they are right and the plain ones wrong."""
-        every = self._logits(batch[0])
+        every = [*self._logits(batch[0]), *(self.inner(images) for images in self._drawn(batch))]
         together = log_mean_probabilities(every)
         right = [logits.argmax(dim=1) == batch[1] for logits in (together, every[0])]
         self.differences.append((right[0].int() - right[1].int()).cpu())
         return together
+
+    def _drawn(self, batch: Any) -> Iterator[Tensor]:
+        """Images of a batch as the training augmentation would show them."""
+        data = self.datamodule()
+        if self.drawn and not hasattr(data, "augmented_images"):
+            raise UserError("views: augment needs an ImageDataModule, which draws the views; take flip or crops")
+        split = {"test": "test", "predict": "predict"}.get(str(self.trainer.state.fn), "val") if self.drawn else ""
+        for view in range(self.drawn):
+            yield data.augmented_images(split, batch[2].tolist(), view).to(batch[0])
 
     @override
     def compute_loss(self, logits: Tensor, labels: Tensor) -> Tensor:

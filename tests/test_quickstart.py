@@ -8,22 +8,58 @@ import pytest
 
 from lightning_recipes.__main__ import main
 from lightning_recipes.packaged import name_recipes
+from lightning_recipes.run_contents import RunContents
+from tests.wandb_file import sessions
 
 CONFIGS = Path(__file__).parents[1] / "configs"
 RECIPES = sorted(CONFIGS.rglob("*.yaml"))
 
 
-def accuracy(folder: Path, *words: str) -> float:
-    options = ["--trainer.logger", "false", "--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false"]
+def train(folder: Path, *words: str) -> Path:
+    options = ["--trainer.accelerator", "cpu", "--trainer.enable_progress_bar", "false"]
     assert main(["fit", "--config", str(CONFIGS / "quickstart.yaml"), "--run_dir", str(folder), *options, *words]) == 0
+    return folder
+
+
+def accuracy(folder: Path) -> float:
     return float(json.loads((folder / "summary.json").read_text())["val_accuracy"])
 
 
-def test_a_backbone_that_knows_letters_learns_digits_from_five_of_each(tmp_path: Path) -> None:
-    transferred = accuracy(tmp_path / "transfer")
-    from_scratch = accuracy(tmp_path / "scratch", "--model.pretrained", "false")
-    assert transferred >= 0.90
-    assert transferred >= from_scratch + 0.10
+@pytest.fixture(scope="module")
+def quickstart(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return train(tmp_path_factory.mktemp("quickstart") / "run", "--wandb.mode", "offline")
+
+
+def test_a_backbone_that_knows_letters_learns_digits_from_five_of_each(quickstart: Path, tmp_path: Path) -> None:
+    scratch = train(tmp_path / "scratch", "--model.pretrained", "false", "--trainer.logger", "false")
+    assert accuracy(quickstart) >= 0.90
+    assert accuracy(quickstart) >= accuracy(scratch) + 0.10
+    assert not (scratch / "wandb").exists()
+
+
+def test_the_run_folder_holds_everything_and_wandb_has_all_of_it(quickstart: Path) -> None:
+    contents = RunContents(quickstart)
+    for name in (
+        "config.yaml", "environment.json", "metrics.csv", "summary.json", "val_predictions.csv", "errors.json",
+        "label_issues.csv", "report.html", "checkpoints/best.ckpt", "checkpoints/last.ckpt",
+    ):  # fmt: skip
+        assert (quickstart / name).stat().st_size > 0, name
+    figures = {"schedule", "curves", "confusion", "calibration", "gradcam"}
+    assert figures <= set(contents.figures)
+    (run,) = sessions(quickstart)
+    assert run.name == "quickstart/run"
+    assert run.exit_code == 0
+    assert run.config["recipe"] == contents.recipe
+    assert run.config["environment"]["git"] == contents.environment["git"]
+    assert {name.split("/")[0] for name in run.summary} >= {
+        *figures, "head", "all", "lr", "gradient_norm", "throughput", "run", "diagnosis",
+        "predictions", "confusion_matrix", "classes", "gradcam_mistakes", "label_issues",
+    }  # fmt: skip
+    assert run.summary["predictions/nrows"] == len(contents.predictions) == 898
+    assert run.summary["gradcam_mistakes/nrows"] == len(contents.mistakes) == 25
+    assert run.summary["run/val_accuracy"] == contents.summary["val_accuracy"]
+    assert [aliases for name, aliases, _ in run.artifacts if name.endswith("-best")]
+    assert float(contents.metrics[-1]["epoch"]) == run.column("epoch")[-1] == 39
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)

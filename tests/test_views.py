@@ -3,6 +3,7 @@
 import csv
 import re
 from pathlib import Path
+from typing import Any
 
 import lightning.pytorch as pl
 import pytest
@@ -43,6 +44,27 @@ def test_crops_are_the_middle_and_the_corners_at_the_images_size() -> None:
     torch.testing.assert_close(VIEWS["crops"][0](torch.ones(1, 3, 32, 32)), torch.ones(1, 3, 32, 32))
 
 
+def test_views_of_the_training_augmentation_are_averaged_and_the_same_each_time() -> None:
+    data, model = digits(val_fraction=0.02, augment="medium"), trained()
+    trainer = pl.Trainer(**QUIET)
+
+    def once(*, views: str = "augment") -> torch.Tensor:
+        several = MultiViewClassifier(model, views)
+        outputs: Any = trainer.predict(several, datamodule=data)
+        return torch.cat([batch["probabilities"] for batch in outputs])
+
+    first, again = once(), once()
+    torch.testing.assert_close(first, again, rtol=0, atol=0)
+    indices = range(len(data.opened.splits.val))
+    with torch.inference_mode():
+        views = [data.val_images(indices), *(data.augmented_images("val", indices, v) for v in range(4))]
+        mean = torch.stack([model(images).softmax(dim=1) for images in views]).mean(dim=0)
+    torch.testing.assert_close(first, mean, rtol=1e-4, atol=1e-5)
+    assert not torch.equal(views[1], views[2])
+    with pytest.raises(UserError, match=r"views: augment draws from data\.augment, which is none"):
+        trainer.validate(MultiViewClassifier(model, "augment"), datamodule=digits(augment="none"), verbose=False)
+
+
 def test_the_gain_is_the_difference_of_two_validations() -> None:
     data, model = digits(val_fraction=0.1), trained()
     trainer = pl.Trainer(**QUIET)
@@ -78,7 +100,7 @@ def test_the_command_line_takes_views_for_validate_and_predict(
     assert [row[0] for row in rows[0]] == [row[0] for row in rows[1]]
     assert rows[0] != rows[1]
     assert main(["validate", *words, "--views", "flop"]) == 2
-    assert "views: 'flop' is not one of flip, crops, flip_crops; did you mean flip" in capsys.readouterr().err
+    assert "views: 'flop' is not one of flip, crops, flip_crops, augment; did you mean flip" in capsys.readouterr().err
 
 
 def test_views_that_there_are_not_are_named() -> None:

@@ -18,7 +18,7 @@ from lightning_recipes.data.dataset import FeatureDataset, ImageDataset
 from lightning_recipes.data.features import Extract, compute_features
 from lightning_recipes.data.loader import TrainLoader, keep_batch
 from lightning_recipes.data.open import OpenedData, open_splits, open_unlabelled
-from lightning_recipes.data.sampler import EpochSampler, RehearsalSampler, ShardSampler
+from lightning_recipes.data.sampler import EpochSampler, Key, RehearsalSampler, ShardSampler
 from lightning_recipes.data.source import ImageSource
 from lightning_recipes.data.transforms import Transform, eval_transform, train_transform
 from lightning_recipes.errors import UserError
@@ -29,6 +29,7 @@ __all__ = ["ImageDataModule", "LoaderSettings"]
 Augment = str | dict[str, Any] | list[Any]
 MOST_AT_ONCE = 256  # images that are evaluated together, where the recipe does not say
 REHEARSAL_EPOCH = 2**24  # far behind every epoch that is trained
+VIEW_EPOCH = 2**40  # behind those
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -275,6 +276,26 @@ class ImageDataModule(pl.LightningDataModule):
         """Return validation images as evaluation sees them, (N, 3, H, W), also in a stage that caches features."""
         dataset = self._dataset(self.opened.splits.val, self.settings_of(self._stage()))
         return torch.stack([dataset[index].images for index in indices])
+
+    def augmented_images(self, split: Literal["val", "test", "predict"], indices: Sequence[int], view: int) -> Tensor:
+        """Return evaluation images as training would see them, (N, 3, H, W); a function of image and view alone.
+
+        Args:
+            split: Whose images.
+            indices: Which of them.
+            view: Which draw of the augmentation, >= 0; none is one of an epoch's.
+
+        Raises:
+            UserError: ``augment`` is ``none``: all views are the same.
+        """
+        settings = self.settings_of(None)
+        if settings.augment == "none":
+            raise UserError(
+                "views: augment draws from data.augment, which is none; give a policy, or take flip or crops"
+            )
+        source = self.predict_source if split == "predict" else getattr(self.opened.splits, split)
+        dataset = self._dataset(source, settings, train=True)
+        return torch.stack([dataset[Key(VIEW_EPOCH + view, index)].images for index in indices])
 
     def train_features(self, extract: Extract) -> FeatureDataset:
         """Return features of all training images as evaluation sees them; each process computes its share.
