@@ -140,7 +140,7 @@ def test_a_folder_that_cannot_be_written_stops_nothing(tmp_path: Path, caplog: p
 
 
 BROKEN = """
-import os, socket, sys
+import os, resource, socket, sys
 from pathlib import Path
 from lightning_recipes import WandbTracker
 from tests.small import classifier, digits, fit
@@ -154,14 +154,18 @@ os.environ.update(WANDB_BASE_URL=f"http://127.0.0.1:{port}", HOME=str(folder), N
 os.environ.pop("WANDB_API_KEY", None)
 if how != "no key":
     os.environ["WANDB_API_KEY"] = 40 * "a"
-tracker = WandbTracker(mode="online", patience=2.0)
+if how == "full":
+    resource.setrlimit(resource.RLIMIT_FSIZE, (30_000, 30_000))  # no file grows longer, as on a disk that is full
+tracker = WandbTracker(mode="offline" if how == "full" else "online", patience=2.0)
 trainer, sha = fit(classifier(), digits(), tracker, max_epochs=2, default_root_dir=folder)
 print("STEPS", trainer.global_step, sha)
 """
 
 
-@pytest.mark.parametrize("how", ["slow", *(pytest.param(how, marks=pytest.mark.slow) for how in ("no key", "down"))])
-def test_a_server_that_is_slow_or_down_or_no_key_stops_nothing(tmp_path: Path, how: str) -> None:
+@pytest.mark.parametrize(
+    "how", ["slow", *(pytest.param(how, marks=pytest.mark.slow) for how in ("no key", "down", "full"))]
+)
+def test_a_server_that_is_slow_or_down_no_key_and_a_full_disk_stop_nothing(tmp_path: Path, how: str) -> None:
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
     for name in ("WANDB_MODE", "WANDB_SERVICE"):  # the latter is the running tests own W&B
         environment.pop(name, None)
@@ -170,6 +174,9 @@ def test_a_server_that_is_slow_or_down_or_no_key_stops_nothing(tmp_path: Path, h
     assert done.returncode == 0, done.stderr
     _, sha = fit(classifier(), digits(), max_epochs=2)
     assert f"STEPS 8 {sha}" in done.stdout
+    if how == "full":
+        assert max(path.stat().st_size for path in tmp_path.rglob("*.wandb")) <= 30_000
+        return
     assert ("no API key" if how == "no key" else "out of reach") in done.stderr
     (run,) = sessions(tmp_path)
     assert len(run.column("val_loss")) == 2
