@@ -116,7 +116,8 @@ class BackgroundWandbLogger(WandbLogger):
     @override
     @rank_zero_only
     def finalize(self, status: str) -> None:
-        """Leave the run open: :meth:`close` ends it, when the last tables are in it."""
+        """Finish the run, unless :class:`WandbTracker` has, which has its last tables to log before this."""
+        self.close(0 if status == "success" else 1)
 
     @rank_zero_only
     def close(self, exit_code: int = 0) -> bool:

@@ -15,24 +15,24 @@ def tables_of(contents: RunContents, *, most_rows: int) -> dict[str, Table]:
 
     Args:
         contents: Of the run.
-        most_rows: Of predictions; the wrong ones come first, the surest before the others.
+        most_rows: Of each table; of predictions the wrong ones come first, the surest before the others.
     """
     tables = {
-        "predictions": _predictions(contents, most_rows),
+        "predictions": _predictions(contents),
         "confusion_matrix": _confusion(contents),
         "classes": _classes(contents),
-        "label_issues": _as_they_are(contents.label_issues[:most_rows]),
+        "label_issues": _as_they_are(contents.label_issues),
     }
-    return {name: table for name, table in tables.items() if table[1]}
+    return {name: (columns, rows[:most_rows]) for name, (columns, rows) in tables.items() if rows}
 
 
-def _predictions(contents: RunContents, most: int) -> Table:
+def _predictions(contents: RunContents) -> Table:
     rows: list[list[Any]] = [
         [row["path"], row["true"], row["predicted"], float(row["probability"]), row["true"] == row["predicted"]]
         for row in contents.predictions
     ]
     rows.sort(key=lambda row: (row[4], -row[3]))
-    return ["path", "true", "predicted", "probability", "correct"], rows[:most]
+    return ["path", "true", "predicted", "probability", "correct"], rows
 
 
 def _confusion(contents: RunContents) -> Table:

@@ -14,7 +14,7 @@ from typing_extensions import override
 
 from lightning_recipes.environment import environment, git_state
 from lightning_recipes.errors import refuse_bad_values
-from lightning_recipes.optim.gradients import named_groups, norms_by_group
+from lightning_recipes.optim.gradients import hides_gradients, named_groups, norms_by_group
 from lightning_recipes.plan import Plan
 from lightning_recipes.run_contents import RunContents
 from lightning_recipes.wandb_logger import BackgroundWandbLogger
@@ -55,7 +55,7 @@ class WandbTracker(pl.Callback):
         mode: ``offline``, ``online`` or ``disabled`` (default: the variable ``WANDB_MODE``, or offline).
         tags: Of the run.
         artifacts: Whether checkpoints and snapshots are tracked too.
-        most_rows: Rows of a table, >= 1; of more predictions the wrong ones come first.
+        most_rows: Rows of a table, >= 1; of predictions the wrong ones come first.
         patience: Longest wait for W&B, at its start (training does not wait) and at the end (it does), in seconds, > 0.
 
     Raises:
@@ -128,11 +128,13 @@ class WandbTracker(pl.Callback):
     @override
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Put recipe, environment and commit into the config, and start the clock."""
-        contents = RunContents(Path(trainer.default_root_dir))
-        config = {"environment": {**environment(), "git": git_state(Path.cwd())}}
-        if contents.recipe:
-            config["recipe"] = contents.recipe
-        self._do(lambda run: run.config.update(config, allow_val_change=True))
+        contents, here = RunContents(Path(trainer.default_root_dir)), Path.cwd()
+
+        def describe(run: Any) -> None:
+            config = {"environment": {**environment(), "git": git_state(here)}, "recipe": contents.recipe}
+            run.config.update({name: value for name, value in config.items() if value}, allow_val_change=True)
+
+        self._do(describe)
         self._since = time.monotonic()
 
     @override
@@ -146,7 +148,8 @@ class WandbTracker(pl.Callback):
         norms = norms_by_group(optimizer)
         rates = {name: float(group["lr"]) for group, name in named_groups(optimizer) if name in norms}
         pl_module.log_dict({f"lr/{name}": rate for name, rate in rates.items()})
-        pl_module.log_dict({f"gradient_norm/{name}": norm for name, norm in norms.items()})
+        if hides_gradients(trainer) is None:
+            pl_module.log_dict({f"gradient_norm/{name}": norm for name, norm in norms.items()})
 
     @override
     def on_train_batch_end(
@@ -154,7 +157,8 @@ class WandbTracker(pl.Callback):
     ) -> None:
         """Count images and seconds."""
         now = time.monotonic()
-        self.images, self.seconds, self._since = self.images + len(batch[1]), self.seconds + now - self._since, now
+        labels = batch[1] if isinstance(batch, (tuple, list)) and len(batch) > 1 else ()  # a module of anyone's
+        self.images, self.seconds, self._since = self.images + len(labels), self.seconds + now - self._since, now
 
     @override
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -179,7 +183,7 @@ class WandbTracker(pl.Callback):
         stage = plan.at(self._epoch).name if isinstance(plan, Plan) else "all"
         row: dict[str, float] = {f"{stage}/{name}": float(figures[name]) for name in BY_STAGE if name in figures}
         row |= {"epoch": self._epoch, "trainer/global_step": trainer.global_step}
-        if self.seconds > 0:
+        if self.images and self.seconds > 0:
             row["throughput/images_per_second"] = self.images * trainer.world_size / self.seconds
         self._epoch = None
         self._do(lambda run: run.log(row))

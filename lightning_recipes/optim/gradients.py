@@ -19,6 +19,7 @@ __all__ = [
     "clip_by_unit_",
     "clip_by_value_",
     "gradients_of",
+    "hides_gradients",
     "named_groups",
     "norms_by_group",
     "require_unscaled_gradients",
@@ -136,8 +137,16 @@ def _may_skip(tensor: Tensor) -> bool:
     return tensor.device.type == "cpu"
 
 
+def hides_gradients(trainer: pl.Trainer) -> str | None:
+    """Return an optimizer's name that unscales FP16 gradients inside its own step, where nobody sees the true ones."""
+    scaled = getattr(trainer.precision_plugin, "scaler", None) is not None
+    optimizers: list[Any] = trainer.optimizers
+    hiding = (o for o in optimizers if scaled and getattr(o, "_step_supports_amp_scaling", False))
+    return next((type(optimizer).__name__ for optimizer in hiding), None)
+
+
 def require_unscaled_gradients(trainer: pl.Trainer, who: str) -> None:
-    """Refuse optimizers that unscale FP16 gradients inside their own step, where nobody sees the true ones.
+    """Refuse optimizers that hide the true gradients (:func:`hides_gradients`).
 
     Args:
         trainer: Of the run, with its optimizers.
@@ -146,12 +155,9 @@ def require_unscaled_gradients(trainer: pl.Trainer, who: str) -> None:
     Raises:
         UserError: Names the optimizer and what to set.
     """
-    scaled = getattr(trainer.precision_plugin, "scaler", None) is not None
-    optimizers: list[Any] = trainer.optimizers
-    for optimizer in optimizers:
-        if scaled and getattr(optimizer, "_step_supports_amp_scaling", False):
-            name = type(optimizer).__name__
-            raise UserError(
-                f"{who}: {name}(fused=True) hides the true gradients under FP16; "
-                "set model.optimizer.fused: false or trainer.precision: bf16-mixed"
-            )
+    name = hides_gradients(trainer)
+    if name is not None:
+        raise UserError(
+            f"{who}: {name}(fused=True) hides the true gradients under FP16; "
+            "set model.optimizer.fused: false or trainer.precision: bf16-mixed"
+        )

@@ -153,7 +153,8 @@ def _labels(run: RunContents) -> Section:
     parts = [
         text(
             f"{len(issues)} images whose label the model doubts, {sure} of them by the rule of confident learning; the "
-            "most doubtful first. A doubt is no proof: look at the image. All are in label_issues.csv."
+            "most doubtful first. A doubt is no proof: look at the image. All are in label_issues.csv; remove the rows "
+            "that are right after all, and lightning-recipes prepare drops or relabels the others."
         )
     ]
     rows = [(i["path"], i["split"], i["given"], i["suggested"], i["margin"]) for i in issues[:MOST_ROWS]]
