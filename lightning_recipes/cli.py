@@ -17,6 +17,7 @@ from lightning.pytorch.accelerators import CPUAccelerator
 from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import Logger, WandbLogger
+from lightning.pytorch.utilities import rank_zero_warn
 from typing_extensions import override
 
 from lightning_recipes.callbacks.checkpoints import BestCheckpoint, LastCheckpoint
@@ -48,7 +49,7 @@ from lightning_recipes.reporting import (
 from lightning_recipes.run_folder import choose_run_folder, last_checkpoint
 from lightning_recipes.usage import one_line
 from lightning_recipes.views import VIEWS, MultiViewClassifier
-from lightning_recipes.wandb_logger import run_id_in
+from lightning_recipes.wandb_logger import run_ids_in
 
 __all__ = ["RecipesCLI", "run"]
 
@@ -233,7 +234,7 @@ class RecipesCLI(LightningCLI):
             return callbacks
         tracker = self._get(self.config_init, "wandb")
         tracker.settings["name"] = tracker.settings["name"] or f"{self.config_init.fit.recipe}/{self.run_folder.name}"
-        tracker.run_id = run_id_in(self.run_folder) or tracker.run_id
+        tracker.run_id = next(iter(run_ids_in(self.run_folder)), tracker.run_id)
         return [tracker, *callbacks]
 
     def _loggers(self, chosen: Any) -> list[Logger]:
@@ -254,8 +255,10 @@ class RecipesCLI(LightningCLI):
     def after_fit(self) -> None:
         """Say what was reached."""
         if self.trainer.is_global_zero:
-            if not self.trainer.fast_dev_run:  # type: ignore[attr-defined]
+            try:
                 write_report(self.run_folder)
+            except Exception as error:  # a page is no reason for a run that is done to fail
+                rank_zero_warn(f"report.html: not written ({type(error).__name__}: {error})")
             print_summary(self.run_folder)
 
     def lr_find(self, model: pl.LightningModule, **kwargs: Any) -> None:

@@ -70,7 +70,7 @@ class MetricsCSV(Logger):
             rows = self._read()
             self._columns = [*self._columns, *new]
             self._write(rows)
-        with self.path.open("a", newline="") as file:
+        with self.path.open("a", newline="", encoding="utf-8") as file:
             csv.DictWriter(file, self._columns).writerow(row)
 
     def _begin(self, step: int) -> None:
@@ -84,11 +84,11 @@ class MetricsCSV(Logger):
     def _read(self) -> list[dict[str, str]]:
         if not self.path.exists():
             return []
-        with self.path.open(newline="") as file:
+        with self.path.open(newline="", encoding="utf-8") as file:
             return [row for row in csv.DictReader(file) if None not in row]
 
     def _write(self, rows: list[dict[str, str]]) -> None:
-        with whole_file(self.path) as part, part.open("w", newline="") as file:
+        with whole_file(self.path) as part, part.open("w", newline="", encoding="utf-8") as file:
             writer = csv.DictWriter(file, self._columns)
             writer.writeheader()
             writer.writerows(rows)

@@ -26,7 +26,7 @@ class RunContents:
     def recipe(self) -> dict[str, Any]:
         """``config.yaml``: the recipe as it was run."""
         path = self.folder / "config.yaml"
-        return (yaml.safe_load(path.read_text()) or {}) if path.exists() else {}
+        return (yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.exists() else {}
 
     @cached_property
     def summary(self) -> dict[str, Any]:
@@ -76,12 +76,12 @@ class RunContents:
 
     def _json(self, name: str) -> dict[str, Any]:
         path = self.folder / name
-        found: dict[str, Any] = json.loads(path.read_text()) if path.exists() else {}
+        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
         return found
 
     def _rows(self, name: str) -> list[dict[str, str]]:
         path = self.folder / name
         if not path.exists():
             return []
-        with path.open(newline="") as file:
+        with path.open(newline="", encoding="utf-8") as file:
             return list(csv.DictReader(file))

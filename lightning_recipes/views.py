@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
+from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 from torchmetrics import MetricCollection
@@ -101,10 +102,12 @@ class MultiViewClassifier(Evaluator):
 
     def _drawn(self, batch: Any) -> Iterator[Tensor]:
         """Images of a batch as the training augmentation would show them."""
-        data = self.datamodule()
-        if self.drawn and not hasattr(data, "augmented_images"):
+        if not self.drawn:
+            return
+        data, during = self.datamodule(), self.trainer.state.fn
+        if not hasattr(data, "augmented_images"):
             raise UserError("views: augment needs an ImageDataModule, which draws the views; take flip or crops")
-        split = {"test": "test", "predict": "predict"}.get(str(self.trainer.state.fn), "val") if self.drawn else ""
+        split = during.value if during in (TrainerFn.TESTING, TrainerFn.PREDICTING) else "val"
         for view in range(self.drawn):
             yield data.augmented_images(split, batch[2].tolist(), view).to(batch[0])
 

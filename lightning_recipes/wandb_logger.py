@@ -1,5 +1,6 @@
 """Lightning's W&B logger, moved into a thread of its own: training never waits for W&B and never fails with it."""
 
+import copy
 import logging
 import os
 import queue
@@ -14,7 +15,7 @@ from typing_extensions import override
 
 log = logging.getLogger(__name__)
 
-__all__ = ["BackgroundWandbLogger", "run_id_in", "wandb_mode"]
+__all__ = ["BackgroundWandbLogger", "run_ids_in", "wandb_mode"]
 
 Mode = Literal["offline", "online", "disabled"]
 LOGIN = 10.0  # seconds that W&B takes, at the most, to find that its server does not answer a login
@@ -26,10 +27,10 @@ def wandb_mode(mode: Mode | None) -> str:
     return mode or os.environ.get("WANDB_MODE") or "offline"
 
 
-def run_id_in(folder: Path) -> str | None:
-    """Return the id of the first W&B run in a folder's ``wandb/``, of which there is one in a run's own folder."""
-    found = sorted((folder / "wandb").glob("*run-*_*-*"))
-    return found[0].name.rsplit("-", 1)[1] if found else None
+def run_ids_in(folder: Path) -> list[str]:
+    """Return the ids of the W&B runs in a folder's ``wandb/``, the first first."""
+    found = sorted((folder / "wandb").glob("*run-*_*-*"), key=lambda path: path.name.split("run-")[1])
+    return list(dict.fromkeys(path.name.rsplit("-", 1)[1] for path in found))
 
 
 class BackgroundWandbLogger(WandbLogger):
@@ -37,8 +38,9 @@ class BackgroundWandbLogger(WandbLogger):
 
     Lightning's own logger starts W&B, and calls it, where the training runs: a server that cannot be reached holds the
     start for a minute and a half, a missing key stops the run, and the end waits until all is uploaded. Here a server
-    or a key that is missing means that the run is written offline, an error of W&B is a warning, given once, and the
-    end waits no longer than ``patience``. What is on the disk by then goes up with ``wandb sync``.
+    or a key that is missing or wrong means that the run is written offline, and an error of W&B is a warning, given
+    once. The end waits no longer than ``patience``, and ten seconds more where W&B has not even begun; what is on the
+    disk by then goes up with ``wandb sync``.
 
     Args:
         folder: W&B's files go to ``wandb/`` in it.
@@ -65,11 +67,8 @@ class BackgroundWandbLogger(WandbLogger):
         self._tasks: queue.SimpleQueue[Task | int] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._begun = threading.Event()
+        self._last: list[Task] = []
         self._warned = False
-
-    def use_id(self, run_id: str) -> None:
-        """Be another run of W&B than was thought, before anything is logged."""
-        self._wandb_init["id"] = self._id = run_id
 
     # What training calls: nothing here waits.
 
@@ -103,27 +102,31 @@ class BackgroundWandbLogger(WandbLogger):
     @override
     @rank_zero_only
     def log_image(self, key: str, images: list[Any], step: int | None = None, **kwargs: Any) -> None:
-        """Log pictures."""
+        """Log pictures, as they are now."""
+        now = [_read(image) if isinstance(image, (str, Path)) else copy.deepcopy(image) for image in images]
+        each = [{name: values[i] for name, values in kwargs.items()} for i in range(len(images))]
 
         def draw(run: Any) -> None:
             image = _wandb().Image
-            each = [{name: values[i] for name, values in kwargs.items()} for i in range(len(images))]
-            row = {key: [image(one, **options) for one, options in zip(images, each, strict=True)]}
+            row = {key: [image(one, **options) for one, options in zip(now, each, strict=True)]}
             run.log(row if step is None else {**row, "trainer/global_step": step})
 
         self.submit(draw)
 
+    @rank_zero_only
+    def at_end(self, task: Task) -> None:
+        """Have a function of W&B's run called last of all, when the others have written what they write at the end."""
+        self._last.append(task)
+
     @override
     @rank_zero_only
     def finalize(self, status: str) -> None:
-        """Finish the run, unless :class:`WandbTracker` has, which has its last tables to log before this."""
+        """Finish the run; the trainer calls this after all callbacks, also when it was interrupted."""
         self.close(0 if status == "success" else 1)
 
     @rank_zero_only
     def close(self, exit_code: int = 0) -> bool:
-        """Finish the run, and wait for it: at most ``patience`` seconds, after as long at its start if it is not over.
-
-        What is logged later opens the run again.
+        """Finish the run, and wait for it, as long as the class says. What is logged later opens the run again.
 
         Args:
             exit_code: 0 for a run that ended well.
@@ -131,16 +134,18 @@ class BackgroundWandbLogger(WandbLogger):
         Returns:
             Whether W&B was done in time.
         """
-        thread = self._thread
+        for task in self._last:
+            self.submit(task)
+        self._last, thread = [], self._thread
         if thread is None:
             return True
         self._tasks.put(exit_code)
-        self._begun.wait(self.patience + LOGIN)  # it may still wait for a server, before it writes offline
-        thread.join(self.patience)
+        limit = self.patience if self._begun.is_set() else self.patience + LOGIN
+        thread.join(limit)
         self._thread, self._tasks, self._begun = None, queue.SimpleQueue(), threading.Event()
         if thread.is_alive():
             rest = f"`wandb sync` sends the rest from {self.save_dir}"
-            self._warn(f"W&B was not done within {self.patience:.0f} s; {rest}")
+            self._warn(f"W&B was not done within {limit:.0f} s; {rest}")
         return not thread.is_alive()
 
     @property
@@ -179,20 +184,26 @@ class BackgroundWandbLogger(WandbLogger):
     def _begin(self) -> Any:
         wandb = _wandb()
         Path(str(self.save_dir), "wandb").mkdir(parents=True, exist_ok=True)  # or it goes to the system's own folder
-        settings = wandb.Settings(init_timeout=self.patience, finish_timeout=self.patience, console="off", silent=True)
-        mode = self.mode
-        if mode == "online" and not wandb.login(prompt=False, verify=False):
-            self._warn("W&B has no API key; the run is written offline (`wandb login`, then `wandb sync`)")
-            mode = "offline"
-        try:
+        settings = wandb.Settings(
+            init_timeout=self.patience,
+            finish_timeout=self.patience,
+            console="off",
+            silent=True,
+            reinit="create_new",  # an earlier run that is still being sent is not this one
+        )
+        run = None
+        if self.mode == "online":
+            try:
+                if wandb.login(prompt=False, verify=False):
+                    run = wandb.init(**self._wandb_init, mode="online", settings=settings)
+                else:
+                    self._warn("W&B has no API key; the run is written offline (`wandb login`, then `wandb sync`)")
+            except Exception as error:
+                self._warn(f"W&B is out of reach ({_line(error)}); the run is written offline, for `wandb sync`")
+                wandb.teardown()  # or the id is still in use
+        if run is None:
+            mode = "offline" if self.mode == "online" else self.mode
             run = wandb.init(**self._wandb_init, mode=mode, settings=settings)
-        except wandb.Error as error:
-            if mode != "online":
-                raise
-            self._warn(f"W&B is out of reach ({_line(error)}); the run is written offline, for `wandb sync`")
-            wandb.teardown()  # or the id is still in use
-            run = wandb.init(**self._wandb_init, mode="offline", settings=settings)
-        self.use_id(run.id)
         run.define_metric("trainer/global_step")
         run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
         return run
@@ -205,7 +216,7 @@ class BackgroundWandbLogger(WandbLogger):
     @override
     def __getstate__(self) -> dict[str, Any]:
         """Leave the thread behind."""
-        left = {"_tasks": None, "_thread": None, "_begun": None, "_experiment": None}
+        left: dict[str, Any] = {"_tasks": None, "_thread": None, "_begun": None, "_experiment": None, "_last": []}
         return {**self.__dict__, **left}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -219,6 +230,14 @@ def _wandb() -> Any:
     import wandb
 
     return wandb
+
+
+def _read(path: str | Path) -> Any:
+    """Return a picture's content: by the time that it is logged, another may lie there."""
+    from PIL import Image
+
+    with Image.open(path) as picture:
+        return picture.copy()
 
 
 def _line(error: Exception) -> str:

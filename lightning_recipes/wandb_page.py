@@ -91,7 +91,7 @@ def log_tables(run: Any, contents: RunContents, *, step: int, most_rows: int) ->
         run.summary[f"diagnosis/{finding['what']}"] = f"{finding['number']}: {finding['advice']}"
 
 
-def log_artifacts(run: Any, contents: RunContents) -> None:
+def log_artifacts(run: Any, contents: RunContents, best: Path | None = None) -> None:
     """Track the best checkpoint and the snapshots, where they lie: W&B makes no copy of them.
 
     Aliases: ``best`` and ``epoch-<n>`` of the checkpoint, ``snapshot-<k>`` of the snapshots, ``last-snapshot`` too.
@@ -99,12 +99,14 @@ def log_artifacts(run: Any, contents: RunContents) -> None:
     Args:
         run: Of W&B.
         contents: Of the run's folder.
+        best: The best checkpoint (default: ``checkpoints/best.ckpt`` in the folder).
     """
     summary = contents.summary
-    best = contents.folder / "checkpoints" / "best.ckpt"
+    best = best or contents.folder / "checkpoints" / "best.ckpt"
     if best.exists():
+        aliases = ["best", *([f"epoch-{summary['best_epoch']}"] if "best_epoch" in summary else [])]
         figures = {name: summary.get(name) for name in ("val_accuracy", "val_accuracy_ci95", "val_loss", "best_epoch")}
-        _track(run, best, f"{run.id}-best", "model", ["best", f"epoch-{summary.get('best_epoch')}"], figures)
+        _track(run, best, f"{run.id}-best", "model", aliases, figures)
     snapshots = summary.get("snapshots", [])
     for number, snapshot in enumerate(snapshots, start=1):
         aliases = [f"snapshot-{number}", *(["last-snapshot"] if number == len(snapshots) else [])]

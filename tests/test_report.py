@@ -89,7 +89,7 @@ def folder(tmp_path: Path) -> Path:
 
 
 def test_every_name_is_escaped_and_nothing_comes_from_outside(folder: Path) -> None:
-    html = write_report(folder).read_text()
+    html = write_report(folder).read_text(encoding="utf-8")
     page = Page(html)
     assert "<script" not in html
     assert page.text.count(HOSTILE) >= 8
@@ -117,5 +117,6 @@ def test_it_says_what_was_reached_what_to_try_and_shows_each_picture(folder: Pat
 
 def test_a_run_that_has_only_begun_has_a_page(tmp_path: Path) -> None:
     page = Page(report_html(tmp_path))
+    assert '<p class="soft"></p>' in report_html(tmp_path)  # no half of a sentence
     assert page.count("section") == 0
     assert page.count("h1") == 1

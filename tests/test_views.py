@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from lightning_recipes import ImageClassifier, UserError
+from lightning_recipes import ImageClassifier, ImageDataModule, UserError
 from lightning_recipes.__main__ import main
 from lightning_recipes.views import VIEWS, MultiViewClassifier
 from tests.small import QUIET, digits
@@ -63,6 +65,36 @@ def test_views_of_the_training_augmentation_are_averaged_and_the_same_each_time(
     assert not torch.equal(views[1], views[2])
     with pytest.raises(UserError, match=r"views: augment draws from data\.augment, which is none"):
         trainer.validate(MultiViewClassifier(model, "augment"), datamodule=digits(augment="none"), verbose=False)
+
+
+def test_views_are_of_the_split_that_is_judged(tmp_path: Path) -> None:
+    for split, count, value in (("train", 3, 10), ("val", 1, 60), ("test", 2, 110), ("new", 2, 160)):
+        for name in ("cat", "dog"):
+            (tmp_path / split / name).mkdir(parents=True)
+            for i in range(count):
+                image = np.full((40, 40, 3), value + 20 * i, dtype=np.uint8)
+                Image.fromarray(image).save(tmp_path / split / name / f"{i}.png")
+    options: dict[str, Any] = {"image_size": 32, "batch_size": 2, "num_workers": 0, "augment": "light"}
+    data = ImageDataModule(str(tmp_path), predict_root=str(tmp_path / "new"), **options)
+    torch.manual_seed(0)
+    model = ImageClassifier("test_resnet", 2, pretrained=False).eval()
+    seen: list[tuple[str, float]] = []
+    draw = data.augmented_images
+
+    def spy(split: Any, indices: Any, view: int) -> torch.Tensor:
+        images = draw(split, indices, view)
+        seen.append((split, float(images.mean())))
+        return images
+
+    data.augmented_images = spy  # type: ignore[method-assign]
+    brightness = {}
+    for split in ("val", "test", "predict"):
+        several, trainer = MultiViewClassifier(model, "augment"), pl.Trainer(**QUIET)
+        getattr(trainer, split.replace("val", "validate"))(several, datamodule=data)
+        assert {name for name, _ in seen} == {split}
+        brightness[split] = max(mean for _, mean in seen)
+        seen.clear()
+    assert brightness["val"] < brightness["test"] < brightness["predict"]
 
 
 def test_the_gain_is_the_difference_of_two_validations() -> None:

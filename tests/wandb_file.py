@@ -5,6 +5,7 @@ W&B 0.31 reads the file in a program of its own and no longer in Python, so the 
 """
 
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -50,9 +51,11 @@ def _items(items: Any) -> dict[str, Any]:
 
 def read_offline_run(folder: Path) -> OfflineRun:
     """Read ``offline-run-...``."""
-    (path,) = folder.glob("run-*.wandb")
     found, schema = OfflineRun(), cast(Any, wandb_internal_pb2)
-    for message in _messages(path.read_bytes()):
+    content = b"".join(
+        path.read_bytes() for path in folder.glob("run-*.wandb")
+    )  # of the one that there is, or none yet
+    for message in _messages(content):
         record = schema.Record.FromString(message)
         kind = record.WhichOneof("record_type")
         if kind == "run":
@@ -74,5 +77,8 @@ def read_offline_run(folder: Path) -> OfflineRun:
 
 
 def sessions(run_folder: Path) -> list[OfflineRun]:
-    """Read all sessions of a run, the first first."""
-    return [read_offline_run(path) for path in sorted((run_folder / "wandb").glob("offline-run-*"))]
+    """Read all sessions of a run, the first first; W&B writes the end of a file a moment after it has said so."""
+    folders, deadline = sorted((run_folder / "wandb").glob("offline-run-*")), time.monotonic() + 10
+    while time.monotonic() < deadline and any(read_offline_run(folder).exit_code is None for folder in folders):
+        time.sleep(0.1)
+    return [read_offline_run(folder) for folder in folders]

@@ -54,11 +54,13 @@ class L1(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: Optimizer
     ) -> None:
         """Add the penalty's gradient."""
-        if (trainer.global_step + 1) % self.every_n_steps:
+        # A rehearsal does not count steps: the penalty is in each of its steps, which comes to the same.
+        every = 1 if getattr(pl_module, "rehearsing", False) else self.every_n_steps
+        if (trainer.global_step + 1) % every:
             return
         for group in optimizer.param_groups:
             if not group.get("name", "").endswith("/no_decay"):
                 trained = [p for p in group["params"] if p.grad is not None]
                 if trained:
                     signs = torch._foreach_sign(trained)
-                    torch._foreach_add_([p.grad for p in trained], signs, alpha=self.strength * self.every_n_steps)
+                    torch._foreach_add_([p.grad for p in trained], signs, alpha=self.strength * every)

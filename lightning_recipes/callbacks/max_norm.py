@@ -59,8 +59,9 @@ class MaxNorm(pl.Callback):
         self.limit, self.every_n_steps = limit, every_n_steps
         self._hooks: list[Any] = []
 
-    def _after_step(self, trainer: pl.Trainer, optimizer: Optimizer, *_: Any) -> None:
-        if (trainer.global_step + 1) % self.every_n_steps and not trainer.is_last_batch:
+    def _after_step(self, trainer: pl.Trainer, module: pl.LightningModule, optimizer: Optimizer, *_: Any) -> None:
+        left_out = (trainer.global_step + 1) % self.every_n_steps and not trainer.is_last_batch
+        if left_out and not getattr(module, "rehearsing", False):  # which does not count steps
             return
         weights = (p for group in optimizer.param_groups for p in group["params"])
         limit_norms_((p for p in weights if p.ndim > 1 and p.grad is not None), self.limit)
@@ -68,7 +69,7 @@ class MaxNorm(pl.Callback):
     @override
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Follow the optimizer."""
-        after_step = functools.partial(self._after_step, trainer)
+        after_step = functools.partial(self._after_step, trainer, pl_module)
         self._hooks = [optimizer.register_step_post_hook(after_step) for optimizer in trainer.optimizers]
 
     @override

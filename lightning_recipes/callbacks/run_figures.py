@@ -43,7 +43,7 @@ class RunFigures(pl.Callback):
         metrics = self.folder / "metrics.csv"
         if not trainer.is_global_zero or not metrics.exists():
             return
-        with metrics.open(newline="") as file:
+        with metrics.open(newline="", encoding="utf-8") as file:
             rows = list(csv.DictReader(file))
         plan = getattr(pl_module, "plan", None)
         starts = {s.name: plan.start_of(i) for i, s in enumerate(plan.stages)} if isinstance(plan, Plan) else {}

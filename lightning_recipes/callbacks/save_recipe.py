@@ -39,13 +39,13 @@ class SaveRecipe(pl.Callback):
         first = self.folder / "config.yaml"
         number, path = 0, first
         while path.exists():
-            if path.read_text() == self.text:
+            if path.read_text(encoding="utf-8") == self.text:
                 return
             number += 1
             path = self.folder / f"config-{number}.yaml"
-        path.write_text(self.text)
+        path.write_text(self.text, encoding="utf-8")
         if number:
-            keys = changed_keys(yaml.safe_load(first.read_text()), yaml.safe_load(self.text))
+            keys = changed_keys(yaml.safe_load(first.read_text(encoding="utf-8")), yaml.safe_load(self.text))
             rank_zero_warn(
                 f"this run goes on with another recipe than it began with: {', '.join(keys)} changed; "
                 "learning rates of the stage that is under way stay as the checkpoint has them"

@@ -17,7 +17,7 @@ from lightning_recipes.errors import refuse_bad_values
 from lightning_recipes.optim.gradients import hides_gradients, named_groups, norms_by_group
 from lightning_recipes.plan import Plan
 from lightning_recipes.run_contents import RunContents
-from lightning_recipes.wandb_logger import BackgroundWandbLogger
+from lightning_recipes.wandb_logger import BackgroundWandbLogger, run_ids_in
 from lightning_recipes.wandb_page import log_artifacts, log_tables
 
 __all__ = ["WandbTracker"]
@@ -85,23 +85,11 @@ class WandbTracker(pl.Callback):
         self.run_id = uuid4().hex[:8]
         self.images, self.seconds, self._since = 0, 0.0, 0.0
         self._logger: WandbLogger | None = None
+        self._restored: str | None = None
+        self._validated = False
         self._epoch: int | None = None  # one that is over, but not yet logged by stage
 
     # One run, whichever session.
-
-    @override
-    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Give the trainer a W&B logger, unless it has one."""
-        if stage != "fit" or trainer.fast_dev_run:  # type: ignore[attr-defined]
-            return
-        self._logger = next((logger for logger in trainer.loggers if isinstance(logger, WandbLogger)), None)
-        if self._logger is None:
-            folder = Path(trainer.default_root_dir).resolve()
-            settings: dict[str, Any] = {**self.settings, "name": self.settings["name"] or "/".join(folder.parts[-2:])}
-            self._logger = BackgroundWandbLogger(
-                str(folder), mode=self.mode, patience=self.patience, id=self.run_id, **settings
-            )
-            trainer.loggers = [*trainer.loggers, self._logger]
 
     @override
     def state_dict(self) -> dict[str, Any]:
@@ -110,10 +98,27 @@ class WandbTracker(pl.Callback):
 
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
-        """Stay the same run."""
-        self.run_id = state_dict["run_id"]
-        if isinstance(self._logger, BackgroundWandbLogger):
-            self._logger.use_id(self.run_id)
+        """Be the same run, if it is in this folder; a fit from another run's checkpoint is one of its own."""
+        self._restored = state_dict["run_id"]
+
+    def _open(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Give the trainer a W&B logger, unless it has one.
+
+        Not sooner than at the start of the training: until then checkpoints may take their folder from a logger, and
+        the checkpoint that the fit goes on from may not have been read.
+        """
+        self._logger = next((logger for logger in trainer.loggers if isinstance(logger, WandbLogger)), None)
+        if self._logger is not None:
+            return
+        folder = Path(trainer.default_root_dir).resolve()
+        if self._restored in run_ids_in(folder):
+            self.run_id = str(self._restored)
+        settings: dict[str, Any] = {**self.settings, "name": self.settings["name"] or "/".join(folder.parts[-2:])}
+        self._logger = BackgroundWandbLogger(
+            str(folder), mode=self.mode, patience=self.patience, id=self.run_id, **settings
+        )
+        self._logger.log_hyperparams(module.hparams_initial)
+        trainer.loggers = [*trainer.loggers, self._logger]
 
     @rank_zero_only
     def _do(self, task: Callable[[Any], object]) -> None:
@@ -127,7 +132,10 @@ class WandbTracker(pl.Callback):
 
     @override
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Put recipe, environment and commit into the config, and start the clock."""
+        """Open the run, put recipe, environment and commit into its config, and start the clock."""
+        if trainer.fast_dev_run:  # type: ignore[attr-defined]
+            return
+        self._open(trainer, pl_module)
         contents, here = RunContents(Path(trainer.default_root_dir)), Path.cwd()
 
         def describe(run: Any) -> None:
@@ -143,7 +151,7 @@ class WandbTracker(pl.Callback):
     ) -> None:
         """Log rates and gradient norms."""
         every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]  # its logger connector sets it
-        if getattr(pl_module, "rehearsing", False) or (trainer.global_step + 1) % every:
+        if getattr(pl_module, "rehearsing", False) or not every or (trainer.global_step + 1) % every:
             return
         norms = norms_by_group(optimizer)
         rates = {name: float(group["lr"]) for group, name in named_groups(optimizer) if name in norms}
@@ -162,8 +170,8 @@ class WandbTracker(pl.Callback):
 
     @override
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Leave the validation out of the time."""
-        self._since = time.monotonic()
+        """Note it, and leave it out of the time."""
+        self._since, self._validated = time.monotonic(), not trainer.sanity_checking
 
     @override
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -181,35 +189,41 @@ class WandbTracker(pl.Callback):
             return
         plan, figures = getattr(module, "plan", None), trainer.callback_metrics
         stage = plan.at(self._epoch).name if isinstance(plan, Plan) else "all"
-        row: dict[str, float] = {f"{stage}/{name}": float(figures[name]) for name in BY_STAGE if name in figures}
+        names = [name for name in BY_STAGE if name in figures and (self._validated or not name.startswith("val_"))]
+        row: dict[str, float] = {f"{stage}/{name}": float(figures[name]) for name in names}
         row |= {"epoch": self._epoch, "trainer/global_step": trainer.global_step}
         if self.images and self.seconds > 0:
             row["throughput/images_per_second"] = self.images * trainer.world_size / self.seconds
-        self._epoch = None
+        self._epoch, self._validated = None, False
         self._do(lambda run: run.log(row))
 
     # At the end.
 
     @override
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Log what the run's folder holds, after all others have written there, and finish the run."""
+        """Log what the run's folder holds, when all others have written there."""
         if stage == "fit":
-            self._end(trainer, pl_module, exit_code=0)
+            self._end(trainer, pl_module)
 
     @override
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
-        """Finish the run as one that was stopped."""
-        self._end(trainer, pl_module, exit_code=1)
+        """Log what there is of a run that was stopped."""
+        self._end(trainer, pl_module)
 
-    def _end(self, trainer: pl.Trainer, module: pl.LightningModule, *, exit_code: int) -> None:
-        if self._logger is None:
+    def _end(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        if self._logger is None or not trainer.global_step > 0:
             return
-        if trainer.global_step > 0:
-            self._log_epoch(trainer, module)
-            contents, step = RunContents(Path(trainer.default_root_dir)), trainer.global_step
-            self._do(lambda run: log_tables(run, contents, step=step, most_rows=self.most_rows))
+        self._log_epoch(trainer, module)
+        contents, step = RunContents(Path(trainer.default_root_dir)), trainer.global_step
+        checkpoint = getattr(trainer.checkpoint_callback, "best_model_path", "") or None
+
+        def log_all(run: Any) -> None:
+            log_tables(run, contents, step=step, most_rows=self.most_rows)
             if self.artifacts:
-                self._do(lambda run: log_artifacts(run, contents))
+                log_artifacts(run, contents, None if checkpoint is None else Path(checkpoint))
+
         if isinstance(self._logger, BackgroundWandbLogger):
-            self._logger.close(exit_code)
+            self._logger.at_end(log_all)  # the trainer finalizes its loggers last
+        else:
+            self._do(log_all)
         self._logger = None

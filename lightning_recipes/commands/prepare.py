@@ -17,7 +17,8 @@ def run(args: Sequence[str]) -> int:
         done: Prepared = auto_cli(prepare, args=list(args), exit_on_error=False, prog="lightning-recipes prepare")
     except (UserError, ArgumentError) as error:
         cause = error.__cause__ if isinstance(error.__cause__, UserError) else error
-        print(f"lightning-recipes: {' '.join(str(cause).split())}", file=sys.stderr)
+        text = " ".join(str(cause).split()).replace("data.root:", "data_dir:").replace("data.on_bad", "on_bad")
+        print(f"lightning-recipes: {text}", file=sys.stderr)
         return 2
     print(
         f"{done.kept} images kept as they are, {done.relabelled} relabelled, {done.dropped} dropped, "

@@ -3,12 +3,14 @@
 import csv
 import os
 import shutil
+import tempfile
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 from lightning_recipes.data.files import FileSource
+from lightning_recipes.data.folders import SPLIT_NAMES
 from lightning_recipes.data.open import open_parts
 from lightning_recipes.errors import UserError, did_you_mean
 from lightning_recipes.whole_files import write_csv
@@ -49,8 +51,9 @@ def prepare(
 ) -> Prepared:
     """Copy labelled images into class folders, without those whose labels are wrong, or with the labels mended.
 
-    The splits stay as they are. ``prepared.csv`` beside the folders says what became of each image. The folder is there
-    whole or not at all; the data it is made of is not touched.
+    Training, validation and test folders stay apart; data without them is split anew, by what is left. ``prepared.csv``
+    beside the folders says what became of each image. The folder is there whole or not at all; the data that it is made
+    of is not touched.
 
     Args:
         data_dir: A folder or a .zip as for ``data.root``, or a .csv.
@@ -62,15 +65,20 @@ def prepare(
         on_bad_image: ``error`` refuses images that cannot be decoded, ``skip`` leaves them out.
 
     Raises:
-        UserError: The folder is there, an image of the list is not in the data, its class is none of the data's, or a
-            class would be left without images.
+        UserError: The folder is there, or cannot be written; an image of the list is not in the data, its class is none
+            of the data's, a class would be left without images, or its name cannot be that of a folder.
     """
-    out = Path(out_dir)
+    source, out = Path(data_dir).expanduser(), Path(out_dir).expanduser()
     if out.exists():
         raise UserError(f"out_dir: '{out_dir}' exists already; name a new folder")
-    parts, skipped = open_parts(os.path.expanduser(data_dir), on_bad_image)
+    if source.is_dir() and source.resolve() in out.resolve().parents:
+        raise UserError(
+            f"out_dir: '{out_dir}' is inside of '{data_dir}', which would read it as data; name another folder"
+        )
+    parts, skipped = open_parts(str(source), on_bad_image)
+    _refuse_names(next(iter(parts.values())).classes)
     found = {} if label_issues is None else _read_issues(label_issues, only_confident=only_confident)
-    _refuse_strangers(found, parts, label_issues or "")
+    _refuse_strangers(found, parts, label_issues or "", relabel=issues == "relabel")
     images = [
         Image(split, path, was, was if path not in found else None if issues == "drop" else found[path])
         for split, part in parts.items()
@@ -93,19 +101,26 @@ def _read_issues(path: str, *, only_confident: bool) -> dict[str, str]:
         if rows and column not in rows[0]:
             raise UserError(f"label_issues: '{path}' has no column '{column}'; give label_issues.csv of a run")
     return {
-        row["path"]: row["suggested"]
+        row["path"]: row["suggested"] or ""  # a row that is cut short has none
         for row in rows
         if not only_confident or (row.get("confident") or "true").lower() == "true"
     }
 
 
-def _refuse_strangers(found: Mapping[str, str], parts: Mapping[str, FileSource], where: str) -> None:
+def _refuse_names(classes: Iterable[str]) -> None:
+    """Refuse names that a CSV file can give to a class, but that are none of a folder here."""
+    for name in classes:
+        if name.startswith(".") or "/" in name or "\\" in name:
+            raise UserError(f"data_dir: class '{name}' cannot be the name of a folder; call it otherwise")
+
+
+def _refuse_strangers(found: Mapping[str, str], parts: Mapping[str, FileSource], where: str, *, relabel: bool) -> None:
     known = {path for part in parts.values() for path in part.paths}
     classes = next(iter(parts.values())).classes
     for path, suggested in found.items():
         if path not in known:
             raise UserError(f"label_issues: '{where}': image '{path}' is not in the data; give the list of this data")
-        if suggested not in classes:
+        if relabel and suggested not in classes:
             near = did_you_mean(suggested, classes) or f"; there are {', '.join(classes[:10])}"
             raise UserError(f"label_issues: '{where}': image '{path}': '{suggested}' is no class of the data{near}")
 
@@ -122,14 +137,18 @@ def _refuse_empty_classes(images: list[Image], parts: Mapping[str, FileSource]) 
 
 def _write(images: list[Image], parts: Mapping[str, FileSource], out: Path) -> None:
     """Copy the images; under another name first, so that a folder that is there is whole."""
-    part_of_it = out.with_name(f"{out.name}.tmp")
-    shutil.rmtree(part_of_it, ignore_errors=True)
+    apart = len(parts) > 1 or any(name.lower() in SPLIT_NAMES for name in next(iter(parts.values())).classes)
     rows, taken = [], set[Path]()
+    try:
+        out.parent.mkdir(parents=True, exist_ok=True)
+        part_of_it = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+    except OSError as error:
+        raise UserError(f"out_dir: '{out}' cannot be made ({error.strerror}); name another folder") from None
     try:
         for image in images:
             to = None
             if image.label is not None:
-                folder = Path(image.label) if len(parts) == 1 else Path(image.split, image.label)
+                folder = Path(image.split, image.label) if apart else Path(image.label)
                 to = _free(folder / Path(image.path).name, taken)
                 taken.add(to)
                 (part_of_it / to).parent.mkdir(parents=True, exist_ok=True)
@@ -137,9 +156,18 @@ def _write(images: list[Image], parts: Mapping[str, FileSource], out: Path) -> N
                     shutil.copyfileobj(source, target)
             rows.append(["" if to is None else to.as_posix(), image.path, image.was, image.label or "", image.done])
         write_csv(part_of_it / "prepared.csv", ["path", "source", "was", "label", "done"], rows)
+        part_of_it.chmod(0o777 & ~_umask())
         part_of_it.rename(out)
+    except OSError as error:
+        raise UserError(f"out_dir: '{out}' cannot be written ({error}); make room, or name another folder") from None
     finally:
         shutil.rmtree(part_of_it, ignore_errors=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
 
 
 def _free(path: Path, taken: set[Path]) -> Path:

@@ -22,24 +22,25 @@ from lightning_recipes.run_contents import RunContents
 
 __all__ = ["lead_of", "sections_of", "tiles_of"]
 
+LENGTHS = {"epochs": "epochs", "global_step": "optimizer steps"}
 MOST_ROWS = 15  # of a table on the page; the files hold all
 
 
 def lead_of(run: RunContents) -> str:
     """Return what was trained on what, in a sentence."""
     summary, model, data = run.summary, _arguments(run, "model"), _arguments(run, "data")
-    what = model.get("backbone", "A model")
     pretrained = model.get("pretrained")
-    start = {True: "pretrained", False: "from scratch", None: ""}.get(pretrained, f"pretrained ({pretrained})")
-    images = summary.get("train_images")
-    where = f" on {data['root']}" if data.get("root") else ""
-    size = f", {images:,} training and {summary['val_images']:,} validation images" if images else ""
-    kinds = f" of {len(summary['classes'])} classes" if summary.get("classes") else ""
-    ended = "" if summary.get("finished", True) else " It was stopped before its end."
-    return (
-        f"{what}{', ' + start if start else ''},{where}{size}{kinds}. {summary.get('epochs', 0)} epochs, "
-        f"{summary.get('global_step', 0):,} optimizer steps, {_duration(summary.get('seconds', 0))}.{ended}"
-    ).replace(",,", ",")
+    start = {True: "pretrained", False: "from scratch", None: None}.get(pretrained, f"pretrained ({pretrained})")
+    what = [str(part) for part in (model.get("backbone"), start, data.get("root") and f"on {data['root']}") if part]
+    if summary.get("train_images"):
+        of = f" of {len(summary['classes'])} classes" if summary.get("classes") else ""
+        counts = f"{summary['train_images']:,} training and {summary['val_images'] or 0:,} validation images"
+        what.append(counts + of)
+    went = [f"{summary[name]:,} {text}" for name, text in LENGTHS.items() if name in summary]
+    if "seconds" in summary:
+        went.append(_duration(summary["seconds"]))
+    ended = [] if summary.get("finished", True) else ["stopped before its end"]
+    return " ".join(f"{', '.join(part)}." for part in (what, went, ended) if part)
 
 
 def tiles_of(run: RunContents) -> list[Tile]:
@@ -106,7 +107,9 @@ def _finder(run: RunContents) -> Section:
         if result["problem"]:
             parts.append(text(f"No rate can be advised: {result['problem']}."))
         parts.append(table(["rule", "learning rate#", "over the data orders#"], rows))
-        parts.append(figure(result["figure"], "Loss over the rates of the test, and what each rule reads off it."))
+        parts.append(
+            figure(result.get("figure", ""), "Loss over the rates of the test, and what each rule reads off it.")
+        )
     return Section("finder", "Learning rate range test", parts)
 
 

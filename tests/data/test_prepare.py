@@ -1,6 +1,7 @@
 """``prepare``: what is listed is dropped or relabelled, all else copied to the byte, and a mistake leaves nothing."""
 
 import csv
+import zipfile
 from pathlib import Path
 from typing import Any
 
@@ -68,20 +69,55 @@ def test_images_on_the_list_are_relabelled_and_none_takes_the_place_of_another(d
     assert sum(row["done"] == "kept" for row in rows.values()) == 11
 
 
+@pytest.mark.parametrize("label", ["../../evil", "/abs", "a/b", ".hidden", ".."])
+def test_a_class_that_is_no_name_of_a_folder_is_refused(data: Path, tmp_path: Path, label: str) -> None:
+    rows = [f"{split}/cat/{i}.png,{name},{split}" for split in ("train", "val") for i, name in enumerate(("x", label))]
+    (data / "labels.csv").write_text("\n".join(["path,label,split", *rows]) + "\n")
+    with pytest.raises(UserError, match=r"data_dir: class '.*' cannot be the name of a folder"):
+        prepare(str(data / "labels.csv"), str(tmp_path / "out"))
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["data"]
+
+
+def test_a_class_called_train_can_be_opened_again(data: Path, tmp_path: Path) -> None:
+    rows = [f"train/{name}/{i}.png,{label}" for name, label in (("cat", "cat"), ("dog", "train")) for i in range(3)]
+    (data / "labels.csv").write_text("\n".join(["path,label", *rows]) + "\n")
+    assert prepare(str(data / "labels.csv"), str(tmp_path / "out")) == (6, 0, 0, 0)
+    opened = open_splits(tmp_path / "out", val_fraction=0.4).splits
+    assert opened.train.classes == ("cat", "train")
+
+
+def test_a_zip_is_read_and_a_row_that_is_cut_short_is_enough_to_drop_an_image(data: Path, tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "data.zip", "w") as archive:
+        for path in (data / "train").rglob("*.png"):
+            archive.write(path, path.relative_to(data / "train"))
+    listed = issues(tmp_path, "train,cat/1.png,cat")  # cut short: to drop it, no class is needed
+    assert prepare(str(tmp_path / "data.zip"), str(tmp_path / "out"), listed) == (5, 0, 1, 0)
+    opened = open_splits(tmp_path / "out", val_fraction=0.4).splits
+    assert len(opened.train) + len(opened.val) == 5
+
+
 @pytest.mark.parametrize(
     ("rows", "options", "text"),
     [
         (["train,train/cat/9.png,cat,dog,-0.9,true"], {}, "image 'train/cat/9.png' is not in the data"),
-        (["train,train/cat/1.png,cat,dug,-0.9,true"], {}, "'dug' is no class of the data; did you mean dog?"),
+        (
+            ["train,train/cat/1.png,cat,dug,-0.9,true"],
+            {"issues": "relabel"},
+            "'dug' is no class of the data; did you mean dog?",
+        ),
         ([f"train,train/cat/{i}.png,cat,dog,-1,true" for i in range(3)], {}, "class 'cat' would have no images left"),
         ([], {"label_issues": "nowhere.csv"}, "label_issues: 'nowhere.csv' cannot be read"),
+        ([], {"out_dir": "/proc/nope/out"}, "out_dir: '/proc/nope/out' cannot be made"),
+        ([], {"out_dir": "{data}/out"}, "is inside of"),
     ],
 )
 def test_a_mistake_is_named_and_leaves_nothing(
     data: Path, tmp_path: Path, rows: list[str], options: dict[str, Any], text: str
 ) -> None:
+    given = {"out_dir": str(tmp_path / "out"), "label_issues": issues(tmp_path, *rows), **options}
+    given = {key: value.format(data=data) for key, value in given.items()}
     with pytest.raises(UserError, match=text.replace("?", r"\?")):
-        prepare(str(data), str(tmp_path / "out"), **{"label_issues": issues(tmp_path, *rows), **options})
+        prepare(str(data), **given)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["data", "label_issues.csv"]
 
 
