@@ -99,11 +99,11 @@ def log_artifacts(run: Any, contents: RunContents, best: Path | None = None) -> 
     Args:
         run: Of W&B.
         contents: Of the run's folder.
-        best: The best checkpoint (default: ``checkpoints/best.ckpt`` in the folder).
+        best: The best checkpoint, where the folder has no ``checkpoints/best.ckpt``.
     """
-    summary = contents.summary
-    best = best or contents.folder / "checkpoints" / "best.ckpt"
-    if best.exists():
+    summary, own = contents.summary, contents.folder / "checkpoints" / "best.ckpt"
+    best = own if own.exists() else best
+    if best is not None and best.exists():
         aliases = ["best", *([f"epoch-{summary['best_epoch']}"] if "best_epoch" in summary else [])]
         figures = {name: summary.get(name) for name in ("val_accuracy", "val_accuracy_ci95", "val_loss", "best_epoch")}
         _track(run, best, f"{run.id}-best", "model", aliases, figures)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, cast
 
+from google.protobuf.message import DecodeError
 from wandb.proto import wandb_internal_pb2
 
 BLOCK, FRAME, HEADER = 32768, 7, 7
@@ -56,7 +57,10 @@ def read_offline_run(folder: Path) -> OfflineRun:
         path.read_bytes() for path in folder.glob("run-*.wandb")
     )  # of the one that there is, or none yet
     for message in _messages(content):
-        record = schema.Record.FromString(message)
+        try:
+            record = schema.Record.FromString(message)
+        except DecodeError:  # cut short
+            break
         kind = record.WhichOneof("record_type")
         if kind == "run":
             found.run_id, found.name, found.project = record.run.run_id, record.run.display_name, record.run.project

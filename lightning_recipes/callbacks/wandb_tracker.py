@@ -7,6 +7,7 @@ from typing import Any, Literal
 from uuid import uuid4
 
 import lightning.pytorch as pl
+from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 from torch.optim import Optimizer
@@ -86,6 +87,7 @@ class WandbTracker(pl.Callback):
         self.images, self.seconds, self._since = 0, 0.0, 0.0
         self._logger: WandbLogger | None = None
         self._restored: str | None = None
+        self._opened = False
         self._validated = False
         self._epoch: int | None = None  # one that is over, but not yet logged by stage
 
@@ -113,6 +115,9 @@ class WandbTracker(pl.Callback):
         folder = Path(trainer.default_root_dir).resolve()
         if self._restored in run_ids_in(folder):
             self.run_id = str(self._restored)
+        elif self._opened:  # by an earlier trainer, whose run was another
+            self.run_id = uuid4().hex[:8]
+        self._restored, self._opened = None, True
         settings: dict[str, Any] = {**self.settings, "name": self.settings["name"] or "/".join(folder.parts[-2:])}
         self._logger = BackgroundWandbLogger(
             str(folder), mode=self.mode, patience=self.patience, id=self.run_id, **settings
@@ -215,12 +220,13 @@ class WandbTracker(pl.Callback):
             return
         self._log_epoch(trainer, module)
         contents, step = RunContents(Path(trainer.default_root_dir)), trainer.global_step
-        checkpoint = getattr(trainer.checkpoint_callback, "best_model_path", "") or None
+        judges = (c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint) and c.monitor)
+        best = next((Path(judge.best_model_path) for judge in judges if judge.best_model_path), None)
 
         def log_all(run: Any) -> None:
             log_tables(run, contents, step=step, most_rows=self.most_rows)
             if self.artifacts:
-                log_artifacts(run, contents, None if checkpoint is None else Path(checkpoint))
+                log_artifacts(run, contents, best)
 
         if isinstance(self._logger, BackgroundWandbLogger):
             self._logger.at_end(log_all)  # the trainer finalizes its loggers last

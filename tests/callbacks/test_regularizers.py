@@ -9,7 +9,16 @@ from timm.layers import DropPath
 from torch import Tensor, nn
 from typing_extensions import override
 
-from lightning_recipes import L1, ActivationRegularization, ImageClassifier, MaxNorm, Stage, StochasticDepth, UserError
+from lightning_recipes import (
+    L1,
+    ActivationRegularization,
+    ImageClassifier,
+    LearningRateFinder,
+    MaxNorm,
+    Stage,
+    StochasticDepth,
+    UserError,
+)
 from lightning_recipes import Stages as StagesCallback
 from lightning_recipes.callbacks.max_norm import limit_norms_
 from tests.small import classifier, digits, fit
@@ -48,6 +57,17 @@ def test_l1_every_few_steps_shrinks_as_much_as_at_each() -> None:
     shrunk = [float(without[name].abs().sum() - ones[name].abs().sum()) for ones in (each, lazily)]
     assert shrunk[1] == pytest.approx(shrunk[0], rel=0.1)
     assert shrunk[0] > 0
+
+
+@pytest.mark.parametrize("regularizer", [L1, MaxNorm])
+def test_a_range_test_sees_what_every_step_comes_to(regularizer: Any) -> None:
+    def found(every: int) -> Any:
+        finder = LearningRateFinder(["all"], steps=12, orders=1, min_lr=1e-3, max_lr=1.0, apply=False)
+        regularizers = [regularizer(0.05, every_n_steps=every)]
+        fit(classifier(), digits(), StagesCallback([Stage("all", 1, lr=0.01)]), finder, *regularizers, max_epochs=-1)
+        return {name: value for name, value in finder.found["all"].items() if name != "seconds"}
+
+    assert found(1) == found(8)
 
 
 def test_max_norm_by_hand() -> None:

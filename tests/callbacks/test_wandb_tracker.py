@@ -205,9 +205,10 @@ def test_a_slow_end_of_one_run_is_not_the_next_one(tmp_path: Path) -> None:
 
 
 def test_another_fit_is_another_run(tmp_path: Path) -> None:
-    for _ in range(2):
-        fit(classifier(), digits(), Tracker(), max_epochs=1, default_root_dir=tmp_path)
-    assert len({run.run_id for run in sessions(tmp_path)}) == 2
+    tracker = Tracker()
+    for callback in (tracker, tracker, Tracker()):
+        fit(classifier(), digits(), callback, max_epochs=1, default_root_dir=tmp_path)
+    assert len({run.run_id for run in sessions(tmp_path)}) == 3
 
 
 def test_a_validation_after_the_fit_is_of_the_same_run(tmp_path: Path) -> None:
