@@ -59,12 +59,13 @@ def test_l1_every_few_steps_shrinks_as_much_as_at_each() -> None:
     assert shrunk[0] > 0
 
 
-@pytest.mark.parametrize("regularizer", [L1, MaxNorm])
-def test_a_range_test_sees_what_every_step_comes_to(regularizer: Any) -> None:
+@pytest.mark.parametrize(("regularizer", "strength"), [(L1, 0.05), (MaxNorm, 0.5)])
+def test_a_range_test_sees_what_every_step_comes_to(regularizer: Any, strength: float) -> None:
     def found(every: int) -> Any:
-        finder = LearningRateFinder(["all"], steps=12, orders=1, min_lr=1e-3, max_lr=1.0, apply=False)
-        regularizers = [regularizer(0.05, every_n_steps=every)]
-        fit(classifier(), digits(), StagesCallback([Stage("all", 1, lr=0.01)]), finder, *regularizers, max_epochs=-1)
+        finder = LearningRateFinder(["all"], steps=40, orders=1, min_lr=1e-5, max_lr=1.0, apply=False)
+        regularizers = [regularizer(strength, every_n_steps=every)]
+        stages = StagesCallback([Stage("all", 1, lr=0.01)])
+        fit(classifier(pretrained="embedded:letters"), digits(), stages, finder, *regularizers, max_epochs=-1)
         return {name: value for name, value in finder.found["all"].items() if name != "seconds"}
 
     assert found(1) == found(8)
