@@ -1,4 +1,4 @@
-"""A plan counted in the optimizer steps of a trainer."""
+"""The optimizer steps of a trainer: a plan counted in them, and which of them are logged."""
 
 import math
 from typing import Any
@@ -10,7 +10,7 @@ from lightning_recipes.schedules.resolve import resolve_schedule
 from lightning_recipes.specs import Spec
 from lightning_recipes.timeline import Timeline
 
-__all__ = ["count_plan"]
+__all__ = ["count_plan", "logs_this_step"]
 
 
 def count_plan(plan: Plan | None, schedule: Spec, trainer: pl.Trainer, datamodule: Any) -> Timeline:
@@ -47,3 +47,9 @@ def _steps_per_epoch(position: int, trainer: pl.Trainer, datamodule: Any) -> int
         batches, limit = counted(position), trainer.limit_train_batches
         batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
     return max(1, math.ceil(batches / trainer.accumulate_grad_batches))
+
+
+def logs_this_step(trainer: pl.Trainer) -> bool:
+    """Return whether the trainer logs the optimizer step that is under way: every ``log_every_n_steps``, 0 for none."""
+    every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]  # its logger connector sets it
+    return every > 0 and (trainer.global_step + 1) % every == 0

@@ -12,13 +12,18 @@ import torch
 
 from lightning_recipes._version import __version__
 
-__all__ = ["environment", "git_state"]
+__all__ = ["environment"]
 
 PACKAGES = ("torch", "torchvision", "lightning", "timm", "torchmetrics", "albumentations", "numpy", "wandb")
 
 
-def environment() -> dict[str, Any]:
-    """Return versions, processor, threads and accelerators, fit for JSON."""
+def environment(folder: Path) -> dict[str, Any]:
+    """Return versions, processor, threads, accelerators and the state of the code, fit for JSON.
+
+    Args:
+        folder: Of the code, whose ``git`` state is ``commit``, ``branch`` and whether tracked files are ``dirty``; None
+            where there is no repository or no git. Remote addresses are left out: they can hold passwords.
+    """
     devices = [torch.cuda.get_device_name(i) for i in range(torch.cuda.device_count())]
     return {
         "lightning_recipes": __version__,
@@ -30,14 +35,11 @@ def environment() -> dict[str, Any]:
         "devices": devices,
         "cuda": torch.version.cuda if devices else None,
         "command": [Path(sys.argv[0]).name, *sys.argv[1:]],
+        "git": _git_state(folder),
     }
 
 
-def git_state(folder: Path) -> dict[str, Any] | None:
-    """Return ``commit``, ``branch`` and whether tracked files are ``dirty``, of the repository that holds a folder.
-
-    None where there is no repository or no git. Remote addresses are left out: they can hold passwords.
-    """
+def _git_state(folder: Path) -> dict[str, Any] | None:
     commit = _git(folder, "rev-parse", "HEAD")
     if not commit:
         return None

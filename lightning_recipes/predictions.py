@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -14,7 +15,15 @@ from torch import Tensor
 from lightning_recipes.classifier import ImageClassifier
 from lightning_recipes.evaluation.gather import gather_by_index
 
-__all__ = ["Predictions", "best_of_run", "judged", "names_of", "over_validation", "predict_validation"]
+__all__ = [
+    "Predictions",
+    "best_checkpoint_of",
+    "best_of_run",
+    "judged",
+    "names_of",
+    "over_validation",
+    "predict_validation",
+]
 
 
 @dataclass(frozen=True)
@@ -47,11 +56,16 @@ def names_of(module: ImageClassifier) -> list[str]:
     return list(module.class_names or [str(label) for label in range(module.num_classes)])
 
 
+def best_checkpoint_of(trainer: pl.Trainer) -> Path | None:
+    """Return the checkpoint that the run's figures are of: the best by the first callback that judges by a figure."""
+    judges = (c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint) and c.monitor)
+    return next((Path(judge.best_model_path) for judge in judges if judge.best_model_path), None)
+
+
 def best_of_run(trainer: pl.Trainer, module: ImageClassifier) -> ImageClassifier:
     """Return the module with the weights of the run's best checkpoint, which its figures are of; else as it is."""
-    judges = (c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint) and c.monitor)
-    path = next((judge.best_model_path for judge in judges if judge.best_model_path), "")
-    if not path:
+    path = best_checkpoint_of(trainer)
+    if path is None:
         return module
     best = copy.deepcopy(module)
     best.load_state_dict(torch.load(path, map_location=module.device, weights_only=True)["state_dict"])

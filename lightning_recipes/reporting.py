@@ -1,6 +1,5 @@
 """What the command line prints when it is done."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from lightning_recipes.report.parts import finding, percent
+from lightning_recipes.run_contents import RunContents
 from lightning_recipes.whole_files import write_csv
 
 __all__ = [
@@ -21,13 +22,10 @@ __all__ = [
 ]
 
 
-def _percent(value: float | None) -> str:
-    return "-" if value is None else f"{100 * value:.1f} %"
-
-
 def print_summary(folder: Path) -> None:
     """Print what a run reached, with its interval, and where it lies."""
-    summary = json.loads((folder / "summary.json").read_text())
+    run = RunContents(folder)
+    summary = run.summary
     table = Table(
         title=f"{summary['recipe']}: {summary['epochs']} epochs in {summary['seconds']:.0f} s", title_justify="left"
     )
@@ -35,21 +33,21 @@ def print_summary(folder: Path) -> None:
     table.add_column("value", justify="right")
     table.add_column("95 % interval", justify="right")
     interval = summary["val_accuracy_ci95"]
-    between = "" if interval is None else f"{_percent(interval[0])} to {_percent(interval[1])}"
-    table.add_row(f"val_accuracy ({summary['val_images']} images)", _percent(summary["val_accuracy"]), between)
+    between = "" if interval is None else f"{percent(interval[0])} to {percent(interval[1])}"
+    table.add_row(f"val_accuracy ({summary['val_images']} images)", percent(summary["val_accuracy"]), between)
     if summary["val_loss"] is not None:
         table.add_row("val_loss", f"{summary['val_loss']:.4f}", "")
     if "ensemble_val_accuracy" in summary:
         low, high = summary["ensemble_val_accuracy_ci95"]
         name = f"ensemble of {len(summary['snapshots'])} snapshots"
-        table.add_row(name, _percent(summary["ensemble_val_accuracy"]), f"{_percent(low)} to {_percent(high)}")
+        table.add_row(name, percent(summary["ensemble_val_accuracy"]), f"{percent(low)} to {percent(high)}")
     for stage in summary["stages"]:
         speed = stage["images_per_second"]
         table.add_row(f"stage {stage['name']}", "-" if speed is None else f"{speed:.0f} images/s", "")
     console = Console()
     console.print(table)
-    if (folder / "errors.json").exists():
-        console.print(_findings(json.loads((folder / "errors.json").read_text())["diagnosis"]))
+    if run.errors:
+        console.print(_findings(run.errors["diagnosis"]))
     console.print(
         f"Best of {summary['epochs']} epochs: epoch {summary['best_epoch']}. Everything is in {folder}; "
         f"{folder / 'report.html'} shows it.",
@@ -60,18 +58,18 @@ def print_summary(folder: Path) -> None:
 def _findings(diagnosis: Sequence[Mapping[str, str]]) -> Table:
     """What to try next: what the figures say, what to do, and the number that says so."""
     table = Table.grid(padding=(0, 1))
-    for finding in diagnosis:
-        advice = finding["advice"][:1].upper() + finding["advice"][1:]
-        table.add_row("*", Text(f"{finding['what']}.", style="bold"))
-        table.add_row("", Text(f"{advice}."))
-        table.add_row("", Text(f"Read off: {finding['number']}.", style="dim"))
+    for said in diagnosis:
+        part = finding(**said)
+        table.add_row("*", Text(f"{part['what']}.", style="bold"))
+        table.add_row("", Text(f"{part['advice']}."))
+        table.add_row("", Text(f"Read off: {part['number']}.", style="dim"))
     return table
 
 
 def print_range_test(folder: Path) -> None:
     """Print what the range test suggests, and where it lies."""
     console = Console()
-    for stage, result in json.loads((folder / "lr_finder.json").read_text()).items():
+    for stage, result in RunContents(folder).range_tests.items():
         table = Table(title=f"Range test of stage '{stage}' (recipe: {result['recipe_lr']:.3g})", title_justify="left")
         for name in ("suggestion", "learning rate", "over the data orders"):
             table.add_column(name, justify="left" if name == "suggestion" else "right")

@@ -68,7 +68,7 @@ class RunContents:
         """Rows of ``figures/gradcam/mistakes.csv``: file, path, true, predicted, p_true, p_predicted."""
         return self._rows("figures/gradcam/mistakes.csv")
 
-    @property
+    @cached_property
     def figures(self) -> dict[str, Path]:
         """Pictures in ``figures/`` and the folders in it, by name, such as ``curves`` or ``gradcam/00``."""
         folder = self.folder / "figures"

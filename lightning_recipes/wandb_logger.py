@@ -15,16 +15,11 @@ from typing_extensions import override
 
 log = logging.getLogger(__name__)
 
-__all__ = ["BackgroundWandbLogger", "run_ids_in", "wandb_mode"]
+__all__ = ["BackgroundWandbLogger", "run_ids_in"]
 
 Mode = Literal["offline", "online", "disabled"]
 LOGIN = 10.0  # seconds that W&B takes, at the most, to find that its server does not answer a login
 Task = Callable[[Any], object]
-
-
-def wandb_mode(mode: Mode | None) -> str:
-    """Return how W&B is used: as asked for, else as the variable ``WANDB_MODE`` says, else offline."""
-    return mode or os.environ.get("WANDB_MODE") or "offline"
 
 
 def run_ids_in(folder: Path) -> list[str]:
@@ -63,7 +58,7 @@ class BackgroundWandbLogger(WandbLogger):
     ) -> None:
         super().__init__(name=name, save_dir=folder, project=project, **settings)
         self._wandb_init.pop("anonymous", None)  # Lightning hands on what W&B has given up and warns of
-        self.mode, self.patience = wandb_mode(mode), patience
+        self.mode, self.patience = mode or os.environ.get("WANDB_MODE") or "offline", patience
         self._tasks: queue.SimpleQueue[Task | int] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
         self._begun = threading.Event()
@@ -89,7 +84,7 @@ class BackgroundWandbLogger(WandbLogger):
     @rank_zero_only
     def log_metrics(self, metrics: Mapping[str, Any], step: int | None = None) -> None:
         """Log figures, or what else W&B takes."""
-        row = dict(metrics) if step is None else {**metrics, "trainer/global_step": step}
+        row = _row(metrics, step)
         self.submit(lambda run: run.log(row))
 
     @override
@@ -108,8 +103,7 @@ class BackgroundWandbLogger(WandbLogger):
 
         def draw(run: Any) -> None:
             image = _wandb().Image
-            row = {key: [image(one, **options) for one, options in zip(now, each, strict=True)]}
-            run.log(row if step is None else {**row, "trainer/global_step": step})
+            run.log(_row({key: [image(one, **options) for one, options in zip(now, each, strict=True)]}, step))
 
         self.submit(draw)
 
@@ -230,6 +224,10 @@ def _wandb() -> Any:
     import wandb
 
     return wandb
+
+
+def _row(values: Mapping[str, Any], step: int | None) -> dict[str, Any]:
+    return dict(values) if step is None else {**values, "trainer/global_step": step}
 
 
 def _read(path: str | Path) -> Any:

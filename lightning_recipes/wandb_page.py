@@ -106,16 +106,16 @@ def log_artifacts(run: Any, contents: RunContents, best: Path | None = None) -> 
     if best is not None and best.exists():
         aliases = ["best", *([f"epoch-{summary['best_epoch']}"] if "best_epoch" in summary else [])]
         figures = {name: summary.get(name) for name in ("val_accuracy", "val_accuracy_ci95", "val_loss", "best_epoch")}
-        _track(run, best, f"{run.id}-best", "model", aliases, figures)
+        _track(run, best, f"{run.id}-best", aliases, figures)
     snapshots = summary.get("snapshots", [])
     for number, snapshot in enumerate(snapshots, start=1):
         aliases = [f"snapshot-{number}", *(["last-snapshot"] if number == len(snapshots) else [])]
-        _track(run, contents.folder / snapshot["path"], f"{run.id}-snapshots", "model", aliases, dict(snapshot))
+        _track(run, contents.folder / snapshot["path"], f"{run.id}-snapshots", aliases, dict(snapshot))
 
 
-def _track(run: Any, path: Path, name: str, kind: str, aliases: list[str], metadata: dict[str, Any]) -> None:
+def _track(run: Any, path: Path, name: str, aliases: list[str], metadata: dict[str, Any]) -> None:
     import wandb
 
-    artifact = wandb.Artifact(name, type=kind, metadata=metadata)
+    artifact = wandb.Artifact(name, type="model", metadata=metadata)
     artifact.add_file(str(path), policy="immutable", skip_cache=True)
     run.log_artifact(artifact, aliases=aliases)

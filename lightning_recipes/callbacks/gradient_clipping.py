@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from typing_extensions import override
 
+from lightning_recipes.counting import logs_this_step
 from lightning_recipes.errors import UserError
 from lightning_recipes.optim.gradients import (
     clip_by_norm_,
@@ -16,6 +17,7 @@ from lightning_recipes.optim.gradients import (
     gradients_of,
     require_unscaled_gradients,
 )
+from lightning_recipes.optim.parameter_groups import named_groups
 
 __all__ = ["GradientClipping"]
 
@@ -84,10 +86,7 @@ class GradientClipping(pl.Callback):
         if not results or getattr(pl_module, "rehearsing", False):
             return
         norm = torch.stack([norm for norm, _ in results]).square().sum().sqrt()
-        every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]  # its logger connector sets it
-        if (
-            every and (trainer.global_step + 1) % every == 0
-        ):  # to log takes 0.7 ms, a seventh of what clipping a ResNet-18 does
+        if logs_this_step(trainer):  # to log takes 0.7 ms, a seventh of what clipping a ResNet-18 does
             pl_module.log("gradient_clipping/norm", norm)
         clipped = torch.stack([clipped for _, clipped in results]).any()
         self.steps += 1
@@ -103,11 +102,10 @@ class GradientClipping(pl.Callback):
     def _scopes(self, optimizer: Optimizer) -> list[list[nn.Parameter]]:
         """Parameters that are clipped together."""
         groups: dict[str, list[nn.Parameter]] = {}
-        for position, group in enumerate(optimizer.param_groups):
+        for group, name in named_groups(optimizer):
             if self.by == "adaptive" and group.get("depth") == HEAD:
                 continue
-            name = group.get("name", str(position)).removesuffix("/no_decay") if self.scope == "group" else ""
-            groups.setdefault(name, []).extend(group["params"])
+            groups.setdefault(name if self.scope == "group" else "all", []).extend(group["params"])
         return list(groups.values())
 
     @override

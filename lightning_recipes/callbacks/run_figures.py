@@ -1,9 +1,7 @@
 """``figures/``: what a run is planned to be, and what it looked like, as pictures."""
 
-import csv
 import math
 from pathlib import Path
-from typing import Any
 
 import lightning.pytorch as pl
 from typing_extensions import override
@@ -12,8 +10,9 @@ from lightning_recipes.classifier import ImageClassifier
 from lightning_recipes.figures.curves import learning_curves
 from lightning_recipes.figures.saving import save_figure
 from lightning_recipes.figures.schedule import PlannedRun, schedule_figure
-from lightning_recipes.optim.parameter_groups import layer_learning_rate
+from lightning_recipes.optim.parameter_groups import layer_learning_rate, named_groups
 from lightning_recipes.plan import Plan
+from lightning_recipes.run_contents import RunContents
 
 __all__ = ["RunFigures", "planned_run"]
 
@@ -40,11 +39,8 @@ class RunFigures(pl.Callback):
     @override
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Draw the curves; a run that logged nothing has none."""
-        metrics = self.folder / "metrics.csv"
-        if not trainer.is_global_zero or not metrics.exists():
+        if not trainer.is_global_zero or not (rows := RunContents(self.folder).metrics):
             return
-        with metrics.open(newline="", encoding="utf-8") as file:
-            rows = list(csv.DictReader(file))
         plan = getattr(pl_module, "plan", None)
         starts = {s.name: plan.start_of(i) for i, s in enumerate(plan.stages)} if isinstance(plan, Plan) else {}
         path = self.folder / "figures" / "curves.png"
@@ -79,5 +75,4 @@ def planned_run(trainer: pl.Trainer, module: ImageClassifier) -> PlannedRun:
 
 def _groups(trainer: pl.Trainer) -> dict[str, int]:
     """Depth of each layer group, stem first, by its name."""
-    groups: list[dict[str, Any]] = trainer.optimizers[0].param_groups
-    return {group["name"].removesuffix("/no_decay"): group["depth"] for group in groups}
+    return {name: group["depth"] for group, name in named_groups(trainer.optimizers[0])}

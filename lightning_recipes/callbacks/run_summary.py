@@ -19,6 +19,7 @@ from lightning_recipes.models.fingerprint import weights_sha256
 from lightning_recipes.models.snapshots import INDEX, find_snapshots
 from lightning_recipes.plan import Plan
 from lightning_recipes.randomness import run_seed
+from lightning_recipes.run_contents import RunContents
 from lightning_recipes.whole_files import write_csv, write_json
 
 __all__ = ["RunSummary"]
@@ -227,9 +228,8 @@ class RunSummary(pl.Callback):
 def _beside(folder: Path) -> dict[str, Any]:
     """What other callbacks have left in the run's folder: rates that were found, snapshots and their ensemble."""
     found: dict[str, Any] = {}
-    rates, snapshots = folder / "lr_finder.json", folder / "snapshots"
-    if rates.exists():
-        results = json.loads(rates.read_text())
+    results, snapshots = RunContents(folder).range_tests, folder / "snapshots"
+    if results:
         found["lr_found"] = [{"stage": s, "lr": r["lr"], "applied": r["applied"]} for s, r in results.items()]
     if (snapshots / INDEX).exists():
         ensemble = json.loads((snapshots / INDEX).read_text())

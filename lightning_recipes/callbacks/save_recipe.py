@@ -9,7 +9,7 @@ import yaml
 from lightning.pytorch.utilities import rank_zero_warn
 from typing_extensions import override
 
-from lightning_recipes.environment import environment, git_state
+from lightning_recipes.environment import environment
 from lightning_recipes.whole_files import write_json
 
 __all__ = ["SaveRecipe", "changed_keys"]
@@ -35,7 +35,7 @@ class SaveRecipe(pl.Callback):
         """Write the file, unless it is there already."""
         if not trainer.is_global_zero or trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
-        write_json(self.folder / "environment.json", {**environment(), "git": git_state(Path.cwd())})
+        write_json(self.folder / "environment.json", environment(Path.cwd()))
         first = self.folder / "config.yaml"
         number, path = 0, first
         while path.exists():

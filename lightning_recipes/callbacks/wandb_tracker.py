@@ -7,16 +7,18 @@ from typing import Any, Literal
 from uuid import uuid4
 
 import lightning.pytorch as pl
-from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 from torch.optim import Optimizer
 from typing_extensions import override
 
-from lightning_recipes.environment import environment, git_state
+from lightning_recipes.counting import logs_this_step
+from lightning_recipes.environment import environment
 from lightning_recipes.errors import refuse_bad_values
-from lightning_recipes.optim.gradients import hides_gradients, named_groups, norms_by_group
+from lightning_recipes.optim.gradients import hides_gradients, norms_by_group
+from lightning_recipes.optim.parameter_groups import named_groups
 from lightning_recipes.plan import Plan
+from lightning_recipes.predictions import best_checkpoint_of
 from lightning_recipes.run_contents import RunContents
 from lightning_recipes.wandb_logger import BackgroundWandbLogger, run_ids_in
 from lightning_recipes.wandb_page import log_artifacts, log_tables
@@ -144,7 +146,7 @@ class WandbTracker(pl.Callback):
         contents, here = RunContents(Path(trainer.default_root_dir)), Path.cwd()
 
         def describe(run: Any) -> None:
-            config = {"environment": {**environment(), "git": git_state(here)}, "recipe": contents.recipe}
+            config = {"environment": environment(here), "recipe": contents.recipe}
             run.config.update({name: value for name, value in config.items() if value}, allow_val_change=True)
 
         self._do(describe)
@@ -155,8 +157,7 @@ class WandbTracker(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: Optimizer
     ) -> None:
         """Log rates and gradient norms."""
-        every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]  # its logger connector sets it
-        if getattr(pl_module, "rehearsing", False) or not every or (trainer.global_step + 1) % every:
+        if getattr(pl_module, "rehearsing", False) or not logs_this_step(trainer):
             return
         norms = norms_by_group(optimizer)
         rates = {name: float(group["lr"]) for group, name in named_groups(optimizer) if name in norms}
@@ -220,8 +221,7 @@ class WandbTracker(pl.Callback):
             return
         self._log_epoch(trainer, module)
         contents, step = RunContents(Path(trainer.default_root_dir)), trainer.global_step
-        judges = (c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint) and c.monitor)
-        best = next((Path(judge.best_model_path) for judge in judges if judge.best_model_path), None)
+        best = best_checkpoint_of(trainer)
 
         def log_all(run: Any) -> None:
             log_tables(run, contents, step=step, most_rows=self.most_rows)

@@ -1,7 +1,6 @@
 """Data made ready: what is unreadable left out, and labels that were found wrong mended or left out."""
 
 import csv
-import os
 import shutil
 import tempfile
 from collections import Counter
@@ -141,33 +140,28 @@ def _write(images: list[Image], parts: Mapping[str, FileSource], out: Path) -> N
     rows, taken = [], set[Path]()
     try:
         out.parent.mkdir(parents=True, exist_ok=True)
-        part_of_it = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
+        aside = Path(tempfile.mkdtemp(prefix=f".{out.name}.", dir=out.parent))
     except OSError as error:
         raise UserError(f"out_dir: '{out}' cannot be made ({error.strerror}); name another folder") from None
+    whole = aside / out.name  # not `aside` itself, which nobody else may read
     try:
+        whole.mkdir()
         for image in images:
             to = None
             if image.label is not None:
                 folder = Path(image.split, image.label) if apart else Path(image.label)
                 to = _free(folder / Path(image.path).name, taken)
                 taken.add(to)
-                (part_of_it / to).parent.mkdir(parents=True, exist_ok=True)
-                with parts[image.split].tree.open(image.path) as source, (part_of_it / to).open("wb") as target:
+                (whole / to).parent.mkdir(parents=True, exist_ok=True)
+                with parts[image.split].tree.open(image.path) as source, (whole / to).open("wb") as target:
                     shutil.copyfileobj(source, target)
             rows.append(["" if to is None else to.as_posix(), image.path, image.was, image.label or "", image.done])
-        write_csv(part_of_it / "prepared.csv", ["path", "source", "was", "label", "done"], rows)
-        part_of_it.chmod(0o777 & ~_umask())
-        part_of_it.rename(out)
+        write_csv(whole / "prepared.csv", ["path", "source", "was", "label", "done"], rows)
+        whole.rename(out)
     except OSError as error:
         raise UserError(f"out_dir: '{out}' cannot be written ({error}); make room, or name another folder") from None
     finally:
-        shutil.rmtree(part_of_it, ignore_errors=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
+        shutil.rmtree(aside, ignore_errors=True)
 
 
 def _free(path: Path, taken: set[Path]) -> Path:

@@ -13,6 +13,7 @@ from torch.nn.utils import clip_grad_value_, clip_grads_with_norm_, get_total_no
 from torch.optim import Optimizer
 
 from lightning_recipes.errors import UserError
+from lightning_recipes.optim.parameter_groups import named_groups
 
 __all__ = [
     "clip_by_norm_",
@@ -20,7 +21,6 @@ __all__ = [
     "clip_by_value_",
     "gradients_of",
     "hides_gradients",
-    "named_groups",
     "norms_by_group",
     "require_unscaled_gradients",
 ]
@@ -29,12 +29,6 @@ __all__ = [
 def gradients_of(parameters: Iterable[nn.Parameter]) -> list[Tensor]:
     """Return the gradients that there are."""
     return [p.grad for p in parameters if p.grad is not None]
-
-
-def named_groups(optimizer: Optimizer) -> list[tuple[dict[str, Any], str]]:
-    """Return each parameter group of an optimizer with the name of its layer group, or its number without one."""
-    groups = enumerate(optimizer.param_groups)
-    return [(group, group.get("name", str(number)).removesuffix("/no_decay")) for number, group in groups]
 
 
 @torch.no_grad()

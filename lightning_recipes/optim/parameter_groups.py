@@ -4,10 +4,13 @@ from collections.abc import Sequence
 from typing import Any
 
 from torch import nn
+from torch.optim import Optimizer
 
 from lightning_recipes.errors import UserError
 
-__all__ = ["layer_learning_rate", "parameter_groups"]
+__all__ = ["layer_learning_rate", "named_groups", "parameter_groups"]
+
+NO_DECAY = "/no_decay"  # after the name of a layer group
 
 
 def layer_learning_rate(lr: float, lr_decay: float, depth: int) -> float:
@@ -54,7 +57,7 @@ def parameter_groups(
             seen.add(id(parameter))
         for suffix, decay, members in (
             ("", weight_decay, [p for _, p in parameters if p.ndim > 1]),
-            ("/no_decay", 0.0, [p for _, p in parameters if p.ndim <= 1]),
+            (NO_DECAY, 0.0, [p for _, p in parameters if p.ndim <= 1]),
         ):
             if members:
                 rate = layer_learning_rate(lr, lr_decay, depth)
@@ -62,3 +65,9 @@ def parameter_groups(
                     {"params": members, "name": layer + suffix, "depth": depth, "lr": rate, "weight_decay": decay}
                 )
     return groups
+
+
+def named_groups(optimizer: Optimizer) -> list[tuple[dict[str, Any], str]]:
+    """Return each parameter group of an optimizer with the name of its layer group, or its number without one."""
+    groups = enumerate(optimizer.param_groups)
+    return [(group, group.get("name", str(number)).removesuffix(NO_DECAY)) for number, group in groups]

@@ -43,9 +43,10 @@ class Tile:
     width: float = 0.0
 
     @classmethod
-    def of_share(cls, name: str, value: float, interval: Sequence[float], note: str) -> "Tile":
-        """Return the tile of a share in [0, 1], with its interval drawn."""
+    def of_share(cls, name: str, value: float, interval: Sequence[float]) -> "Tile":
+        """Return the tile of a share in [0, 1], with its 95 % interval drawn and named."""
         low, high = interval
+        note = f"95 %: {100 * low:.1f} to {100 * high:.1f} %"
         return cls(name, percent(value), note, round(100 * low, 2), round(100 * (high - low), 2))
 
 

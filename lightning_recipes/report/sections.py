@@ -47,13 +47,10 @@ def tiles_of(run: RunContents) -> list[Tile]:
     """Return the figures that a reader looks for first."""
     summary, errors, tiles = run.summary, run.errors, []
     if summary.get("val_accuracy") is not None:
-        low, high = summary["val_accuracy_ci95"]
-        note = f"95 %: {100 * low:.1f} to {100 * high:.1f} %"
-        tiles.append(Tile.of_share("Validation accuracy", summary["val_accuracy"], (low, high), note))
+        tiles.append(Tile.of_share("Validation accuracy", summary["val_accuracy"], summary["val_accuracy_ci95"]))
     if summary.get("ensemble_val_accuracy") is not None:
-        low, high = summary["ensemble_val_accuracy_ci95"]
-        note = f"95 %: {100 * low:.1f} to {100 * high:.1f} %"
-        tiles.append(Tile.of_share("Ensemble of snapshots", summary["ensemble_val_accuracy"], (low, high), note))
+        value, interval = summary["ensemble_val_accuracy"], summary["ensemble_val_accuracy_ci95"]
+        tiles.append(Tile.of_share("Ensemble of snapshots", value, interval))
     if summary.get("val_loss") is not None:
         tiles.append(Tile("Validation loss", f"{summary['val_loss']:.3f}", f"best epoch: {summary.get('best_epoch')}"))
     if errors:
