@@ -17,13 +17,13 @@ from lightning.pytorch.accelerators import CPUAccelerator
 from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import Logger, WandbLogger
-from lightning.pytorch.utilities import rank_zero_warn
 from typing_extensions import override
 
 from lightning_recipes.callbacks.checkpoints import BestCheckpoint, LastCheckpoint
 from lightning_recipes.callbacks.error_analysis import ErrorAnalysis
 from lightning_recipes.callbacks.gradcam import MisclassifiedGradCAM
 from lightning_recipes.callbacks.run_figures import RunFigures
+from lightning_recipes.callbacks.run_report import RunReport
 from lightning_recipes.callbacks.run_summary import RunSummary
 from lightning_recipes.callbacks.save_recipe import SaveRecipe
 from lightning_recipes.callbacks.wandb_tracker import WandbTracker
@@ -37,12 +37,12 @@ from lightning_recipes.memory import keep_freed_memory
 from lightning_recipes.metrics_csv import MetricsCSV
 from lightning_recipes.models.snapshots import find_snapshots
 from lightning_recipes.packaged import name_recipes
-from lightning_recipes.report import write_report
 from lightning_recipes.reporting import (
     print_evaluation,
     print_explanation,
     print_gain,
     print_range_test,
+    print_stopped,
     print_summary,
     write_predictions,
 )
@@ -215,7 +215,7 @@ class RecipesCLI(LightningCLI):
                 if not any(isinstance(callback, kind) for callback in callbacks):
                     callbacks.append(self._get(self.config_init, key))
             callbacks += [RunSummary(str(self.run_folder), own.recipe), RunFigures(str(self.run_folder))]
-            callbacks.append(SaveRecipe(self.run_folder, self._recipe_text()))
+            callbacks += [RunReport(str(self.run_folder)), SaveRecipe(self.run_folder, self._recipe_text())]
             callbacks += [self._get(self.config_init, key) for key in ("best_checkpoint", "last_checkpoint")]
             logger = self._loggers(config["logger"])
             if config["logger"] in (None, True) or any(isinstance(one, WandbLogger) for one in logger):
@@ -252,13 +252,19 @@ class RecipesCLI(LightningCLI):
 
     # Commands.
 
-    def after_fit(self) -> None:
-        """Say what was reached."""
-        if self.trainer.is_global_zero:
-            try:
-                write_report(self.run_folder)
-            except Exception as error:  # a page is no reason for a run that is done to fail
-                rank_zero_warn(f"report.html: not written ({type(error).__name__}: {error})")
+    def fit(self, model: pl.LightningModule, **kwargs: Any) -> None:
+        """Train, and say what was reached, or how a run that was interrupted goes on."""
+        try:
+            self.trainer.fit(model, **kwargs)
+        except SystemExit:  # Lightning's end after Ctrl-C
+            if self.trainer.is_global_zero:
+                print_stopped(self.run_folder)
+            raise
+        if not self.trainer.is_global_zero:
+            return
+        if self.trainer.fast_dev_run:  # type: ignore[attr-defined]
+            print("fast_dev_run: the recipe works from end to end; nothing was written")
+        else:
             print_summary(self.run_folder)
 
     def lr_find(self, model: pl.LightningModule, **kwargs: Any) -> None:

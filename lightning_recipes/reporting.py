@@ -17,6 +17,7 @@ __all__ = [
     "print_explanation",
     "print_gain",
     "print_range_test",
+    "print_stopped",
     "print_summary",
     "write_predictions",
 ]
@@ -53,6 +54,18 @@ def print_summary(folder: Path) -> None:
         f"{folder / 'report.html'} shows it.",
         soft_wrap=True,
     )
+
+
+def print_stopped(folder: Path) -> None:
+    """Print how a run that was interrupted goes on."""
+    if not (folder / "checkpoints" / "last.ckpt").exists():
+        text = f"Stopped before the first checkpoint; {folder} can be removed."
+    else:
+        text = (
+            f"Stopped after {RunContents(folder).summary['epochs']} epochs, which {folder} holds. It goes on with\n"
+            f"  lightning-recipes fit --config {folder / 'config.yaml'} --run_dir {folder} --ckpt_path last"
+        )
+    Console().print(text, soft_wrap=True, highlight=False)
 
 
 def _findings(diagnosis: Sequence[Mapping[str, str]]) -> Table:

@@ -76,6 +76,16 @@ def test_a_run_fills_its_folder(finished: Path) -> None:
     assert list(rows[0]) == ["path", "true", "predicted", "probability"]
 
 
+def test_a_fast_dev_run_says_that_it_works_and_leaves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "small.yaml").write_text(SMALL.replace("logger: false", ""))
+    assert main(["fit", "--config", "small.yaml", "--trainer.fast_dev_run", "true"]) == 0
+    assert "works from end to end" in capsys.readouterr().out
+    assert [path.name for path in tmp_path.rglob("*")] == ["small.yaml"]
+
+
 def test_its_own_config_makes_the_run_again_to_the_bit(finished: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(finished)
     assert main(["fit", "--config", "run/config.yaml"]) == 0

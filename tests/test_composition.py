@@ -90,7 +90,7 @@ def test_the_catalogue_has_every_callback_that_acts_on_a_step() -> None:
     made = [make() for levels in FACTORS.values() for level in levels.values() for make in level.callbacks]
     names = {type(callback).__name__ for callback in made}
     folder = Path(__file__).parents[1] / "lightning_recipes" / "callbacks"
-    at_the_end = {"error_analysis", "gradcam", "run_figures", "run_summary"}
+    at_the_end = {"error_analysis", "gradcam", "run_figures", "run_report", "run_summary"}
     others = {"__init__", "checkpoints", "save_recipe", "stages"}
     modules = {path.stem for path in folder.glob("*.py")} - others - at_the_end
     assert {_module_of(name) for name in names} == modules

@@ -1,6 +1,7 @@
 """``figures/``: what a run is planned to be, and what it looked like, as pictures."""
 
 import math
+from contextlib import suppress
 from pathlib import Path
 
 import lightning.pytorch as pl
@@ -33,15 +34,27 @@ class RunFigures(pl.Callback):
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Draw the plan, unless an earlier session has."""
         path = self.folder / "figures" / "schedule.png"
-        if trainer.is_global_zero and isinstance(pl_module, ImageClassifier) and not path.exists():
+        if not trainer.is_global_zero or trainer.fast_dev_run or path.exists():  # type: ignore[attr-defined]
+            return
+        if isinstance(pl_module, ImageClassifier):
             save_figure(schedule_figure(planned_run(trainer, pl_module)), path, key="schedule", loggers=trainer.loggers)
 
     @override
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Draw the curves; a run that logged nothing has none."""
+        self._draw_curves(trainer, pl_module)
+
+    @override
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Draw the curves of a run that was stopped, if an epoch was done."""
+        if trainer.state.fn == "fit" and trainer.current_epoch > 0:
+            with suppress(OSError):  # a disk that is full may be the reason
+                self._draw_curves(trainer, pl_module)
+
+    def _draw_curves(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         if not trainer.is_global_zero or not (rows := RunContents(self.folder).metrics):
             return
-        plan = getattr(pl_module, "plan", None)
+        plan = getattr(module, "plan", None)
         starts = {s.name: plan.start_of(i) for i, s in enumerate(plan.stages)} if isinstance(plan, Plan) else {}
         path = self.folder / "figures" / "curves.png"
         save_figure(learning_curves(rows, starts), path, key="curves", loggers=trainer.loggers)

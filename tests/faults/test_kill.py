@@ -16,9 +16,14 @@ from tests.test_cli import SMALL
 def start(folder: Path, *words: str) -> subprocess.Popen[bytes]:
     command = [sys.executable, "-m", "lightning_recipes", "fit", "--config", "small.yaml", "--run_dir", "run", *words]
     root = str(Path(__file__).parents[2])
-    with (folder / "errors.txt").open("w") as errors:
+    with (folder / "errors.txt").open("w") as errors, (folder / "output.txt").open("w") as output:
         return subprocess.Popen(
-            command, cwd=folder, env=os.environ | {"PYTHONPATH": root}, stderr=errors, preexec_fn=_hear_interrupts
+            command,
+            cwd=folder,
+            env=os.environ | {"PYTHONPATH": root},
+            stdout=output,
+            stderr=errors,
+            preexec_fn=_hear_interrupts,
         )
 
 
@@ -63,7 +68,7 @@ def test_killed_at_any_moment_and_resumed_the_run_is_the_same(tmp_path: Path) ->
 
 
 @pytest.mark.slow
-def test_an_interrupted_run_leaves_its_summary(tmp_path: Path) -> None:
+def test_an_interrupted_run_leaves_its_summary_and_its_page(tmp_path: Path) -> None:
     (tmp_path / "small.yaml").write_text(SMALL.replace("{name: all, epochs: 1", "{name: all, epochs: 500"))
     process = start(tmp_path)
     while not (tmp_path / "run" / "checkpoints" / "best.ckpt").exists():
@@ -76,3 +81,8 @@ def test_an_interrupted_run_leaves_its_summary(tmp_path: Path) -> None:
     assert summary["finished"] is False
     assert 0 < summary["epochs"] < 502
     assert summary["val_accuracy"] is not None
+    goes_on = "fit --config run/config.yaml --run_dir run --ckpt_path last"
+    assert goes_on in (tmp_path / "output.txt").read_text()
+    page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
+    assert "stopped before its end" in page
+    assert 'alt="Loss and accuracy of training and validation' in page  # the curves so far
