@@ -194,8 +194,9 @@ class ImageClassifier(Staged):
         """Return the backbone's features (N, F), float32 on the CPU, as evaluation would see them."""
         was_training = self.training
         self.eval()
-        with self.trainer.precision_plugin.forward_context():
-            features = self.features(images.to(self.device))
+        precision = self.trainer.precision_plugin
+        with precision.forward_context():
+            features = self.features(precision.convert_input(images.to(self.device)))
         self.train(was_training)
         return features.float().cpu()
 

@@ -210,13 +210,16 @@ class RecipesCLI(LightningCLI):
             bars = [callback for callback in callbacks if isinstance(callback, ProgressBar)]
             callbacks = [*bars, self._get(self.config_init, "gradcam")]
         if self.subcommand == "fit":
+            if config["barebones"]:
+                raise UserError("trainer.barebones: a run keeps logs, checkpoints and figures; leave it out")
             own = self.config[self.subcommand]
             for key, kind in (("errors", ErrorAnalysis), ("gradcam", MisclassifiedGradCAM)):
                 if not any(isinstance(callback, kind) for callback in callbacks):
                     callbacks.append(self._get(self.config_init, key))
             callbacks += [RunSummary(str(self.run_folder), own.recipe), RunFigures(str(self.run_folder))]
             callbacks += [RunReport(str(self.run_folder)), SaveRecipe(self.run_folder, self._recipe_text())]
-            callbacks += [self._get(self.config_init, key) for key in ("best_checkpoint", "last_checkpoint")]
+            if config["enable_checkpointing"] is not False:
+                callbacks += [self._get(self.config_init, key) for key in ("best_checkpoint", "last_checkpoint")]
             logger = self._loggers(config["logger"])
             if config["logger"] in (None, True) or any(isinstance(one, WandbLogger) for one in logger):
                 callbacks = self._tracked(callbacks)

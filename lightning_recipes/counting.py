@@ -1,4 +1,4 @@
-"""The optimizer steps of a trainer: a plan counted in them, and which of them are logged."""
+"""What a trainer counts: the optimizer steps of a plan, which of them are logged, and batches up to its limits."""
 
 import math
 from typing import Any
@@ -10,7 +10,7 @@ from lightning_recipes.schedules.resolve import resolve_schedule
 from lightning_recipes.specs import Spec
 from lightning_recipes.timeline import Timeline
 
-__all__ = ["count_plan", "logs_this_step"]
+__all__ = ["count_plan", "limited", "logs_this_step"]
 
 
 def count_plan(plan: Plan | None, schedule: Spec, trainer: pl.Trainer, datamodule: Any) -> Timeline:
@@ -44,9 +44,18 @@ def _steps_per_epoch(position: int, trainer: pl.Trainer, datamodule: Any) -> int
         trainer.fit_loop.setup_data()
         batches = trainer.num_training_batches
     else:
-        batches, limit = counted(position), trainer.limit_train_batches
-        batches = min(batches, limit) if isinstance(limit, int) else int(batches * limit)
+        batches = limited(counted(position), trainer.limit_train_batches)
     return max(1, math.ceil(batches / trainer.accumulate_grad_batches))
+
+
+def limited(batches: int, limit: float) -> int:
+    """Return how many of so many batches a ``limit_..._batches`` leaves: a whole number is one of batches.
+
+    Example:
+        >>> limited(8, 3), limited(8, 0.5), limited(8, 1.0), limited(8, 1)
+        (3, 4, 8, 1)
+    """
+    return min(batches, limit) if isinstance(limit, int) else int(batches * limit)
 
 
 def logs_this_step(trainer: pl.Trainer) -> bool:

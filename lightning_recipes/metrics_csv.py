@@ -36,8 +36,8 @@ class MetricsCSV(Logger):
     @property
     @override
     def name(self) -> str:
-        """Name of the file."""
-        return "metrics"
+        """None, so that a ``ModelCheckpoint`` without a folder writes into the run's ``checkpoints/``."""
+        return ""
 
     @property
     @override

@@ -3,6 +3,7 @@
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -13,6 +14,7 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
 
 from lightning_recipes.classifier import ImageClassifier
+from lightning_recipes.counting import limited
 from lightning_recipes.evaluation.gather import gather_by_index
 
 __all__ = [
@@ -73,14 +75,17 @@ def best_of_run(trainer: pl.Trainer, module: ImageClassifier) -> ImageClassifier
 
 
 def over_validation(trainer: pl.Trainer, probabilities_of: Callable[[Any], Tensor]) -> Predictions | None:
-    """Return what a function says of every validation image; None where there are none.
+    """Return what a function says of every validation image that the trainer validates on; None where there are none.
 
     Args:
-        trainer: Whose data module, precision, device and processes are used; every process has to call.
+        trainer: Whose data module, ``limit_val_batches``, precision, device and processes are used; every process has
+            to call.
         probabilities_of: From a batch on the device to a row an image.
     """
     parts, seen = [], 0
-    for batch in trainer.datamodule.val_dataloader():  # type: ignore[attr-defined]
+    loader, limit = trainer.datamodule.val_dataloader(), trainer.limit_val_batches  # type: ignore[attr-defined]
+    whole = isinstance(limit, float) and limit == 1  # also of a loader that does not know its length
+    for batch in loader if whole else islice(loader, limited(len(loader), limit)):
         batch = trainer.strategy.batch_to_device(trainer.precision_plugin.convert_input(batch))
         with trainer.precision_plugin.forward_context():
             probabilities = probabilities_of(batch)

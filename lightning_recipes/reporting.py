@@ -49,9 +49,10 @@ def print_summary(folder: Path) -> None:
     console.print(table)
     if run.errors:
         console.print(_findings(run.errors["diagnosis"]))
+    best = summary["best_epoch"]
+    said = "No epoch was validated" if best is None else f"Best of {summary['epochs']} epochs: epoch {best}"
     console.print(
-        f"Best of {summary['epochs']} epochs: epoch {summary['best_epoch']}. Everything is in {folder}; "
-        f"{folder / 'report.html'} shows it.",
+        f"{said}. Everything is in {folder}; {folder / 'report.html'} shows it.",
         soft_wrap=True,
     )
 

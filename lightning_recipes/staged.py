@@ -5,6 +5,7 @@ from abc import abstractmethod
 from typing import Any, Self
 
 import torch
+from lightning.pytorch.callbacks import StochasticWeightAveraging
 from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch.optim.lr_scheduler import LambdaLR
 from typing_extensions import override
@@ -116,6 +117,11 @@ class Staged(Evaluator):
     @override
     def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
         """One optimizer for the run, with a group per layer group and decay kind, and the plan's schedules on it."""
+        if any(isinstance(callback, StochasticWeightAveraging) for callback in self.trainer.callbacks):  # type: ignore[attr-defined]
+            raise UserError(
+                "trainer.callbacks: StochasticWeightAveraging would put its own schedule in the plan's place; take "
+                "lightning_recipes.EMA"
+            )
         p, timeline = self.hparams, self._make_timeline()
         self._timeline = timeline
         lr, lr_decay = self.rates_of(timeline.plan.stages[0])

@@ -122,8 +122,9 @@ class ErrorAnalysis(pl.Callback):
 
         @torch.inference_mode()
         def extract(images: Tensor) -> Tensor:
-            with trainer.precision_plugin.forward_context():
-                return best.features(images.to(best.device)).float().cpu()
+            precision = trainer.precision_plugin
+            with precision.forward_context():
+                return best.features(precision.convert_input(images.to(best.device))).float().cpu()
 
         best.eval()
         data = trainer.datamodule.train_features(extract)  # type: ignore[attr-defined]

@@ -120,7 +120,7 @@ class MisclassifiedGradCAM(pl.Callback):
         data = trainer.datamodule  # type: ignore[attr-defined]
         images = _images(data, predictions.indices[rows].tolist())
         predicted, true = predictions.predicted[rows], predictions.labels[rows]
-        heat = self._heat(module, images, (predicted, true))
+        heat = self._heat(module, trainer.precision_plugin.convert_input(images), (predicted, true))
         shown = _shown(images, used)
         names = names_of(module)
         paths = data.opened.splits.val.paths if hasattr(data, "opened") else None
@@ -149,7 +149,7 @@ class MisclassifiedGradCAM(pl.Callback):
             parts = []
             for some, labels in zip(torch.split(images, AT_ONCE), torch.split(classes, AT_ONCE), strict=True):
                 inputs, labels = some.to(module.device), labels.to(module.device)
-                parts.append(grad_cam(module, module.backbone, inputs, labels, target=target).cpu())
+                parts.append(grad_cam(module, module.backbone, inputs, labels, target=target).float().cpu())
             heat.append(torch.cat(parts))
         module.train(was_training)
         return heat

@@ -18,7 +18,7 @@ from lightning_recipes.data.dataset import FeatureDataset, ImageDataset
 from lightning_recipes.data.features import Extract, compute_features
 from lightning_recipes.data.loader import TrainLoader, keep_batch
 from lightning_recipes.data.open import OpenedData, open_splits, open_unlabelled
-from lightning_recipes.data.sampler import EpochSampler, Key, RehearsalSampler, ShardSampler
+from lightning_recipes.data.sampler import EpochSampler, FixedSampler, Key, RehearsalSampler, ShardSampler
 from lightning_recipes.data.source import ImageSource
 from lightning_recipes.data.transforms import Transform, eval_transform, train_transform
 from lightning_recipes.errors import UserError
@@ -357,7 +357,8 @@ class ImageDataModule(pl.LightningDataModule):
         return ImageDataset(source, transform, min_size=2 * settings.image_size)
 
     def _sampler(self, settings: LoaderSettings) -> EpochSampler:
-        return EpochSampler(self.opened.splits.train.labels, settings.batch_size, **self._sampler_options())
+        kind = FixedSampler if self._trainer_value("overfit_batches", 0) else EpochSampler
+        return kind(self.opened.splits.train.labels, settings.batch_size, **self._sampler_options())
 
     def _sampler_options(self) -> dict[str, Any]:
         return {

@@ -46,14 +46,13 @@ class TrainLoader(DataLoader):  # type: ignore[type-arg]
         A generator, so nothing is drawn before the first batch is asked for: Lightning makes iterators before it has
         restored its progress.
         """
-        sampler = self.sampler
-        if isinstance(sampler, EpochSampler):  # Lightning puts another in its place for overfit_batches
-            epoch, done = self._next_epoch, 0
-            if self._trainer is not None:
-                # `current_epoch`, not `set_epoch`: with max_steps the latter is off by one after a resume.
-                epoch, done = self._trainer.current_epoch, self._trainer.fit_loop.batch_idx + 1
-            sampler.set_epoch(epoch)
-            sampler.skip_batches = done if done < len(self) else 0
+        sampler, epoch, done = self.sampler, self._next_epoch, 0
+        assert isinstance(sampler, EpochSampler)
+        if self._trainer is not None:
+            # `current_epoch`, not `set_epoch`: with max_steps the latter is off by one after a resume.
+            epoch, done = self._trainer.current_epoch, self._trainer.fit_loop.batch_idx + 1
+        sampler.set_epoch(epoch)
+        sampler.skip_batches = done if done < len(self) else 0
         self._next_epoch += 1
         yield from super().__iter__()
 

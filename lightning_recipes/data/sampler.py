@@ -6,12 +6,12 @@ from typing import Any, Literal, NamedTuple
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch.utils.data import DistributedSampler
+from torch.utils.data import DistributedSampler, SequentialSampler
 from typing_extensions import override
 
 from lightning_recipes.randomness import generator_for
 
-__all__ = ["EpochSampler", "Key", "RehearsalSampler", "ShardSampler", "balanced_order"]
+__all__ = ["EpochSampler", "FixedSampler", "Key", "RehearsalSampler", "ShardSampler", "balanced_order"]
 
 
 Labels = Sequence[int] | NDArray[np.int64]
@@ -106,6 +106,19 @@ class EpochSampler(DistributedSampler):  # type: ignore[type-arg]
         return self.num_batches * self.batch_size
 
 
+class FixedSampler(EpochSampler, SequentialSampler):  # type: ignore[misc]  # yields keys
+    """Hands out the first epoch's keys in every epoch: the same images, in the same order, augmented alike.
+
+    For ``overfit_batches``. A ``SequentialSampler`` so that Lightning does not put a true one in its place, whose first
+    batches would be of one class where images lie in class folders.
+    """
+
+    @override
+    def set_epoch(self, epoch: int) -> None:
+        """Stay in the first."""
+        super().set_epoch(0)
+
+
 class RehearsalSampler(EpochSampler):
     """Hands out keys of training images without some that are held out.
 
@@ -140,10 +153,11 @@ class RehearsalSampler(EpochSampler):
         return [Key(epoch, index) for index in chosen[self.rank :: self.num_replicas]]
 
 
-class ShardSampler(DistributedSampler):  # type: ignore[type-arg]
+class ShardSampler(DistributedSampler, SequentialSampler):  # type: ignore[type-arg]
     """Every world-size-th image from this rank on, none of them twice: exact sums over all ranks.
 
-    Lightning's own would pad the ranks to one length with repeated images, which shifts every figure of evaluation.
+    Lightning's own would pad the ranks to one length with repeated images, which shifts every figure of evaluation; and
+    with ``overfit_batches`` it would give every rank the same images, were this not a ``SequentialSampler``.
     """
 
     def __init__(self, data: Sized, *, num_replicas: int = 1, rank: int = 0) -> None:

@@ -61,9 +61,12 @@ def find_target(classifier: nn.Module, backbone: nn.Module, images: Tensor, laye
         if layer not in known:
             raise UserError(f"layer: the output of '{layer}' is no map of the image; name another, or none to find one")
         return known[layer][0]
-    for name, (target, output) in reversed(known.items()):
-        if not _is_inside(name, backbone) and _depends_all_over(target, output):
+    maps = [(target, output) for name, (target, output) in known.items() if not _is_inside(name, backbone)]
+    for target, output in reversed(maps):
+        if _depends_all_over(target, output):
             return target
+    if maps and not any(output.grad is not None and output.grad.any() for _, output in maps):
+        return maps[-1][0]  # a head of zeros, as before training: the logits depend on nothing, and no layer has heat
     raise UserError("layer: no layer of this backbone gives a map of the image; name one")
 
 
