@@ -47,7 +47,8 @@ from lightning_recipes.reporting import (
     write_predictions,
 )
 from lightning_recipes.run_folder import choose_run_folder, last_checkpoint
-from lightning_recipes.usage import one_line
+from lightning_recipes.specs import import_object
+from lightning_recipes.usage import one_line, refuse_null
 from lightning_recipes.views import VIEWS, MultiViewClassifier
 from lightning_recipes.wandb_logger import run_ids_in
 
@@ -155,6 +156,8 @@ class RecipesCLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         """Settle the run's folder and the checkpoint before anything slow is made."""
         config = self.config[self.subcommand]
+        for key in ("model", "data"):
+            refuse_null(key, import_object(key, config[key].class_path), config[key].get("init_args", {}))
         files = [Path(str(path)) for path in config.config or []]
         config.recipe = config.recipe or (files[-1].stem if files else "run")
         given = config.ckpt_path
@@ -172,8 +175,8 @@ class RecipesCLI(LightningCLI):
             self.run_folder = Path(config.run_dir or (path.parents[1] if path.parent.name == "checkpoints" else "."))
         else:
             raise UserError(
-                f"ckpt_path: {self.subcommand} needs the weights to use; "
-                "give --ckpt_path RUN/checkpoints/best.ckpt, or RUN/snapshots"
+                f"ckpt_path: {self.subcommand} needs the weights to use; give --ckpt_path RUN/checkpoints/best.ckpt"
+                + ("" if self.subcommand == "explain" else ", or RUN/snapshots")
             )
         if config.ckpt_path is not None:
             if not Path(config.ckpt_path).is_file():

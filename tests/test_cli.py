@@ -274,6 +274,22 @@ MISTAKES: dict[str, tuple[Callable[[Path], list[str]], str]] = {
     "an unknown key at the top": (lambda f: ["--modle.lr", "3"], "--modle.lr"),
     "an unknown value": (lambda f: ["--data.on_bad_image", "ignore"], "data.on_bad_image: "),
     "a value of another type": (lambda f: ["--model.lr", "fast"], "model.lr: 'fast' is not of type float"),
+    "a value that is none of several": (
+        lambda f: ["--trainer.precision", "16-mixd"],
+        "64-true, 64, 32, 16, bf16, null; did you mean 16-mixed, bf16-mixed?",
+    ),
+    "a value that is neither true, false nor a name": (
+        lambda f: ["--data.balance", "batch"],
+        "data.balance: 'batch' is not one of true, false, batches; did you mean batches?",
+    ),
+    "a null": (
+        lambda f: ["--model.lr", "null"],
+        "model.lr: null is no value of it; leave it out for its default, 0.001",
+    ),
+    "a backbone in the model's place": (
+        lambda f: ["--model", "resnet18"],
+        "model: 'resnet18' is no class by its import path (to choose a backbone: --model.backbone resnet18)",
+    ),
     "an unknown augmentation": (lambda f: ["--data.augment", "heavy"], "data.augment: 'heavy' is not a policy"),
     "an unknown optimizer": (
         lambda f: ["--model.optimizer", "adamq"],
@@ -308,6 +324,14 @@ def test_a_mistake_ends_in_one_line_and_leaves_nothing_behind(
     assert text in lines[-1]
     assert len(lines) == 1, lines
     assert not (tmp_path / "run").exists()
+
+
+def test_a_command_without_a_recipe_says_what_to_give(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["fit"]) == 2
+    line = (
+        "lightning-recipes: data and model: not given; name a recipe, as in `lightning-recipes fit --config quickstart`"
+    )
+    assert capsys.readouterr().err.strip() == line
 
 
 def test_a_checkpoint_of_other_classes_is_refused(
