@@ -39,7 +39,7 @@ def lead_of(run: RunContents) -> str:
     went = [f"{summary[name]:,} {text}" for name, text in LENGTHS.items() if name in summary]
     if "seconds" in summary:
         went.append(_duration(summary["seconds"]))
-    ended = [] if summary.get("finished", True) else ["stopped before its end"]
+    ended = [] if summary.get("finished", True) else ["Stopped before its end"]
     return " ".join(f"{', '.join(part)}." for part in (what, went, ended) if part)
 
 

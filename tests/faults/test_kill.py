@@ -84,5 +84,5 @@ def test_an_interrupted_run_leaves_its_summary_and_its_page(tmp_path: Path) -> N
     goes_on = "fit --config run/config.yaml --run_dir run --ckpt_path last"
     assert goes_on in (tmp_path / "output.txt").read_text()
     page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
-    assert "stopped before its end" in page
+    assert "Stopped before its end." in page
     assert 'alt="Loss and accuracy of training and validation' in page  # the curves so far
