@@ -7,6 +7,7 @@ from dataclasses import asdict
 from typing import Any
 
 import torch
+from lightning.pytorch.plugins import Precision
 from lightning.pytorch.strategies import ParallelStrategy
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
@@ -190,11 +191,16 @@ class ImageClassifier(Staged):
         return self.classify(batch.features) if isinstance(batch, Features) else self(batch[0])
 
     @torch.inference_mode()
-    def extract_features(self, images: Tensor) -> Tensor:
-        """Return the backbone's features (N, F), float32 on the CPU, as evaluation would see them."""
+    def extract_features(self, images: Tensor, precision: Precision | None = None) -> Tensor:
+        """Return the backbone's features (N, F), float32 on the CPU, as evaluation would see them.
+
+        Args:
+            images: (N, 3, H, W), on any device.
+            precision: To compute them in (default: that of the module's trainer, which a copy has none of).
+        """
         was_training = self.training
         self.eval()
-        precision = self.trainer.precision_plugin
+        precision = precision or self.trainer.precision_plugin
         with precision.forward_context():
             features = self.features(precision.convert_input(images.to(self.device)))
         self.train(was_training)

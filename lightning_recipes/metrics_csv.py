@@ -36,7 +36,7 @@ class MetricsCSV(Logger):
     @property
     @override
     def name(self) -> str:
-        """None, so that a ``ModelCheckpoint`` without a folder writes into the run's ``checkpoints/``."""
+        """Empty, so that a ``ModelCheckpoint`` without a folder writes into the run's ``checkpoints/``."""
         return ""
 
     @property

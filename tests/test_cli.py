@@ -286,6 +286,7 @@ MISTAKES: dict[str, tuple[Callable[[Path], list[str]], str]] = {
         lambda f: ["--model.lr", "null"],
         "model.lr: null is no value of it; leave it out for its default, 0.001",
     ),
+    "a barebones run": (lambda f: ["--trainer.barebones", "true"], "lightning-recipes: trainer.barebones: "),
     "a backbone in the model's place": (
         lambda f: ["--model", "resnet18"],
         "model: 'resnet18' is no class by its import path (to choose a backbone: --model.backbone resnet18)",

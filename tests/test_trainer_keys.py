@@ -99,11 +99,3 @@ def test_no_epoch_at_all_ends_well(tmp_path: Path) -> None:
 def test_a_callback_that_would_replace_the_schedule_is_refused() -> None:
     with pytest.raises(UserError, match="StochasticWeightAveraging would put its own schedule in the plan's place"):
         fit(classifier(), digits(), two_stages(), StochasticWeightAveraging(0.01), max_epochs=-1)
-
-
-def test_barebones_is_refused_in_a_line(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "small.yaml").write_text(SMALL)
-    command = ["fit", "--config", str(tmp_path / "small.yaml"), "--run_dir", str(tmp_path / "run")]
-    assert main([*command, "--trainer.barebones", "true"]) == 2
-    assert capsys.readouterr().err.startswith("lightning-recipes: trainer.barebones: ")
-    assert not (tmp_path / "run").exists()

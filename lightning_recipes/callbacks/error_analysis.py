@@ -2,12 +2,12 @@
 
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from torch import Tensor
 from typing_extensions import override
 
 from lightning_recipes.classifier import ImageClassifier
@@ -119,14 +119,7 @@ class ErrorAnalysis(pl.Callback):
         """Out-of-fold predictions for the training images; every process has to call."""
         if not hasattr(trainer.datamodule, "train_features"):  # type: ignore[attr-defined]
             return None
-
-        @torch.inference_mode()
-        def extract(images: Tensor) -> Tensor:
-            precision = trainer.precision_plugin
-            with precision.forward_context():
-                return best.features(precision.convert_input(images.to(best.device))).float().cpu()
-
-        best.eval()
+        extract = partial(best.extract_features, precision=trainer.precision_plugin)
         data = trainer.datamodule.train_features(extract)  # type: ignore[attr-defined]
         fewest = int(torch.bincount(data.labels, minlength=best.num_classes).min())
         if fewest < self.label_folds:
