@@ -10,7 +10,8 @@ from lightning_recipes._version import __version__
 
 if TYPE_CHECKING:
     from lightning_recipes.callbacks.activation_regularization import ActivationRegularization
-    from lightning_recipes.callbacks.checkpoints import BestCheckpoint, LastCheckpoint
+    from lightning_recipes.callbacks.best_checkpoint import BestCheckpoint
+    from lightning_recipes.callbacks.checkpoints import LastCheckpoint
     from lightning_recipes.callbacks.early_stopping import EarlyStopping
     from lightning_recipes.callbacks.ema import EMA
     from lightning_recipes.callbacks.error_analysis import ErrorAnalysis
@@ -32,6 +33,8 @@ if TYPE_CHECKING:
     from lightning_recipes.data.datamodule import ImageDataModule
     from lightning_recipes.ensemble import EnsembleClassifier
     from lightning_recipes.errors import UserError
+    from lightning_recipes.evaluation.prediction import Prediction
+    from lightning_recipes.finished import load
     from lightning_recipes.plan import Plan, Stage
 
 __all__ = [
@@ -54,6 +57,7 @@ __all__ = [
     "Mixing",
     "OnPlateau",
     "Plan",
+    "Prediction",
     "RunSummary",
     "SnapshotEnsemble",
     "Stage",
@@ -62,11 +66,12 @@ __all__ = [
     "UserError",
     "WandbTracker",
     "__version__",
+    "load",
 ]
 
 _HOMES = {
     "ActivationRegularization": "callbacks.activation_regularization",
-    "BestCheckpoint": "callbacks.checkpoints",
+    "BestCheckpoint": "callbacks.best_checkpoint",
     "EMA": "callbacks.ema",
     "EarlyStopping": "callbacks.early_stopping",
     "EnsembleClassifier": "ensemble",
@@ -84,6 +89,7 @@ _HOMES = {
     "Mixing": "callbacks.mixing",
     "OnPlateau": "callbacks.on_plateau",
     "Plan": "plan",
+    "Prediction": "evaluation.prediction",
     "RunSummary": "callbacks.run_summary",
     "SnapshotEnsemble": "callbacks.snapshots",
     "Stage": "plan",
@@ -91,6 +97,7 @@ _HOMES = {
     "StochasticDepth": "callbacks.stochastic_depth",
     "WandbTracker": "callbacks.wandb_tracker",
     "UserError": "errors",
+    "load": "finished",
 }
 
 

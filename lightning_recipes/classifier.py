@@ -1,5 +1,6 @@
 """The image classifier: a timm backbone, a head, one optimizer for a run. It knows no callback and no logger."""
 
+import logging
 import math
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
@@ -18,17 +19,25 @@ from typing_extensions import override
 from lightning_recipes.data.batch import Batch, Features, MixedBatch, split_batch
 from lightning_recipes.errors import UserError, refuse_bad_values
 from lightning_recipes.evaluation.metrics import loss_mean
+from lightning_recipes.input_config import InputConfig
 from lightning_recipes.models.averaging import copy_weights_, swap_weights_
-from lightning_recipes.models.backbone import InputConfig, check_image_size, create_backbone
+from lightning_recipes.models.backbone import check_image_size, create_backbone
 from lightning_recipes.models.dropout_order import dropout_before_norm
 from lightning_recipes.models.groups import LayerGroup, layer_groups
 from lightning_recipes.models.initialization import initialize_
+from lightning_recipes.models.weights import Weights
 from lightning_recipes.optim.losses import create_loss
+from lightning_recipes.plan import Plan, Stage
 from lightning_recipes.randomness import seed_process
 from lightning_recipes.schedules.resolve import resolve_schedule
 from lightning_recipes.staged import Staged
 
 __all__ = ["ImageClassifier"]
+
+log = logging.getLogger(__name__)
+
+BYPASSED = ("forward", "logits_of", "on_before_batch_transfer", "on_after_batch_transfer", "transfer_batch_to_device")
+"""What a subclass may do to images between the loader and the head that stored features do not go through."""
 
 
 class ImageClassifier(Staged):
@@ -126,12 +135,15 @@ class ImageClassifier(Staged):
         )
         self.backbone = built.features
         self.head = self.configure_head(built.head, built.num_features)
+        if built.weights is not None and built.weights.head is not None:
+            self._take_head(built.weights)
+        self._backbone_arguments = built.arguments
         if init is not None:
             initialize_(self.backbone, init)
         self.dropout = nn.Dropout(dropout)
         if channels_last:
             self.to(memory_format=torch.channels_last)
-        self.input_config: InputConfig = built.input
+        self.input_config = built.input
         self.loss = self.configure_loss()
         self.train_accuracy = MulticlassAccuracy(num_classes, average="micro", validate_args=False)
         self.train_loss = loss_mean()
@@ -139,12 +151,36 @@ class ImageClassifier(Staged):
         self.mixer: Callable[[Any], Any] | None = None
         self.penalties: dict[str, Callable[[], Tensor]] = {}
         self.averaged: dict[str, Tensor] | None = None
+        self._averaged_are_in = False
         self.rehearsing, self.micro_batches = False, 1
 
     @override
     def __getstate__(self) -> dict[str, Any]:
         """Leave out what callbacks have put here: a copy is a module of its own."""
-        return {**super().__getstate__(), "mixer": None, "penalties": {}, "averaged": None, "micro_batches": 1}
+        left: dict[str, Any] = {
+            "mixer": None,
+            "penalties": {},
+            "averaged": None,
+            "_averaged_are_in": False,
+            "micro_batches": 1,
+        }
+        return {**super().__getstate__(), **left}
+
+    def _take_head(self, weights: Weights) -> None:
+        """Take the head of a run for the same classes, whatever its shape; say what becomes of it otherwise.
+
+        Names decide which classes they are; their number only where neither side has names.
+        """
+        assert weights.head is not None
+        where, theirs, ours = f"model.pretrained: the head of '{weights.path}'", weights.class_names, self.class_names
+        if weights.num_classes != self.num_classes or theirs != ours:
+            known = f"{weights.num_classes} classes ({', '.join((theirs or ['no names'])[:5])})"
+            log.info("%s is for %s, not these %d; a fresh one begins", where, known, self.num_classes)
+            return
+        try:
+            self.head.load_state_dict(weights.head)
+        except RuntimeError:  # another shape, in any of its layers
+            rank_zero_warn(f"{where} is of another shape than this one; a fresh one begins")
 
     # What a subclass may want to be otherwise.
 
@@ -171,6 +207,12 @@ class ImageClassifier(Staged):
         """Return the loss of a batch, a scalar."""
         loss: Tensor = self.loss(logits, labels)
         return loss
+
+    @override
+    def loss_weight(self, labels: Tensor) -> Tensor | float:
+        """Return what a batch counts in the mean over a set: the sum of its images' class weights."""
+        weights = getattr(self.loss, "class_weights", None)
+        return len(labels) if weights is None else weights[labels].sum()
 
     # The two parts of the network.
 
@@ -201,7 +243,7 @@ class ImageClassifier(Staged):
         was_training = self.training
         self.eval()
         precision = precision or self.trainer.precision_plugin
-        with precision.forward_context():
+        with self.evaluated_weights(), precision.forward_context():
             features = self.features(precision.convert_input(images.to(self.device)))
         self.train(was_training)
         return features.float().cpu()
@@ -215,15 +257,56 @@ class ImageClassifier(Staged):
     # Weights that stand in for those that train.
 
     @contextmanager
-    def evaluated_weights(self) -> Iterator[None]:
-        """Have inside what validation sees: the averaged weights where there are any."""
-        if self.averaged is not None:
-            swap_weights_(self, self.averaged)
+    def evaluated_weights(self, averaged: bool = True) -> Iterator[None]:
+        """Have inside what validation sees: the averaged weights where there are any, whatever is in now.
+
+        Args:
+            averaged: False has the trained weights inside, also within a validation.
+        """
+        if self.averaged is None or self._averaged_are_in == averaged:
+            yield
+            return
+        self.swap_averaged()
         try:
             yield
         finally:
-            if self.averaged is not None:
-                swap_weights_(self, self.averaged)
+            self.swap_averaged()
+
+    @property
+    def averaged_are_in(self) -> bool:
+        """Whether the averaged weights are in the module now, and the trained ones beside it."""
+        return self._averaged_are_in
+
+    def drop_averaged(self) -> None:
+        """Have one set of weights: those that are in now."""
+        self.averaged, self._averaged_are_in = None, False
+
+    def swap_averaged(self) -> None:
+        """Let averaged and trained weights change places; twice is as before, to the bit."""
+        assert self.averaged is not None
+        swap_weights_(self, self.averaged)
+        self._averaged_are_in = not self._averaged_are_in
+
+    @override
+    def freeze_to(self, trainable: int) -> None:
+        """As of any staged module; a layer that freezes is one from then on, averaged and trained.
+
+        What validation sees of it is what stays: features that are computed of a frozen backbone are then those of the
+        backbone that is judged.
+        """
+        moving = {name for name, parameter in self.named_parameters() if parameter.requires_grad}
+        super().freeze_to(trainable)
+        if self.averaged is None:
+            return
+        own, frozen = self.state_dict(keep_vars=True), set()
+        for group in self.layer_groups[: len(self.layer_groups) - trainable]:
+            if moving & {name for name, _ in group.parameters}:
+                frozen |= {id(parameter) for _, parameter in group.parameters}
+                frozen |= {id(buffer) for module in group.modules for buffer in module.buffers(recurse=False)}
+        settled = {name: tensor for name, tensor in self.averaged.items() if id(own[name]) in frozen}
+        if settled and not self._averaged_are_in:
+            swap_weights_(self, settled)
+            copy_weights_(self, settled)
 
     def replace_weights(self, state: dict[str, Tensor]) -> None:
         """Take weights and statistics of another moment, for training and for whatever stands in for it."""
@@ -238,6 +321,8 @@ class ImageClassifier(Staged):
         """Refuse an image size that the backbone cannot take, before anything is trained; then compile."""
         for size in getattr(self.datamodule(), "image_sizes", ()):
             check_image_size(self.backbone, size)
+        if stage == "fit":
+            self.judged_input = self.input_used
         if stage == "fit" and self.plan is None:
             self.plan_changes = []
         if stage == "fit" and (found := dropout_before_norm(self)) is not None:
@@ -248,6 +333,24 @@ class ImageClassifier(Staged):
         chosen = self.hparams["compile"]
         if stage == "fit" and chosen is not False:
             self.backbone.compile(**(chosen if isinstance(chosen, dict) else {}))
+
+    @override
+    def use_plan(self, plan: Plan) -> None:
+        """As of any staged module; features are refused where a subclass would not see them for images."""
+        cached = next((stage.name for stage in plan.stages if stage.cache_features), None)
+        own = [name for name in BYPASSED if getattr(type(self), name) is not getattr(ImageClassifier, name)]
+        if cached is not None and own:
+            raise UserError(
+                f"stage '{cached}', cache_features: {type(self).__name__} has its own {own[0]}, which stored features "
+                "would go past; override features or classify instead, or leave cache_features out"
+            )
+        super().use_plan(plan)
+
+    @override
+    def apply_stage(self, stage: Stage) -> None:
+        """As of any staged module; from now on the weights are those of this stage's images."""
+        super().apply_stage(stage)
+        self.judged_input = self.input_used
 
     @override
     def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
@@ -325,20 +428,35 @@ class ImageClassifier(Staged):
             metrics = {"train_loss": self.train_loss, "train_accuracy": self.train_accuracy}
             self.log_dict(metrics, on_step=False, on_epoch=True)
 
-    @property
-    def input_used(self) -> dict[str, Any]:
-        """What the weights expect of their images: the pretrained ones' own configuration, unless the data has its."""
-        return {**asdict(self.input_config), **getattr(self.datamodule(), "input_used", {})}
+    def finished_model(self) -> dict[str, Any]:
+        """Return what a file needs beside the weights to be a usable model: see :mod:`lightning_recipes.finished`.
+
+        Data that fits JSON where the arguments of a subclass do.
+        """
+        arguments = {name: value for name, value in self.hparams.items() if not name.startswith("_")}
+        if "pretrained" in arguments:  # where they came from: they are in the file now
+            arguments |= {"pretrained": False, "backbone_kwargs": self._backbone_arguments or None}
+        return {
+            "class_path": f"{type(self).__module__}.{type(self).__qualname__}",
+            "task": "multiclass",
+            "hyper_parameters": arguments,
+            "input_config": asdict(self.input_used),
+            "pretrained_input_config": asdict(self.input_config),
+        }
 
     @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Add what the weights expect of their images, and drop where they came from: they are in the file now."""
-        checkpoint["input_config"] = self.input_used
+        """Make the checkpoint a finished model, with the figures of its validation."""
+        known = checkpoint.get(self.CHECKPOINT_HYPER_PARAMS_KEY, {})
+        checkpoint |= self.finished_model()
+        checkpoint[self.CHECKPOINT_HYPER_PARAMS_KEY] = {**known, **checkpoint[self.CHECKPOINT_HYPER_PARAMS_KEY]}
+        checkpoint["metrics"] = {
+            name: float(value) for name, value in self.trainer.callback_metrics.items() if name.startswith("val_")
+        }
         checkpoint["plan_changes"] = self.plan_changes
-        if "optimizer_states" not in checkpoint and self.averaged is not None:  # of weights alone: those to be used
+        # A file of weights alone has those to be used.
+        if "optimizer_states" not in checkpoint and self.averaged is not None and not self._averaged_are_in:
             checkpoint["state_dict"] = {**checkpoint["state_dict"], **self.averaged}
-        if "pretrained" in checkpoint.get(self.CHECKPOINT_HYPER_PARAMS_KEY, {}):
-            checkpoint[self.CHECKPOINT_HYPER_PARAMS_KEY]["pretrained"] = False
 
     @override
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
@@ -352,7 +470,10 @@ class ImageClassifier(Staged):
         names, own_names = saved.get("class_names"), self.hparams["class_names"]
         if names and own_names and list(names) != list(own_names):
             raise UserError(f"ckpt_path: the checkpoint's classes {names[:5]} are not the data's {own_names[:5]}")
+        fitting = self._trainer is not None and self.trainer.state.fn == "fit"
         if "input_config" in checkpoint:
-            self.input_config = InputConfig(**checkpoint["input_config"])
-        if self._trainer is not None and self.trainer.state.fn == "fit":
+            used = InputConfig.of(checkpoint["input_config"])
+            self.input_config = InputConfig.of(checkpoint.get("pretrained_input_config", checkpoint["input_config"]))
+            self.judged_input = None if fitting else used
+        if fitting:
             self.apply_plan_changes(checkpoint.get("plan_changes", []))

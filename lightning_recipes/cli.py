@@ -19,7 +19,8 @@ from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import Logger, WandbLogger
 from typing_extensions import override
 
-from lightning_recipes.callbacks.checkpoints import BestCheckpoint, LastCheckpoint
+from lightning_recipes.callbacks.best_checkpoint import BestCheckpoint
+from lightning_recipes.callbacks.checkpoints import LastCheckpoint
 from lightning_recipes.callbacks.error_analysis import ErrorAnalysis
 from lightning_recipes.callbacks.gradcam import MisclassifiedGradCAM
 from lightning_recipes.callbacks.run_figures import RunFigures
@@ -28,15 +29,24 @@ from lightning_recipes.callbacks.run_summary import RunSummary
 from lightning_recipes.callbacks.save_recipe import SaveRecipe
 from lightning_recipes.callbacks.wandb_tracker import WandbTracker
 from lightning_recipes.classifier import ImageClassifier
+from lightning_recipes.commands.evaluation import (
+    EVALUATIONS,
+    chosen_sections,
+    given_on_the_command_line,
+    make_data,
+    make_model,
+    require_same_classes,
+    use_typed_input,
+)
 from lightning_recipes.commands.lr_find import ONE_STEP, load_weights, only_the_finder
 from lightning_recipes.commands.trainer import RecipesTrainer
 from lightning_recipes.data.datamodule import ImageDataModule
-from lightning_recipes.ensemble import EnsembleClassifier
 from lightning_recipes.errors import UserError
+from lightning_recipes.finished import read_checkpoint
 from lightning_recipes.memory import keep_freed_memory
 from lightning_recipes.metrics_csv import MetricsCSV
-from lightning_recipes.models.snapshots import find_snapshots
 from lightning_recipes.packaged import name_recipes
+from lightning_recipes.predictions import gather_predictions, names_of
 from lightning_recipes.reporting import (
     print_evaluation,
     print_explanation,
@@ -81,9 +91,9 @@ class RecipesCLI(LightningCLI):
     """
 
     run_folder: Path
-    snapshots: Path | None = None
 
     def __init__(self, args: Sequence[str]) -> None:
+        self.words = list(args)
         quiet = {"exit_on_error": False}
         super().__init__(
             model_class=ImageClassifier,
@@ -149,6 +159,32 @@ class RecipesCLI(LightningCLI):
             parser.link_arguments(f"data.{source}", f"model.init_args.{target}", apply_on="instantiate")
 
     @override
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Let the checkpoint say what no recipe says: which class it is of, and which data it was judged on."""
+        command = self.words[0] if self.words else ""
+        if command in EVALUATIONS and (sections := chosen_sections(self.words)):
+            self._subcommand_parsers[command].set_defaults(sections)
+        super().parse_arguments(parser, args)
+
+    @override
+    def instantiate_classes(self) -> None:
+        """Make the model of an evaluation from its file alone; LightningCLI would make it from a recipe."""
+        if self.subcommand not in EVALUATIONS:
+            super().instantiate_classes()
+            return
+        own = self.config[self.subcommand]
+        model, data = own.pop("model"), own.pop("data")
+        own.model = own.data = None
+        self.config_init = self.parser.instantiate_classes(self.config)
+        own.model, own.data = model, data
+        given = given_on_the_command_line(self.words)
+        self.model = make_model(own.ckpt_path, model, given)
+        self.datamodule = make_data(data)
+        use_typed_input(self.model, self.datamodule, given)
+        require_same_classes(self.model, self.datamodule, needed=self.subcommand != "predict")
+        self.trainer = self.instantiate_trainer()
+
+    @override
     def _parse_ckpt_path(self) -> None:
         """Leave recipe and command line as they are: LightningCLI would put the checkpoint's values over both."""
 
@@ -156,7 +192,7 @@ class RecipesCLI(LightningCLI):
     def before_instantiate_classes(self) -> None:
         """Settle the run's folder and the checkpoint before anything slow is made."""
         config = self.config[self.subcommand]
-        for key in ("model", "data"):
+        for key in ("model", "data") if self.subcommand not in EVALUATIONS else ():
             refuse_null(key, import_object(key, config[key].class_path), config[key].get("init_args", {}))
         files = [Path(str(path)) for path in config.config or []]
         config.recipe = config.recipe or (files[-1].stem if files else "run")
@@ -166,24 +202,29 @@ class RecipesCLI(LightningCLI):
             config.ckpt_path = last_checkpoint(self.run_folder) if given == "last" else given
         elif self.subcommand == "lr_find":
             self.run_folder = self._choose_run_folder(config, files, resume=False)
-        elif given is not None and Path(given).is_dir():
-            find_snapshots(Path(given))  # is there one
-            self.run_folder = Path(config.run_dir or Path(given).resolve().parent)
-            self.snapshots, config.ckpt_path = Path(given), None
-        elif given is not None:
-            path = Path(given)
-            self.run_folder = Path(config.run_dir or (path.parents[1] if path.parent.name == "checkpoints" else "."))
-        else:
+        elif given is None:
             raise UserError(
                 f"ckpt_path: {self.subcommand} needs the weights to use; give --ckpt_path RUN/checkpoints/best.ckpt"
                 + ("" if self.subcommand == "explain" else ", or RUN/snapshots")
             )
+        else:
+            path = Path(given)
+            if path.is_dir() and self.subcommand == "explain":
+                raise UserError("ckpt_path: explain takes one network; give a checkpoint file in place of the folder")
+            of_run = path.resolve().parent if path.is_dir() else path.parent.parent
+            own_place = path.is_dir() or path.parent.name in ("checkpoints", "snapshots")
+            self.run_folder = Path(config.run_dir or (of_run if own_place else "."))
         if config.ckpt_path is not None:
-            if not Path(config.ckpt_path).is_file():
+            if not Path(config.ckpt_path).exists():
                 raise UserError(
                     f"ckpt_path: '{config.ckpt_path}' does not exist; give a checkpoint file, or last for fit"
                 )
             config.ckpt_path = str(config.ckpt_path)
+            if self.subcommand == "fit" and "optimizer_states" not in read_checkpoint(config.ckpt_path):
+                raise UserError(
+                    f"ckpt_path: '{config.ckpt_path}' is a finished model, not a point to go on from; give last.ckpt, "
+                    "or begin from it by --model.pretrained"
+                )
 
     def _choose_run_folder(self, config: Any, files: Sequence[Path], *, resume: bool) -> Path:
         if "LOCAL_RANK" in os.environ and RUN_DIR_OF_MAIN_PROCESS in os.environ:
@@ -284,9 +325,6 @@ class RecipesCLI(LightningCLI):
 
     def explain(self, model: pl.LightningModule, **kwargs: Any) -> None:
         """Draw what the checkpoint gets wrong."""
-        if self.snapshots is not None:
-            raise UserError("ckpt_path: explain takes one network; give a checkpoint file in place of the folder")
-        load_weights(model, Path(self.config[self.subcommand].ckpt_path))
         self.trainer.validate(model, datamodule=self.datamodule, verbose=False)
         if self.trainer.is_global_zero:
             print_explanation(self.run_folder)
@@ -300,32 +338,23 @@ class RecipesCLI(LightningCLI):
         self._evaluate("test", self.trainer.test, model, kwargs)
 
     def _evaluate(self, command: str, evaluate: Callable[..., Any], model: pl.LightningModule, kwargs: Any) -> None:
-        asked_for = self._asked_for(model, kwargs)
-        print_evaluation(command, evaluate(asked_for, verbose=False, **_only_data(kwargs)))
+        asked_for = self._with_views(model)
+        print_evaluation(command, evaluate(asked_for, verbose=False, datamodule=self.datamodule))
         if isinstance(asked_for, MultiViewClassifier) and self.trainer.world_size == 1:
             print_gain(*asked_for.gain())
 
     def predict(self, model: pl.LightningModule, **kwargs: Any) -> None:
         """Write ``predictions.csv``."""
-        outputs = self.trainer.predict(self._asked_for(model, kwargs), **_only_data(kwargs))
+        outputs = self.trainer.predict(self._with_views(model), datamodule=self.datamodule)
         batches: list[Any] = outputs or []
-        write_predictions(self.run_folder / "predictions.csv", batches, self.datamodule)
+        rows = gather_predictions(batches, self.trainer.world_size)
+        if self.trainer.is_global_zero:
+            write_predictions(self.run_folder / "predictions.csv", rows, names_of(model))  # type: ignore[arg-type]
 
-    def _asked_for(self, model: pl.LightningModule, kwargs: dict[str, Any]) -> pl.LightningModule:
-        """Return the model, the ensemble where ``ckpt_path`` is a folder of snapshots, or either with several views."""
+    def _with_views(self, model: pl.LightningModule) -> pl.LightningModule:
+        """Return the model, or what averages several views of it."""
         views = self.config[self.subcommand].views
-        if self.snapshots is None and views is None:
-            return model
-        assert isinstance(model, ImageClassifier)
-        if self.snapshots is not None:
-            ensemble = EnsembleClassifier.from_snapshots(self.snapshots, model)
-            return ensemble if views is None else MultiViewClassifier(ensemble, views)
-        load_weights(model, Path(kwargs.pop("ckpt_path")))  # here, as the names in the file are the model's
-        return MultiViewClassifier(model, views)
-
-
-def _only_data(kwargs: dict[str, Any]) -> dict[str, Any]:
-    return {name: value for name, value in kwargs.items() if name in ("datamodule", "ckpt_path")}
+        return model if views is None else MultiViewClassifier(model, views)  # type: ignore[arg-type]
 
 
 def _progress_bar() -> pl.Callback:

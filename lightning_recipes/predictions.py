@@ -1,46 +1,52 @@
-"""What a module says of every validation image, over all processes, computed once."""
+"""What a module says of images, over all processes; and of the validation images at a fit's end, computed once."""
 
 import copy
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 from typing import Any
 from weakref import WeakKeyDictionary
 
 import lightning.pytorch as pl
 import torch
-from lightning.pytorch.callbacks import ModelCheckpoint
+from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
+from lightning_recipes.best import Best, best_of
 from lightning_recipes.classifier import ImageClassifier
 from lightning_recipes.counting import limited
 from lightning_recipes.evaluation.gather import gather_by_index
+from lightning_recipes.evaluation.metrics import loss_mean
+from lightning_recipes.evaluator import Evaluator
 
 __all__ = [
     "Predictions",
-    "best_checkpoint_of",
-    "best_of_run",
+    "gather_predictions",
     "judged",
     "names_of",
     "over_validation",
+    "predict_split",
     "predict_validation",
 ]
+
+APART = 0.01  # share of the images by which the file may differ from the epoch's own validation, for rounding
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """Probabilities of the validation images, in their order.
+    """Probabilities of a split's images, in their order.
 
     Attributes:
         indices: (N,), positions in the split.
         labels: (N,), what is true.
         probabilities: (N, C), float32; (N, M, C) of M members.
+        loss: The module's own loss over all of them, where it was asked for.
     """
 
     indices: Tensor
     labels: Tensor
     probabilities: Tensor
+    loss: float | None = None
 
     def path(self, row: int, paths: Sequence[str] | None) -> str:
         """Return what a row's image is called, of the paths of its split; without them its position."""
@@ -52,40 +58,44 @@ class Predictions:
         """The class of the largest probability, (N,)."""
         return self.probabilities.argmax(dim=1)
 
+    @property
+    def correct(self) -> int:
+        """How many are right."""
+        return int((self.predicted == self.labels).sum())
 
-def names_of(module: ImageClassifier) -> list[str]:
+
+def names_of(module: Evaluator) -> list[str]:
     """Return the names of a module's classes, or their numbers where it knows none."""
     return list(module.class_names or [str(label) for label in range(module.num_classes)])
 
 
-def best_checkpoint_of(trainer: pl.Trainer) -> Path | None:
-    """Return the checkpoint that the run's figures are of: the best by the first callback that judges by a figure."""
-    judges = (c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint) and c.monitor)
-    return next((Path(judge.best_model_path) for judge in judges if judge.best_model_path), None)
-
-
-def best_of_run(trainer: pl.Trainer, module: ImageClassifier) -> ImageClassifier:
-    """Return the module with the weights of the run's best checkpoint, which its figures are of; else as it is."""
-    path = best_checkpoint_of(trainer)
-    if path is None:
-        return module
-    best = copy.deepcopy(module)
-    best.load_state_dict(torch.load(path, map_location=module.device, weights_only=True)["state_dict"])
-    return best.eval()
-
-
-def over_validation(trainer: pl.Trainer, probabilities_of: Callable[[Any], Tensor]) -> Predictions | None:
+def over_validation(
+    trainer: pl.Trainer, module: Evaluator, probabilities_of: Callable[[Any], Tensor]
+) -> Predictions | None:
     """Return what a function says of every validation image that the trainer validates on; None where there are none.
+
+    The images are as the module was judged, and images also where the current stage has features in their place.
 
     Args:
         trainer: Whose data module, ``limit_val_batches``, precision, device and processes are used; every process has
             to call.
+        module: Says how pictures become inputs.
         probabilities_of: From a batch on the device to a row an image.
     """
-    parts, seen = [], 0
-    loader, limit = trainer.datamodule.val_dataloader(), trainer.limit_val_batches  # type: ignore[attr-defined]
+    data, limit = trainer.datamodule, trainer.limit_val_batches  # type: ignore[attr-defined]
+    if limit == 0:
+        return None
+    if hasattr(data, "evaluation_loader"):
+        loader = data.evaluation_loader("val", module.judged_input or module.input_config)
+    else:
+        loader = data.val_dataloader()
     whole = isinstance(limit, float) and limit == 1  # also of a loader that does not know its length
-    for batch in loader if whole else islice(loader, limited(len(loader), limit)):
+    return _over(trainer, loader if whole else islice(loader, limited(len(loader), limit)), probabilities_of)
+
+
+def _over(trainer: pl.Trainer, batches: Any, probabilities_of: Callable[[Any], Tensor]) -> Predictions | None:
+    parts, seen = [], 0
+    for batch in batches:
         batch = trainer.strategy.batch_to_device(trainer.precision_plugin.convert_input(batch))
         with trainer.precision_plugin.forward_context():
             probabilities = probabilities_of(batch)
@@ -98,30 +108,113 @@ def over_validation(trainer: pl.Trainer, probabilities_of: Callable[[Any], Tenso
 
 @torch.inference_mode()
 def predict_validation(trainer: pl.Trainer, module: ImageClassifier) -> Predictions | None:
-    """Return the predictions for the validation images of the trainer's data module; None where there are none.
+    """Return the predictions for the validation images of the trainer's data module, with the loss over all of them.
+
+    As ``trainer.validate`` would judge the module; None where there are no images.
 
     Args:
         trainer: Whose precision, device and processes are used; every process has to call.
         module: In any mode; used in eval mode and left as it was.
     """
+    was_training, mean = module.training, loss_mean().to(module.device)
+    module.eval()
+
+    def probabilities_of(batch: Any) -> Tensor:
+        logits, labels = module.logits_of(batch), batch[1]
+        mean.update(module.compute_loss(logits, labels), weight=module.loss_weight(labels))
+        return logits.float().softmax(dim=1)
+
+    found = over_validation(trainer, module, probabilities_of)
+    module.train(was_training)
+    if found is None:
+        return None
+    return Predictions(found.indices, found.labels, found.probabilities, float(mean.compute()))
+
+
+@torch.inference_mode()
+def predict_split(
+    trainer: pl.Trainer, module: ImageClassifier, split: str, indices: Sequence[int]
+) -> Predictions | None:
+    """Return the predictions for some images of a split, unaugmented; None of a data module that is not ours.
+
+    Args:
+        trainer: As above.
+        module: As above.
+        split: ``train``, ``val`` or ``test``.
+        indices: Positions in the split; the predictions' are the same.
+    """
+    data = trainer.datamodule  # type: ignore[attr-defined]
+    if not hasattr(data, "evaluation_loader"):
+        return None
     was_training = module.training
     module.eval()
-    found = over_validation(trainer, lambda batch: module.logits_of(batch).float().softmax(dim=1))
+    loader = data.evaluation_loader(split, module.judged_input or module.input_config, indices)
+    found = _over(trainer, loader, lambda batch: module.logits_of(batch).float().softmax(dim=1))
     module.train(was_training)
-    return found
+    if found is None:
+        return None
+    return Predictions(torch.as_tensor(indices)[found.indices], found.labels, found.probabilities)
+
+
+def gather_predictions(outputs: Sequence[dict[str, Any]], world_size: int) -> dict[str, Any]:
+    """Return what ``predict_step`` gave, over all batches and processes, in the order of the images.
+
+    Args:
+        outputs: Of this process, one a batch.
+        world_size: Number of processes; each has to call.
+    """
+    parts = [{"index": output["indices"].cpu(), "probabilities": output["probabilities"].cpu()} for output in outputs]
+    named = {int(i): pair for o in outputs for i, *pair in zip(o["indices"], o["paths"] or o["indices"], o["labels"])}
+    found, everyone = gather_by_index(parts, world_size), [named]
+    if world_size > 1:
+        everyone = [{}] * world_size
+        torch.distributed.all_gather_object(everyone, named)
+    names = {index: pair for part in everyone for index, pair in part.items()}
+    order = [] if found is None else found["index"].tolist()
+    return {
+        "paths": [names[index][0] for index in order],
+        "labels": [names[index][1] for index in order],
+        "probabilities": torch.empty(0) if found is None else found["probabilities"],
+    }
 
 
 _JUDGED: WeakKeyDictionary[pl.Trainer, tuple[int, ImageClassifier, Predictions | None]] = WeakKeyDictionary()
 
 
 def judged(trainer: pl.Trainer, module: ImageClassifier) -> tuple[ImageClassifier, Predictions | None]:
-    """Return what a fit is judged by: the module of its best checkpoint, and its predictions; computed once a fit.
+    """Return what a fit is judged by: the model of its best checkpoint, and its predictions; computed once a fit.
 
-    To be called when the fit is over, by every process.
+    Without a judge, or where nothing was validated, the model is the module as it is. To be called when the fit is
+    over, by every process.
     """
     known = _JUDGED.get(trainer)
     if known is None or known[0] != trainer.global_step:
-        best = best_of_run(trainer, module)
-        known = (trainer.global_step, best, predict_validation(trainer, best))
+        best = best_of(trainer)
+        model = module if best is None else _model_of(best, module)
+        found = predict_validation(trainer, model)
+        if best is not None and found is not None:
+            _compare(best, found)
+        known = (trainer.global_step, model, found)
         _JUDGED[trainer] = known
     return known[1], known[2]
+
+
+def _model_of(best: Best, module: ImageClassifier) -> ImageClassifier:
+    """Return the model that the file holds; a copy of the module, whose class may be one that nobody can import."""
+    model = copy.deepcopy(module)
+    model.trainer = None
+    checkpoint = torch.load(best.path, map_location=module.device, weights_only=True)
+    model.on_load_checkpoint(checkpoint)
+    model.load_state_dict(checkpoint["state_dict"])
+    return model.eval()
+
+
+def _compare(best: Best, found: Predictions) -> None:
+    """Say so where the file does not do what the validation of its epoch has seen."""
+    seen, does = best.metrics.get("val_accuracy"), found.correct / len(found.labels)
+    if seen is not None and abs(seen - does) > APART + 1 / len(found.labels):
+        rank_zero_warn(
+            f"{best.path.name} gets {does:.4f} of the validation images right, the validation of epoch {best.epoch} "
+            f"said {seen:.4f}: something acts on images or weights in a fit that the checkpoint does not hold; "
+            "what is reported is what the file does"
+        )

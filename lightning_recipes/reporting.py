@@ -121,15 +121,15 @@ def print_explanation(folder: Path) -> None:
         )
 
 
-def write_predictions(path: Path, outputs: Sequence[Mapping[str, Any]], datamodule: Any) -> None:
-    """Write one row an image: path, predicted, and the probability of each class."""
-    classes = datamodule.classes
-    rows = (
-        [name, label, *(f"{p:.6f}" for p in probabilities)]
-        for batch in outputs
-        for name, label, probabilities in zip(
-            batch["paths"], batch["labels"], batch["probabilities"].tolist(), strict=True
-        )
-    )
+def write_predictions(path: Path, predictions: Mapping[str, Any], classes: Sequence[str]) -> None:
+    """Write one row an image: path, predicted, and the probability of each class.
+
+    Args:
+        path: The file.
+        predictions: ``paths``, predicted ``labels`` and ``probabilities`` (N, C).
+        classes: Their names, in the order of the probabilities.
+    """
+    parts = zip(*(predictions[name] for name in ("paths", "labels", "probabilities")), strict=True)
+    rows = ([name, label, *(f"{p:.6f}" for p in probabilities.tolist())] for name, label, probabilities in parts)
     write_csv(path, ["path", "predicted", *classes], rows)
     Console().print(f"Predictions are in {path}", soft_wrap=True)

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import torch
-from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 from torch.nn import functional as F  # noqa: N812
 from torchmetrics import MetricCollection
@@ -74,7 +73,8 @@ class MultiViewClassifier(Evaluator):
         if views not in VIEWS:
             raise UserError(f"views: '{views}' is not one of {', '.join(VIEWS)}{did_you_mean(views, VIEWS)}")
         self.inner, self.views, self.drawn = inner, VIEWS[views], DRAWN if views == "augment" else 0
-        self.num_classes, self.class_names, self.input_config = inner.num_classes, inner.class_names, inner.input_config
+        self.num_classes, self.class_names = inner.num_classes, inner.class_names
+        self.input_config, self.judged_input = inner.input_config, inner.judged_input
         self.differences: list[Tensor] = []
         self.add_metrics()
         self.eval()
@@ -104,10 +104,9 @@ class MultiViewClassifier(Evaluator):
         """Images of a batch as the training augmentation would show them."""
         if not self.drawn:
             return
-        data, during = self.datamodule(), self.trainer.state.fn
+        data, split = self.datamodule(), self.split
         if not hasattr(data, "augmented_images"):
             raise UserError("views: augment needs an ImageDataModule, which draws the views; take flip or crops")
-        split = during.value if during in (TrainerFn.TESTING, TrainerFn.PREDICTING) else "val"
         for view in range(self.drawn):
             yield data.augmented_images(split, batch[2].tolist(), view).to(batch[0])
 
@@ -115,6 +114,11 @@ class MultiViewClassifier(Evaluator):
     def compute_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Return the loss of a batch, a scalar."""
         return self.inner.compute_loss(logits, labels)
+
+    @override
+    def loss_weight(self, labels: Tensor) -> Tensor | float:
+        """Return what a batch counts in the mean over a set."""
+        return self.inner.loss_weight(labels)
 
     @override
     def configure_metrics(self, prefix: str) -> MetricCollection:

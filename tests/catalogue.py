@@ -8,7 +8,10 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
+from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.plugins import MixedPrecision
+from torch import Tensor, nn
+from typing_extensions import override
 
 import lightning_recipes as lr
 from lightning_recipes.models.fingerprint import weights_sha256
@@ -26,8 +29,35 @@ class Level:
     trainer: dict[str, Any] = field(default_factory=dict)
     head: dict[str, Any] = field(default_factory=dict)
     every: dict[str, Any] = field(default_factory=dict)
+    last: dict[str, Any] = field(default_factory=dict)
+    module: type[lr.ImageClassifier] = lr.ImageClassifier
     callbacks: Callbacks = field(default_factory=list)
     fp16: bool = False
+
+
+class OwnClassifier(lr.ImageClassifier):
+    """Somebody's own: a head of two layers, features of another scale, a metric more, and hooks without super."""
+
+    def __init__(self, *args: Any, width: int = 16, **kwargs: Any) -> None:
+        self.width = width
+        super().__init__(*args, **kwargs)
+        self.save_hyperparameters()
+
+    @override
+    def configure_head(self, head: nn.Module, num_features: int) -> nn.Module:
+        return nn.Sequential(nn.Linear(num_features, self.width), nn.ReLU(), nn.Linear(self.width, self.num_classes))
+
+    @override
+    def features(self, images: Tensor) -> Tensor:
+        return super().features(images) * 2
+
+    @override
+    def on_train_epoch_end(self) -> None:
+        """Nothing, and nothing of the parent's either."""
+
+    @override
+    def on_validation_epoch_start(self) -> None:
+        """Likewise."""
 
 
 OFF = Level()
@@ -40,6 +70,8 @@ def on(*callbacks: Callable[[], pl.Callback]) -> Level:
 def model(**options: Any) -> Level:
     return Level(model=options)
 
+
+WEIGHTS = [1.0, 5.0, 1.0, 0.2, 1.0, 3.0, 1.0, 1.0, 0.5, 1.0]
 
 # In the order in which they act on a step, which is the order in the list of callbacks.
 FACTORS: dict[str, dict[str, Level]] = {
@@ -77,6 +109,8 @@ FACTORS: dict[str, dict[str, Level]] = {
         "run": on(lambda: lr.EarlyStopping("val_accuracy", "max", patience=0)),
     },
     "snapshots": {"off": OFF, "on": on(lambda: lr.SnapshotEnsemble(["all"], soup=False))},
+    "checkpoints": {"ours": OFF, "every": on(lambda: ModelCheckpoint(save_top_k=-1, filename="own-{step}"))},
+    "module": {"ours": OFF, "own": Level(module=OwnClassifier)},
     "accumulate": {
         "1": OFF,
         "2": Level(trainer={"accumulate_grad_batches": 2}),
@@ -86,7 +120,7 @@ FACTORS: dict[str, dict[str, Level]] = {
     "memory_format": {"first": OFF, "last": model(channels_last=True)},
     "loss": {
         "cross_entropy": OFF,
-        "smoothed": model(loss={"name": "cross_entropy", "label_smoothing": 0.1, "class_weights": "balanced"}),
+        "smoothed": model(loss={"name": "cross_entropy", "label_smoothing": 0.1, "class_weights": WEIGHTS}),
         "binary": model(loss="binary_cross_entropy"),
         "focal": model(loss="focal"),
         "soft_f1": model(loss="soft_f1"),
@@ -99,6 +133,7 @@ FACTORS: dict[str, dict[str, Level]] = {
         "nesterov": model(optimizer={"name": "sgd", "momentum": 0.9, "nesterov": True}),
         "rmsprop": model(optimizer="rmsprop"),
         "adam": model(optimizer="adam"),
+        "lamb": model(optimizer="lamb"),
     },
     "schedule": {"one_cycle": OFF, "restarts": Level(every={"schedule": {"name": "warm_restarts", "cycle_epochs": 1}})},
     "dropout": {"off": OFF, "on": model(dropout=0.3)},
@@ -114,7 +149,14 @@ FACTORS: dict[str, dict[str, Level]] = {
         "spectrogram": Level(data={"augment": "spectrogram"}),
     },
     "balance": {"off": OFF, "epoch": Level(data={"balance": True}), "batches": Level(data={"balance": "batches"})},
-    "resizing": {"off": OFF, "on": Level(every={"image_size": 40})},
+    "resizing": {"off": OFF, "grows": Level(every={"image_size": 40}), "shrinks": Level(head={"image_size": 40})},
+    "refreeze": {
+        "off": OFF,
+        "images": Level(last={"name": "again", "epochs": 1, "train": "head", "lr": 0.5}),
+        "cached": Level(last={"name": "again", "epochs": 1, "train": "head", "lr": 0.5, "cache_features": True}),
+    },
+    "validating": {"ends": OFF, "within": Level(trainer={"val_check_interval": 0.75})},
+    "end": {"plan": OFF, "steps": Level(trainer={"max_steps": 11})},
     "ramp": {"off": OFF, "on": Level(every={"batch_size": 20})},
     "features": {"images": OFF, "cached": Level(head={"cache_features": True})},
 }
@@ -165,26 +207,36 @@ def run(
     ]
     arguments: dict[str, dict[str, Any]] = {"model": {}, "data": {}, "trainer": {}}
     callbacks: list[pl.Callback] = []
+    kind = lr.ImageClassifier
     for level in levels:
+        kind = level.module if level.module is not lr.ImageClassifier else kind
         for part, changed in (("model", level.model), ("data", level.data), ("trainer", level.trainer)):
             arguments[part] |= changed
         stages[0] |= level.head
         stages[1] |= level.every
+        stages += [dict(level.last)] if level.last else []
         callbacks += [make() for make in level.callbacks]
         if level.fp16:
             arguments["trainer"]["plugins"] = [MixedPrecision("16-mixed", "cpu", torch.amp.GradScaler("cpu"))]
-    if stages[0].get("cache_features"):
-        stages[0]["augment"] = "none"
+    for stage in stages:
+        if stage.get("cache_features"):
+            stage["augment"] = "none"
     pl.seed_everything(1, verbose=False)
     data = lr.ImageDataModule("sklearn:digits", **{**DATA, **arguments["data"]})
     torch.manual_seed(1)
     network = {"pretrained": False, "backbone_kwargs": {"drop_path_rate": 0.2}, "class_counts": data.class_counts}
-    module = lr.ImageClassifier("test_resnet", 10, **{**network, **arguments["model"]})
+    module = kind("test_resnet", 10, **{**network, **arguments["model"]})
     plan = lr.Stages([lr.Stage(**stage) for stage in stages])  # type: ignore[arg-type]
     settings = {**QUIET, "enable_checkpointing": True, **arguments["trainer"], **options}
     trainer = pl.Trainer(**settings, max_epochs=-1, default_root_dir=folder, callbacks=[plan, *callbacks, *more])
     trainer.fit(module, datamodule=data, ckpt_path=ckpt_path)
     return trainer, weights_sha256(module)
+
+
+def data_of(recipe: Recipe) -> lr.ImageDataModule:
+    """The data module of a recipe, new."""
+    changed = {key: value for name, level in recipe.items() for key, value in FACTORS[name][level].data.items()}
+    return lr.ImageDataModule("sklearn:digits", **{**DATA, **changed})
 
 
 # Not 16 px: where a convolution with stride 2 meets a map of one pixel, torch's bf16 weight gradient on a CPU with AMX

@@ -59,7 +59,10 @@ def test_views_of_the_training_augmentation_are_averaged_and_the_same_each_time(
     torch.testing.assert_close(first, again, rtol=0, atol=0)
     indices = range(len(data.opened.splits.val))
     with torch.inference_mode():
-        views = [data.val_images(indices), *(data.augmented_images("val", indices, v) for v in range(4))]
+        views = [
+            data.evaluation_images("val", indices, data.input_config),
+            *(data.augmented_images("val", indices, v) for v in range(4)),
+        ]
         mean = torch.stack([model(images).softmax(dim=1) for images in views]).mean(dim=0)
     torch.testing.assert_close(first, mean, rtol=1e-4, atol=1e-5)
     assert not torch.equal(views[1], views[2])

@@ -1,42 +1,15 @@
-"""The two checkpoints of a run: the best epoch, and the last point from which it goes on to the bit."""
+"""The last point of a run, from which it goes on to the bit."""
 
 import os
 from typing import Any
 
 import lightning.pytorch as pl
-from lightning.pytorch.callbacks import Checkpoint, ModelCheckpoint
+from lightning.pytorch.callbacks import Checkpoint
 from typing_extensions import override
 
 from lightning_recipes.errors import UserError
 
-__all__ = ["BestCheckpoint", "LastCheckpoint"]
-
-
-class BestCheckpoint(ModelCheckpoint):
-    """Keep the weights of the best epoch in ``best.ckpt``; of two equal ones the earlier.
-
-    Args:
-        monitor: Logged metric to judge by.
-        mode: ``max`` or ``min``.
-        dirpath: Folder (default, and on the command line: ``checkpoints`` in the run's).
-    """
-
-    def __init__(self, monitor: str = "val_accuracy", mode: str = "max", dirpath: str | None = None) -> None:
-        # At the end of the training epoch, not of the validation inside it: resuming from there loses hooks.
-        super().__init__(
-            dirpath=dirpath,
-            filename="best",
-            monitor=monitor,
-            mode=mode,
-            save_on_train_epoch_end=True,
-            enable_version_counter=False,
-        )
-
-    @override
-    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
-        """Settle the folder; Lightning would put it below the first logger's."""
-        self.dirpath = self.dirpath or os.path.join(trainer.default_root_dir, "checkpoints")
-        super().setup(trainer, pl_module, stage)
+__all__ = ["LastCheckpoint"]
 
 
 class LastCheckpoint(Checkpoint):

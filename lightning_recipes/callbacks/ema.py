@@ -11,7 +11,7 @@ from typing_extensions import override
 from lightning_recipes.classifier import ImageClassifier
 from lightning_recipes.errors import UserError
 from lightning_recipes.evaluation.metrics import loss_mean
-from lightning_recipes.models.averaging import move_towards_, swap_weights_
+from lightning_recipes.models.averaging import move_towards_
 from lightning_recipes.require import require_classifier
 
 __all__ = ["EMA", "decay_at"]
@@ -37,7 +37,8 @@ class EMA(pl.Callback):
     """Average weights and statistics over the steps, ``a <- d a + (1 - d) w``, with a decay that warms up.
 
     Updated after the optimizer step, so after clipping and max-norm. Only what trains moves; layers that are frozen are
-    the same in both. At the end of the fit the module has the averaged weights, unless ``validate`` is ``raw``.
+    one in both, from the moment they freeze: as validation sees them. At the end of the fit the module has the averaged
+    weights, unless ``validate`` is ``raw``.
 
     Checkpoints hold both: ``state_dict`` is what is validated (and so what ``best.ckpt`` is used for), ``ema`` says
     which it is (``state_dict_is``) and holds the other (``average`` or ``raw``). Resumes to the bit. Snapshots,
@@ -80,7 +81,6 @@ class EMA(pl.Callback):
         self.updates = 0
         self.average: dict[str, Tensor] | None = None
         self._seen_step = 0
-        self._swapped = False
         self._raw_loss: MeanMetric | None = None
         self._raw_accuracy: MulticlassAccuracy | None = None
 
@@ -91,7 +91,7 @@ class EMA(pl.Callback):
         """Begin anew."""
         if stage == "fit":
             require_classifier(pl_module, "EMA")
-            self.updates, self.average, self._seen_step, self._swapped = 0, None, 0, False
+            self.updates, self.average, self._seen_step = 0, None, 0
 
     @override
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -125,7 +125,10 @@ class EMA(pl.Callback):
         if self._pairs is None or self._pairs[0] != trains:
             assert self.average is not None
             frozen = {name for name, p in module.named_parameters() if not p.requires_grad}
-            own = {name: t for name, t in _averaged_tensors(module).items() if name not in frozen}
+            tensors = _averaged_tensors(module)
+            own = {name: t for name, t in tensors.items() if name not in frozen}
+            for name in tensors.keys() - own.keys():
+                self.average[name].copy_(tensors[name])
             self._pairs = (trains, [self.average[name] for name in own], list(own.values()))
         return self._pairs[1], self._pairs[2]
 
@@ -134,8 +137,8 @@ class EMA(pl.Callback):
     @override
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Swap the averaged weights in."""
-        if self.average is not None and self.validate != "raw":
-            self._swap(pl_module)
+        if isinstance(pl_module, ImageClassifier) and pl_module.averaged is not None:
+            pl_module.swap_averaged()
         if self.validate == "both" and isinstance(pl_module, ImageClassifier):
             self._raw_loss = loss_mean().to(pl_module.device)
             self._raw_accuracy = MulticlassAccuracy(pl_module.num_classes, average="micro").to(pl_module.device)
@@ -151,34 +154,30 @@ class EMA(pl.Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Judge the raw weights on the same batch."""
-        if not self._swapped or self._raw_loss is None or self._raw_accuracy is None:
+        if self.average is None or self._raw_loss is None or self._raw_accuracy is None:
             return
         assert isinstance(pl_module, ImageClassifier)
-        self._swap(pl_module)
-        with trainer.precision_plugin.forward_context():
+        with pl_module.evaluated_weights(averaged=False), trainer.precision_plugin.forward_context():
             logits = pl_module.logits_of(batch)
-            self._raw_loss.update(pl_module.compute_loss(logits, batch[1]), weight=len(batch[1]))
+            weight = pl_module.loss_weight(batch[1])
+            self._raw_loss.update(pl_module.compute_loss(logits, batch[1]), weight=weight)
         self._raw_accuracy.update(logits.float(), batch[1])
-        self._swap(pl_module)
         pl_module.log("val_loss_raw", self._raw_loss, batch_size=len(batch[1]), metric_attribute="ema")
         pl_module.log("val_accuracy_raw", self._raw_accuracy, batch_size=len(batch[1]), metric_attribute="ema")
 
     @override
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Swap the trained weights back."""
-        if self._swapped:
-            self._swap(pl_module)
+        self._trained_weights_back(pl_module)
 
     @override
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         """Swap the trained weights back, before anybody saves them."""
-        if self._swapped:
-            self._swap(pl_module)
+        self._trained_weights_back(pl_module)
 
-    def _swap(self, module: pl.LightningModule) -> None:
-        assert self.average is not None
-        swap_weights_(module, self.average)
-        self._swapped = not self._swapped
+    def _trained_weights_back(self, module: pl.LightningModule) -> None:
+        if isinstance(module, ImageClassifier) and module.averaged is not None and module.averaged_are_in:
+            module.swap_averaged()
 
     # The end, and checkpoints.
 
@@ -195,9 +194,10 @@ class EMA(pl.Callback):
     def _leave(self, pl_module: pl.LightningModule) -> None:
         if self.average is not None:
             assert isinstance(pl_module, ImageClassifier)
-            if self.validate != "raw":
-                swap_weights_(pl_module, self.average)
-            self.average = pl_module.averaged = None
+            if pl_module.averaged is not None:
+                pl_module.swap_averaged()
+            pl_module.drop_averaged()
+            self.average = None
 
     @override
     def state_dict(self) -> dict[str, Any]:
@@ -221,7 +221,8 @@ class EMA(pl.Callback):
             checkpoint["ema"] = {"state_dict_is": "raw", "average": other}
             return
         raw = {name: whole[name].clone() for name in other}
-        if self._swapped:  # saved inside a validation
+        assert isinstance(pl_module, ImageClassifier)
+        if pl_module.averaged_are_in:  # saved inside a validation
             raw, other = other, raw
         checkpoint["state_dict"] = {**whole, **other}
         checkpoint["ema"] = {"state_dict_is": "average", "raw": raw}

@@ -10,6 +10,7 @@ import lightning.pytorch as pl
 import torch
 from typing_extensions import override
 
+from lightning_recipes.best import best_of
 from lightning_recipes.classifier import ImageClassifier
 from lightning_recipes.errors import UserError
 from lightning_recipes.evaluation.calibration import (
@@ -96,7 +97,8 @@ class ErrorAnalysis(pl.Callback):
             return
         folder, names = Path(trainer.default_root_dir), names_of(pl_module)
         paths = _paths(trainer, "val")
-        result = self.analysis(trainer, predictions, names, paths)
+        of = best_of(trainer)
+        result = {"best_epoch": None if of is None else of.epoch, **self.analysis(trainer, predictions, names, paths)}
         write_json(folder / "errors.json", result)
         doubtful = _issues("val", predictions, names, paths)
         if of_training is not None:
@@ -120,7 +122,8 @@ class ErrorAnalysis(pl.Callback):
         if not hasattr(trainer.datamodule, "train_features"):  # type: ignore[attr-defined]
             return None
         extract = partial(best.extract_features, precision=trainer.precision_plugin)
-        data = trainer.datamodule.train_features(extract)  # type: ignore[attr-defined]
+        used = best.judged_input or best.input_config
+        data = trainer.datamodule.train_features(extract, used)  # type: ignore[attr-defined]
         fewest = int(torch.bincount(data.labels, minlength=best.num_classes).min())
         if fewest < self.label_folds:
             raise UserError(f"ErrorAnalysis.label_folds: {self.label_folds} folds, but a class has {fewest} images")

@@ -15,6 +15,7 @@ from lightning_recipes.errors import UserError
 from lightning_recipes.evaluation.mistakes import ORDERS, choose_mistakes
 from lightning_recipes.figures.gradcam import Mistake, gradcam_figure, mistake_figure
 from lightning_recipes.figures.saving import save_figure
+from lightning_recipes.input_config import InputConfig
 from lightning_recipes.models.heatmaps import find_target, grad_cam
 from lightning_recipes.predictions import Predictions, judged, names_of, predict_validation
 from lightning_recipes.whole_files import write_csv
@@ -64,17 +65,15 @@ class MisclassifiedGradCAM(pl.Callback):
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Explain the mistakes of the best epoch."""
         if self.images and isinstance(pl_module, ImageClassifier) and not trainer.fast_dev_run:  # type: ignore[attr-defined]
-            self._explain(trainer, pl_module, *judged(trainer, pl_module))
+            self._explain(trainer, *judged(trainer, pl_module))
 
     @override
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Explain the mistakes of a module that is validated on its own."""
         if self.images and isinstance(pl_module, ImageClassifier) and trainer.state.fn == "validate":
-            self._explain(trainer, pl_module, pl_module, predict_validation(trainer, pl_module))
+            self._explain(trainer, pl_module, predict_validation(trainer, pl_module))
 
-    def _explain(
-        self, trainer: pl.Trainer, of_run: ImageClassifier, module: ImageClassifier, predictions: Predictions | None
-    ) -> None:
+    def _explain(self, trainer: pl.Trainer, module: ImageClassifier, predictions: Predictions | None) -> None:
         if predictions is None or not trainer.is_global_zero:
             return
         wrong = int((predictions.predicted != predictions.labels).sum())
@@ -83,7 +82,7 @@ class MisclassifiedGradCAM(pl.Callback):
         if not rows:
             log.info("none of %d validation images is misclassified: nothing to explain", len(predictions.labels))
             return
-        mistakes = self.mistakes(trainer, module, predictions, rows, of_run.input_used)
+        mistakes = self.mistakes(trainer, module, predictions, rows)
         how = {"confidence": "the surest first", "random": "drawn at random", "class": "of each class in turn"}[self.by]
         title = f"{len(rows)} of {wrong} misclassified validation images of {len(predictions.labels)}, {how}"
         figures = folder / "figures"
@@ -106,7 +105,6 @@ class MisclassifiedGradCAM(pl.Callback):
         module: ImageClassifier,
         predictions: Predictions,
         rows: list[int],
-        used: dict[str, Any],
     ) -> list[Mistake]:
         """Return the images of some rows of the predictions with their heat.
 
@@ -115,10 +113,10 @@ class MisclassifiedGradCAM(pl.Callback):
             module: What is explained.
             predictions: Its own.
             rows: Of the predictions.
-            used: ``mean`` and ``std`` of the images' normalisation.
         """
         data = trainer.datamodule  # type: ignore[attr-defined]
-        images = _images(data, predictions.indices[rows].tolist())
+        used = module.judged_input or module.input_config
+        images = _images(data, predictions.indices[rows].tolist(), used)
         predicted, true = predictions.predicted[rows], predictions.labels[rows]
         heat = self._heat(module, trainer.precision_plugin.convert_input(images), (predicted, true))
         shown = _shown(images, used)
@@ -155,16 +153,16 @@ class MisclassifiedGradCAM(pl.Callback):
         return heat
 
 
-def _images(data: Any, indices: list[int]) -> Tensor:
+def _images(data: Any, indices: list[int], used: InputConfig) -> Tensor:
     """Images of the validation split as the module sees them, (N, 3, H, W)."""
-    if hasattr(data, "val_images"):
-        images: Tensor = data.val_images(indices)
+    if hasattr(data, "evaluation_images"):
+        images: Tensor = data.evaluation_images("val", indices, used)
         return images
     dataset = data.val_dataloader().dataset
     return torch.stack([dataset[index][0] for index in indices])
 
 
-def _shown(images: Tensor, used: dict[str, Any]) -> Tensor:
+def _shown(images: Tensor, used: InputConfig) -> Tensor:
     """Undo the normalisation: (N, H, W, 3) from 0 to 1."""
-    mean, std = (torch.tensor(used[key])[:, None, None] for key in ("mean", "std"))
+    mean, std = (torch.tensor(values)[:, None, None] for values in (used.mean, used.std))
     return (images * std + mean).clamp(0, 1).permute(0, 2, 3, 1)

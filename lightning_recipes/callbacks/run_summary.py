@@ -4,32 +4,55 @@ import json
 import math
 import time
 from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
-from lightning.pytorch.callbacks import ModelCheckpoint
 from torch import Tensor
 from typing_extensions import override
 
+from lightning_recipes.best import best_of
 from lightning_recipes.classifier import ImageClassifier
 from lightning_recipes.evaluation.gather import gather_by_index
 from lightning_recipes.evaluation.intervals import wilson_interval
 from lightning_recipes.models.fingerprint import weights_sha256
 from lightning_recipes.models.snapshots import INDEX, find_snapshots
 from lightning_recipes.plan import Plan
+from lightning_recipes.predictions import judged
 from lightning_recipes.randomness import run_seed
 from lightning_recipes.run_contents import RunContents
+from lightning_recipes.run_end import what_stopped
 from lightning_recipes.whole_files import write_csv, write_json
 
 __all__ = ["RunSummary"]
 
 
+@dataclass(frozen=True)
+class Judgement:
+    """What was seen of a run's best epoch.
+
+    Attributes:
+        epoch: Counted from 0.
+        step: Optimizer steps before its validation.
+        correct: Validation images that are right.
+        images: All of them.
+        loss: Over all of them, where one was logged.
+    """
+
+    epoch: int
+    step: int
+    correct: int
+    images: int
+    loss: float | None
+
+
 class RunSummary(pl.Callback):
     """Write ``summary.json`` at the end of a fit, also of one that was interrupted or failed.
 
-    ``val_accuracy`` and the predictions are those of the epoch that the run's best checkpoint was taken from. The file
-    is written whole or not at all.
+    ``val_loss``, ``val_accuracy`` and the predictions are those of the run's best checkpoint: at the end of a fit what
+    the file does, computed anew from the images; of one that was interrupted what the validation of its epoch said.
+    The file is written whole or not at all.
 
     Args:
         folder: The run's folder.
@@ -40,22 +63,22 @@ class RunSummary(pl.Callback):
 
     def __init__(self, folder: str, recipe: str = "") -> None:
         self.folder, self.recipe = Path(folder), recipe
-        self.best: dict[str, float] = {}
+        self.seen: Judgement | None = None
         self.stage_seconds: dict[str, float] = {}
         self.stage_images: dict[str, int] = {}
         self.stage_lr: dict[str, float] = {}
         self.seconds_before = 0.0
         self._session_start = self._epoch_start = self._validation_start = self._validating = 0.0
         self._parts: list[dict[str, Tensor]] = []
-        self._gathered: dict[str, Tensor] | None = None
+        self._latest: tuple[Judgement, dict[str, Tensor]] | None = None
 
     # State: what cannot be told from the checkpoint's weights and progress.
 
     @override
     def state_dict(self) -> dict[str, Any]:
-        """Return the best figures so far and the time that was spent."""
+        """Return what the best validation so far has seen, and the time that was spent."""
         return {
-            "best": dict(self.best),
+            "seen": None if self.seen is None else asdict(self.seen),
             "stage_seconds": dict(self.stage_seconds),
             "stage_images": dict(self.stage_images),
             "stage_lr": dict(self.stage_lr),
@@ -65,7 +88,8 @@ class RunSummary(pl.Callback):
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on counting."""
-        self.best, self.seconds_before = state_dict["best"], state_dict["seconds"]
+        seen, self.seconds_before = state_dict.get("seen"), state_dict["seconds"]
+        self.seen = None if seen is None else Judgement(**seen)
         self.stage_seconds, self.stage_images = state_dict["stage_seconds"], state_dict["stage_images"]
         self.stage_lr = state_dict.get("stage_lr", {})
 
@@ -96,6 +120,7 @@ class RunSummary(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Count the images."""
+        self._keep_best(trainer)
         name = _stage_name(pl_module, trainer.current_epoch)
         self.stage_images[name] = self.stage_images.get(name, 0) + len(batch[1]) * trainer.world_size
         if name not in self.stage_lr and isinstance(pl_module, ImageClassifier):
@@ -103,13 +128,11 @@ class RunSummary(pl.Callback):
 
     @override
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Add the epoch's time without its validation, and keep its predictions if it is the best one."""
+        """Add the epoch's time without its validation."""
         name = _stage_name(pl_module, trainer.current_epoch)
         spent = time.monotonic() - self._epoch_start - self._validating
         self.stage_seconds[name] = self.stage_seconds.get(name, 0.0) + spent
-        if self._gathered is not None and self._is_best(trainer):
-            self._keep_best(trainer)
-        self._gathered = None
+        self._keep_best(trainer)
 
     # Predictions.
 
@@ -137,68 +160,79 @@ class RunSummary(pl.Callback):
     @override
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Bring the ranks' predictions together."""
-        if not trainer.sanity_checking:
-            self._gathered = gather_by_index(self._parts, trainer.world_size)
+        found = None if trainer.sanity_checking else gather_by_index(self._parts, trainer.world_size)
+        if found is not None and trainer.state.fn == "fit":
+            hits, loss = int((found["true"] == found["predicted"]).sum()), trainer.callback_metrics.get("val_loss")
+            when = {"epoch": trainer.current_epoch, "step": trainer.global_step}
+            seen = Judgement(
+                **when, correct=hits, images=len(found["true"]), loss=None if loss is None else float(loss)
+            )
+            self._latest = (seen, found)
+        self._parts = []
         self._validating += time.monotonic() - self._validation_start
 
-    def _is_best(self, trainer: pl.Trainer) -> bool:
-        """Judge as the run's best checkpoint will in a moment: a tie keeps the earlier epoch."""
-        judge = next((c for c in trainer.checkpoint_callbacks if isinstance(c, ModelCheckpoint)), None)
-        if judge is None or judge.monitor is None or judge.monitor not in trainer.callback_metrics:
-            self.best["score"] = math.nan
-            return True
-        score, best = float(trainer.callback_metrics[judge.monitor]), self.best.get("score")
-        if best is not None and not (score > best if judge.mode == "max" else score < best):
-            return False
-        self.best["score"] = score
-        return True
-
     def _keep_best(self, trainer: pl.Trainer) -> None:
-        predictions = self._gathered
-        assert predictions is not None
-        hits = int((predictions["true"] == predictions["predicted"]).sum())
-        self.best |= {"epoch": trainer.current_epoch, "correct": hits, "images": len(predictions["true"])}
-        if "val_loss" in trainer.callback_metrics:
-            self.best["val_loss"] = float(trainer.callback_metrics["val_loss"])
-        if trainer.is_global_zero and not trainer.fast_dev_run:  # type: ignore[attr-defined]
-            _write_predictions(self.folder / self.PREDICTIONS, predictions, trainer.datamodule)  # type: ignore[attr-defined]
+        """Keep the latest validation if it is the run's best; the judge has decided after this callback saw it."""
+        if self._latest is None:
+            return
+        (seen, found), best, self._latest = self._latest, best_of(trainer), None
+        if best is None or best.step == seen.step:
+            self.seen = seen
+            if trainer.is_global_zero and not trainer.fast_dev_run:  # type: ignore[attr-defined]
+                _write_predictions(self.folder / self.PREDICTIONS, found, trainer.datamodule)  # type: ignore[attr-defined]
 
     # The file.
 
     @override
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write the summary of a whole run."""
+        """Write the summary of a whole run, and its predictions, from what the best checkpoint does."""
+        if isinstance(pl_module, ImageClassifier) and not trainer.fast_dev_run:  # type: ignore[attr-defined]
+            self._judge_file(trainer, pl_module)
         self._write(trainer, pl_module)
+
+    def _judge_file(self, trainer: pl.Trainer, module: ImageClassifier) -> None:
+        best, (_, found) = best_of(trainer), judged(trainer, module)
+        if found is None:
+            return
+        epoch, step = (trainer.current_epoch - 1, trainer.global_step) if best is None else (best.epoch, best.step)
+        self.seen = Judgement(epoch, step, found.correct, len(found.labels), found.loss)
+        if trainer.is_global_zero:
+            probability, predicted = found.probabilities.max(dim=1)
+            table = {"index": found.indices, "true": found.labels, "predicted": predicted, "p": probability}
+            _write_predictions(self.folder / self.PREDICTIONS, table, trainer.datamodule)  # type: ignore[attr-defined]
 
     @override
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
         """Write the summary of a run that was stopped, if it had begun to train."""
         if trainer.state.fn == "fit" and trainer.global_step > 0:
-            self._write(trainer, pl_module)
+            self._keep_best(trainer)
+            self._write(trainer, pl_module, exception)
 
-    def _write(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+    def _write(self, trainer: pl.Trainer, module: pl.LightningModule, exception: BaseException | None = None) -> None:
         if trainer.is_global_zero and not trainer.fast_dev_run:  # type: ignore[attr-defined]
-            write_json(self.folder / "summary.json", self.summary(trainer, module))
+            write_json(self.folder / "summary.json", self.summary(trainer, module, exception))
 
-    def summary(self, trainer: pl.Trainer, module: pl.LightningModule) -> dict[str, Any]:
-        """Return what ``summary.json`` holds; figures that the run has not reached are None."""
+    def summary(
+        self, trainer: pl.Trainer, module: pl.LightningModule, exception: BaseException | None = None
+    ) -> dict[str, Any]:
+        """Return what ``summary.json`` holds; values that the run has not reached are None."""
         images, seconds = sum(self.stage_images.values()), sum(self.stage_seconds.values())
-        judged = "correct" in self.best and self.best["images"] > 0
-        correct, total = (int(self.best["correct"]), int(self.best["images"])) if judged else (0, 0)
+        seen, stopped_by = self.seen, what_stopped(trainer, module, exception)
         return {
             "recipe": self.recipe,
             "seed": run_seed(),
             "epochs": trainer.current_epoch,
             "global_step": trainer.global_step,
-            "finished": trainer.state.status == "finished" or trainer.state.status == "running",
+            "finished": stopped_by is None,
+            "stopped_by": stopped_by,
             "seconds": round(self.seconds(), 3),
             "train_images_per_second": _rate(images, seconds),
-            "val_loss": self.best.get("val_loss"),
-            "val_accuracy": correct / total if judged else None,
-            "val_accuracy_ci95": list(wilson_interval(correct, total)) if judged else None,
-            "val_images": total if judged else None,
-            "best_epoch": int(self.best["epoch"]) if judged else None,
-            "val_predictions": self.PREDICTIONS if judged else None,
+            "val_loss": None if seen is None else _finite(seen.loss),
+            "val_accuracy": None if seen is None else seen.correct / seen.images,
+            "val_accuracy_ci95": None if seen is None else list(wilson_interval(seen.correct, seen.images)),
+            "val_images": None if seen is None else seen.images,
+            "best_epoch": None if seen is None else seen.epoch,
+            "val_predictions": None if seen is None else self.PREDICTIONS,
             "skipped_files": _skipped(trainer),
             "train_images": _train_images(trainer),
             "classes": list(getattr(module, "class_names", None) or []),
@@ -208,20 +242,25 @@ class RunSummary(pl.Callback):
         }
 
     def _stages(self, trainer: pl.Trainer, module: pl.LightningModule) -> list[dict[str, Any]]:
-        plan, lr = getattr(module, "plan", None), module.hparams.get("lr")
+        """What each stage was trained: its epochs are those that are over, of ``planned_epochs``."""
+        plan, lr, done = getattr(module, "plan", None), module.hparams.get("lr"), trainer.current_epoch
         if not isinstance(plan, Plan):
-            named = [("all", trainer.current_epoch, lr)]
+            named = [("all", done, done, lr)]
         else:
-            named = [(s.name, s.epochs, lr if s.lr is None else s.lr) for s in plan.stages]
-        named = [(name, epochs, self.stage_lr.get(name, rate)) for name, epochs, rate in named]
+            starts = [plan.start_of(position) for position in range(len(plan.stages))]
+            named = [
+                (s.name, min(max(done - start, 0), s.epochs), s.epochs, lr if s.lr is None else s.lr)
+                for s, start in zip(plan.stages, starts, strict=True)
+            ]
         return [
             {
                 "name": name,
                 "epochs": epochs,
-                "base_lr": rate,
+                "planned_epochs": planned,
+                "base_lr": self.stage_lr.get(name, rate),
                 "images_per_second": _rate(self.stage_images.get(name, 0), self.stage_seconds.get(name, 0.0)),
             }
-            for name, epochs, rate in named
+            for name, epochs, planned, rate in named
         ]
 
 
@@ -258,6 +297,11 @@ def _skipped(trainer: pl.Trainer) -> int:
 def _train_images(trainer: pl.Trainer) -> int | None:
     opened = getattr(trainer.datamodule, "opened", None)  # type: ignore[attr-defined]
     return len(opened.splits.train.paths) if opened is not None else None
+
+
+def _finite(value: float | None) -> float | None:
+    """None for what is no number, which JSON does not have."""
+    return value if value is not None and math.isfinite(value) else None
 
 
 def _rate(images: int, seconds: float) -> float | None:

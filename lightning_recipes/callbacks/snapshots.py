@@ -111,8 +111,7 @@ class SnapshotEnsemble(pl.Callback):
                 beside = {name: float(v) for name, v in figures.items() if name.startswith("val_")}
                 beside |= {"cycle": number, "stage": stage, "epoch": done - 1}  # type: ignore[dict-item]
                 # Not the whole checkpoint: a snapshot knows nothing of the plan that it was made by.
-                classes = {"num_classes": pl_module.num_classes, "class_names": pl_module.class_names}
-                header = {"input_config": pl_module.input_used, "hyper_parameters": classes}
+                header = pl_module.finished_model()
                 path = self._folder(trainer) / f"cycle_{number:02d}.safetensors"
                 with pl_module.evaluated_weights():
                     save_snapshot(path, pl_module.state_dict(), header, beside)
@@ -133,9 +132,10 @@ class SnapshotEnsemble(pl.Callback):
         assert isinstance(pl_module, ImageClassifier)
         ensemble = EnsembleClassifier.from_snapshots(self._folder(trainer), pl_module).to(pl_module.device)
         names = [snapshot.path.name for snapshot in find_snapshots(self._folder(trainer))]
-        soup = self._soup(trainer, ensemble) if self.soup and len(names) > 1 else None
+        soup = self._soup(trainer, ensemble) if self.soup and len(names) > 1 and ensemble.one_input else None
         everyone = ensemble if soup is None else EnsembleClassifier([*ensemble.members, soup])  # the soup comes last
-        found = over_validation(trainer, everyone.member_probabilities)
+        everyone.trainer = trainer  # whose data has the pictures again, for members of other sizes
+        found = over_validation(trainer, everyone, everyone.member_probabilities)
         if found is None:
             return
         members = found.probabilities[:, : len(names)]

@@ -12,13 +12,13 @@ from lightning.pytorch.utilities import rank_zero_only
 from torch.optim import Optimizer
 from typing_extensions import override
 
+from lightning_recipes.best import best_of
 from lightning_recipes.counting import logs_this_step
 from lightning_recipes.environment import environment
 from lightning_recipes.errors import refuse_bad_values
 from lightning_recipes.optim.gradients import hides_gradients, norms_by_group
 from lightning_recipes.optim.parameter_groups import named_groups
 from lightning_recipes.plan import Plan
-from lightning_recipes.predictions import best_checkpoint_of
 from lightning_recipes.run_contents import RunContents
 from lightning_recipes.wandb_logger import BackgroundWandbLogger, run_ids_in
 from lightning_recipes.wandb_page import log_artifacts, log_tables
@@ -221,12 +221,12 @@ class WandbTracker(pl.Callback):
             return
         self._log_epoch(trainer, module)
         contents, step = RunContents(Path(trainer.default_root_dir)), trainer.global_step
-        best = best_checkpoint_of(trainer)
+        best = best_of(trainer)
 
         def log_all(run: Any) -> None:
             log_tables(run, contents, step=step, most_rows=self.most_rows)
             if self.artifacts:
-                log_artifacts(run, contents, best)
+                log_artifacts(run, contents, None if best is None else best.path)
 
         if isinstance(self._logger, BackgroundWandbLogger):
             self._logger.at_end(log_all)  # the trainer finalizes its loggers last

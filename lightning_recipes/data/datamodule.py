@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -19,14 +19,16 @@ from lightning_recipes.data.features import Extract, compute_features
 from lightning_recipes.data.loader import TrainLoader, keep_batch
 from lightning_recipes.data.open import OpenedData, open_splits, open_unlabelled
 from lightning_recipes.data.sampler import EpochSampler, FixedSampler, Key, RehearsalSampler, ShardSampler
-from lightning_recipes.data.source import ImageSource
-from lightning_recipes.data.transforms import Transform, eval_transform, train_transform
+from lightning_recipes.data.source import ImageSource, Subset
+from lightning_recipes.data.transforms import Transform, decoded_size, eval_transform, train_transform
 from lightning_recipes.errors import UserError
+from lightning_recipes.input_config import InputConfig
 from lightning_recipes.plan import Plan, Stage
 
 __all__ = ["ImageDataModule", "LoaderSettings"]
 
 Augment = str | dict[str, Any] | list[Any]
+Split = Literal["train", "val", "test", "predict"]
 MOST_AT_ONCE = 256  # images that are evaluated together, where the recipe does not say
 REHEARSAL_EPOCH = 2**24  # far behind every epoch that is trained
 VIEW_EPOCH = 2**40  # behind those
@@ -37,10 +39,15 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 class LoaderSettings:
     """What the loaders of one stage are made with."""
 
-    image_size: int
+    input: InputConfig
     batch_size: int
     augment: Augment
     cache_features: bool
+
+    @property
+    def image_size(self) -> int:
+        """Side of the images in pixels."""
+        return self.input.image_size
 
 
 class ImageDataModule(pl.LightningDataModule):
@@ -72,7 +79,8 @@ class ImageDataModule(pl.LightningDataModule):
         mean: Of the normalisation, per channel in [0, 1] (default: the backbone's own).
         std: Of the normalisation, likewise.
         download_dir: Where data sets known by name are kept.
-        predict_root: Unlabelled images for ``predict``, a folder or a ``.zip`` (default: the test or validation split).
+        predict_root: Unlabelled images for ``predict``: a folder, a ``.zip``, or one picture (default: the test or
+            validation split).
 
     Raises:
         UserError: The data cannot be used; the text names the key or the file and what to do.
@@ -80,7 +88,7 @@ class ImageDataModule(pl.LightningDataModule):
 
     def __init__(
         self,
-        root: str,
+        root: str | None = None,
         image_size: int | None = None,
         batch_size: int | Literal["all"] = 32,
         eval_batch_size: int | None = None,
@@ -112,13 +120,15 @@ class ImageDataModule(pl.LightningDataModule):
         self.save_hyperparameters(logger=False)
         self.plan: Plan | None = None
         self.feature_extractor: Extract | None = None
-        self._features: dict[tuple[str, int, int], FeatureDataset] = {}
+        self._features: dict[tuple[str, InputConfig, int], FeatureDataset] = {}
         self._train_loader: tuple[int, TrainLoader] | None = None
 
     @cached_property
     def opened(self) -> OpenedData:
         """The data, opened and checked at the first use."""
         p = self.hparams
+        if p["root"] is None:
+            raise UserError("data.root: not given; name a folder of images, a .zip of one, or a .csv")
         opened = open_splits(
             p["root"],
             val_fraction=p["val_fraction"],
@@ -159,16 +169,15 @@ class ImageDataModule(pl.LightningDataModule):
         return {self.settings_of(stage).image_size for stage in (*(self.plan.stages if self.plan else ()), None)}
 
     @property
-    def input_used(self) -> dict[str, Any]:
-        """What the model's images are like: ``image_size``, ``mean`` and ``std``, where the recipe gives them."""
-        given = {key: self.hparams[key] for key in ("image_size", "mean", "std")}
-        return {key: tuple(v) if isinstance(v, list) else v for key, v in given.items() if v is not None}
+    def input_config(self) -> InputConfig:
+        """How a picture becomes an input now: in the current stage of a fit, else as the weights were judged."""
+        return self.settings_of(self._stage()).input
 
     @cached_property
     def predict_source(self) -> ImageSource:
         """The images that ``predict`` runs over; its ``paths`` name them."""
         if self.hparams["predict_root"] is not None:
-            return open_unlabelled(self.hparams["predict_root"], self.opened.splits.train.classes)
+            return open_unlabelled(self.hparams["predict_root"])
         return self.opened.splits.test or self.opened.splits.val
 
     def use_plan(self, plan: Plan, extract: Extract) -> None:
@@ -199,18 +208,37 @@ class ImageDataModule(pl.LightningDataModule):
         if stage == "fit" and self.plan is None:
             self.train_batches()
             self._transform(self.settings_of(None), train=True)
-        _ = self.opened
+        alone = stage == "predict" and self.hparams["predict_root"] is not None  # which needs no other images
+        _ = self.predict_source if alone else self.opened
 
     def settings_of(self, stage: Stage | None) -> LoaderSettings:
         """Return what the loaders of a stage are made with: the stage's own values, else the data module's."""
-        size = (stage and stage.image_size) or self.hparams["image_size"] or self._input_config("image_size", 224)
         augment = self.hparams["augment"] if stage is None or stage.augment is None else stage.augment
         cached = stage is not None and stage.cache_features
         return LoaderSettings(
-            image_size=size,
+            input=self._input_of(stage),
             batch_size=self._batch_size((stage and stage.batch_size) or self.hparams["batch_size"]),
             augment="none" if cached else augment,
             cache_features=cached,
+        )
+
+    def _input_of(self, stage: Stage | None) -> InputConfig:
+        """The stage's own values, else the data module's, else what the backbone's weights were made for.
+
+        Outside a fit, weights that come from a file or from a fit bring the values that they were judged with: others
+        would give other figures.
+        """
+        p, trained_for = self.hparams, self._of_module("input_config")
+        judged = None if self._is_fitting() else self._of_module("judged_input")
+        if judged is not None:
+            return judged  # type: ignore[no-any-return]
+        known: InputConfig = trained_for or InputConfig(224, IMAGENET_MEAN, IMAGENET_STD, crop_pct=0.875)
+        return InputConfig(
+            (stage and stage.image_size) or p["image_size"] or known.image_size,
+            tuple(p["mean"] or known.mean),
+            tuple(p["std"] or known.std),
+            known.interpolation,
+            known.crop_pct,
         )
 
     def _batch_size(self, given: int | Literal["all"]) -> int:
@@ -272,10 +300,33 @@ class ImageDataModule(pl.LightningDataModule):
         """Return the validation images, or their features in a stage that caches them."""
         return self._eval_loader("val", self.opened.splits.val, self.settings_of(self._stage()))
 
-    def val_images(self, indices: Sequence[int]) -> Tensor:
-        """Return validation images as evaluation sees them, (N, 3, H, W), also in a stage that caches features."""
-        dataset = self._dataset(self.opened.splits.val, self.settings_of(self._stage()))
+    def evaluation_loader(
+        self, split: Split, input_config: InputConfig, indices: Sequence[int] | None = None
+    ) -> DataLoader[Any]:
+        """Return this process's share of a split's images as evaluation sees them: never features, never augmented.
+
+        Args:
+            split: Whose images.
+            input_config: How they become inputs, such as that of a best checkpoint.
+            indices: Some of them (default: all); batches then count positions in this list.
+        """
+        source = self._source(split)
+        source = source if indices is None else Subset(source, np.asarray(indices, dtype=np.int64))
+        return self._eval_loader(split, source, replace(self.settings_of(None), input=input_config))
+
+    def evaluation_images(self, split: Split, indices: Sequence[int], input_config: InputConfig) -> Tensor:
+        """Return some images of a split as evaluation sees them, (N, 3, H, W); arguments as above."""
+        settings = replace(self.settings_of(self._stage()), input=input_config)
+        dataset = self._dataset(self._source(split), settings)
         return torch.stack([dataset[index].images for index in indices])
+
+    def _source(self, split: Split) -> ImageSource:
+        source = self.predict_source if split == "predict" else getattr(self.opened.splits, split)
+        if source is None:
+            raise UserError(
+                f"data.root: '{self.hparams['root']}' has no test split; use validate, or add a test folder"
+            )
+        return source
 
     def augmented_images(self, split: Literal["val", "test", "predict"], indices: Sequence[int], view: int) -> Tensor:
         """Return evaluation images as training would see them, (N, 3, H, W); a function of image and view alone.
@@ -293,17 +344,17 @@ class ImageDataModule(pl.LightningDataModule):
             raise UserError(
                 "views: augment draws from data.augment, which is none; give a policy, or take flip or crops"
             )
-        source = self.predict_source if split == "predict" else getattr(self.opened.splits, split)
-        dataset = self._dataset(source, settings, train=True)
+        dataset = self._dataset(self._source(split), settings, train=True)
         return torch.stack([dataset[Key(VIEW_EPOCH + view, index)].images for index in indices])
 
-    def train_features(self, extract: Extract) -> FeatureDataset:
+    def train_features(self, extract: Extract, input_config: InputConfig) -> FeatureDataset:
         """Return features of all training images as evaluation sees them; each process computes its share.
 
         Args:
             extract: Images (N, 3, H, W) on the CPU to features (N, F) on the CPU.
+            input_config: How pictures become images.
         """
-        settings = self.settings_of(self._stage())
+        settings = replace(self.settings_of(self._stage()), input=input_config)
         return self._features_of(self.opened.splits.train, settings, extract)
 
     @override
@@ -313,11 +364,7 @@ class ImageDataModule(pl.LightningDataModule):
         Raises:
             UserError: The data has no test split.
         """
-        if self.opened.splits.test is None:
-            raise UserError(
-                f"data.root: '{self.hparams['root']}' has no test split; use validate, or add a test folder"
-            )
-        return self._eval_loader("test", self.opened.splits.test, self.settings_of(None))
+        return self._eval_loader("test", self._source("test"), self.settings_of(None))
 
     @override
     def predict_dataloader(self) -> DataLoader[Any]:
@@ -329,32 +376,28 @@ class ImageDataModule(pl.LightningDataModule):
 
     def _position(self) -> int | None:
         """Position of the current stage; None outside a fit with a plan."""
-        if self.plan is None or self.trainer is None or self.trainer.state.fn != "fit":
+        if self.plan is None or self.trainer is None or not self._is_fitting():
             return None
         return self.plan.index_at(self.trainer.current_epoch)
+
+    def _is_fitting(self) -> bool:
+        return self.trainer is not None and self.trainer.state.fn == "fit"
 
     def _stage(self) -> Stage | None:
         position = self._position()
         return None if self.plan is None or position is None else self.plan.stages[position]
 
-    def _input_config(self, name: str, default: Any) -> Any:
-        """What the model says its weights were made for; models that say nothing get ImageNet's values."""
-        module = getattr(self.trainer, "lightning_module", None)
-        return getattr(getattr(module, "input_config", None), name, default)
+    def _of_module(self, name: str) -> Any:
+        """What the model says of its images; models that say nothing get ImageNet's values."""
+        return getattr(getattr(self.trainer, "lightning_module", None), name, None)
 
     def _transform(self, settings: LoaderSettings, *, train: bool) -> Transform:
-        mean = tuple(self.hparams["mean"] or self._input_config("mean", IMAGENET_MEAN))
-        std = tuple(self.hparams["std"] or self._input_config("std", IMAGENET_STD))
-        how = {"mean": mean, "std": std, "interpolation": self._input_config("interpolation", "bilinear")}
-        crop_pct = self._input_config("crop_pct", 0.875)
         if train and settings.augment != "none":
-            return train_transform(settings.augment, image_size=settings.image_size, **how)
-        return eval_transform(image_size=settings.image_size, crop_pct=crop_pct, **how)
+            return train_transform(settings.augment, settings.input)
+        return eval_transform(settings.input)
 
     def _dataset(self, source: ImageSource, settings: LoaderSettings, *, train: bool = False) -> ImageDataset:
-        # Twice the size: a crop of a part of the picture is not blown up from too few pixels.
-        transform = self._transform(settings, train=train)
-        return ImageDataset(source, transform, min_size=2 * settings.image_size)
+        return ImageDataset(source, self._transform(settings, train=train), min_size=decoded_size(settings.input))
 
     def _sampler(self, settings: LoaderSettings) -> EpochSampler:
         kind = FixedSampler if self._trainer_value("overfit_batches", 0) else EpochSampler
@@ -409,7 +452,7 @@ class ImageDataModule(pl.LightningDataModule):
     def _cached(self, split: str, source: ImageSource, settings: LoaderSettings) -> FeatureDataset:
         if self.feature_extractor is None:
             raise UserError("cache_features: no backbone gave this data module its features; add the Stages callback")
-        key = (split, settings.image_size, self._backbone_changes())
+        key = (split, settings.input, self._backbone_changes())
         if key not in self._features:
             self._features[key] = self._features_of(source, settings, self.feature_extractor)
         return self._features[key]

@@ -120,17 +120,20 @@ def _with_validation(parts: Mapping[str, ImageSource], val_fraction: float, spli
     return Splits(train, val, test)
 
 
-def open_unlabelled(root: str | os.PathLike[str], classes: Sequence[str]) -> FileSource:
-    """Open pictures without labels, of a folder or a zip, however deep they lie.
+def open_unlabelled(root: str | os.PathLike[str], classes: Sequence[str] = ()) -> FileSource:
+    """Open pictures without labels, of a folder or a zip, however deep they lie, or a single one.
 
     Args:
-        root: The folder or the zip.
-        classes: Names of the classes that will be predicted.
+        root: The folder, the zip or the picture.
+        classes: Names of the classes that will be predicted, where they are known.
 
     Raises:
         UserError: There are none.
     """
-    tree = open_tree(os.path.expanduser(root), "data.predict_root")
+    root = os.path.expanduser(root)
+    if os.path.isfile(root) and is_picture(str(root)):
+        return FileSource(Folder(os.path.dirname(root) or "."), [os.path.basename(root)], [-1], classes)
+    tree = open_tree(root, "data.predict_root")
     names = [name for name in tree.names() if is_picture(name)]
     if not names:
         raise UserError(f"data.predict_root: '{root}' has no images; give a folder of images or a .zip of one")

@@ -12,8 +12,17 @@ from torch import Tensor
 
 from lightning_recipes.data.policies import Policy, resolve_policy
 from lightning_recipes.errors import UserError
+from lightning_recipes.input_config import InputConfig
 
-__all__ = ["EvalTransform", "PipelineTransform", "PolicyTransform", "Transform", "eval_transform", "train_transform"]
+__all__ = [
+    "EvalTransform",
+    "PipelineTransform",
+    "PolicyTransform",
+    "Transform",
+    "decoded_size",
+    "eval_transform",
+    "train_transform",
+]
 
 Array = NDArray[np.uint8]
 Box = tuple[float, float, float, float]
@@ -137,52 +146,39 @@ class PipelineTransform:
         return {"frame": self.frame, "steps": self.steps, "_pipeline": None}
 
 
-def eval_transform(
-    *,
-    image_size: int,
-    mean: tuple[float, ...],
-    std: tuple[float, ...],
-    interpolation: str = "bilinear",
-    crop_pct: float = 1.0,
-) -> Transform:
-    """Return the view that evaluation sees.
+def decoded_size(input_config: InputConfig) -> int:
+    """Return down to which shorter side, in pixels, a picture may be decoded.
 
-    Args:
-        image_size: Side in pixels.
-        mean: Per channel, in [0, 1].
-        std: Per channel.
-        interpolation: Of resizing.
-        crop_pct: Side of the crop as a share of the resized image, in (0, 1].
+    Twice the input's: a crop of a part of the picture is not blown up from too few pixels.
     """
-    return EvalTransform(Frame(image_size, mean, std, interpolation), crop_pct)
+    return 2 * input_config.image_size
 
 
-def train_transform(
-    augment: str | dict[str, Any] | list[Any],
-    *,
-    image_size: int,
-    mean: tuple[float, ...],
-    std: tuple[float, ...],
-    interpolation: str = "bilinear",
-) -> Transform:
+def eval_transform(input_config: InputConfig) -> Transform:
+    """Return the view that evaluation sees."""
+    return EvalTransform(_frame(input_config), input_config.crop_pct)
+
+
+def train_transform(augment: str | dict[str, Any] | list[Any], input_config: InputConfig) -> Transform:
     """Return augmented views.
 
     Args:
         augment: A policy by name, a mapping of a name and its parameters, or a list of albumentations transforms.
-        image_size: Side in pixels.
-        mean: Per channel, in [0, 1].
-        std: Per channel.
-        interpolation: Of resizing.
+        input_config: What comes out; its ``crop_pct`` is evaluation's alone.
 
     Raises:
         UserError: Unknown policy, parameter or transform; the text names ``data.augment``.
     """
-    frame = Frame(image_size, mean, std, interpolation)
+    frame = _frame(input_config)
     if isinstance(augment, list):
         from lightning_recipes.data.pipelines import build_pipeline
 
         build_pipeline(augment)  # so that a mistake is found before a worker does
         return PipelineTransform(frame, augment)
     policy = resolve_policy(augment)
-    policy.pipeline(image_size, [0.0, 0.0, 0.0])
+    policy.pipeline(input_config.image_size, [0.0, 0.0, 0.0])
     return PolicyTransform(frame, policy)
+
+
+def _frame(given: InputConfig) -> Frame:
+    return Frame(given.image_size, given.mean, given.std, given.interpolation)

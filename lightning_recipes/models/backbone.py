@@ -1,5 +1,6 @@
 """Backbones of timm by name, without their classifier; the classifier apart, with a first loss of ln(classes)."""
 
+import logging
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,34 +13,18 @@ from timm.layers import get_act_layer
 from torch import nn
 
 from lightning_recipes.errors import UserError, did_you_mean
+from lightning_recipes.input_config import InputConfig
 from lightning_recipes.models.weights import KEY as PRETRAINED
 from lightning_recipes.models.weights import Weights, describe_misfit, read_weights
 
 __all__ = ["ACTIVATIONS", "Backbone", "InputConfig", "check_image_size", "create_backbone"]
 
+log = logging.getLogger(__name__)
+
 ACTIVATIONS = ("relu", "gelu", "silu", "mish")
 SIZES = {"dynamic_img_size": True, "strict_img_size": False}
 """Lets transformers take other sizes than their own, position embeddings resampled; at their own nothing changes."""
 HUBS = ("hf-hub:", "hf_hub:", "local-dir:")
-
-
-@dataclass(frozen=True)
-class InputConfig:
-    """What images the weights were made for.
-
-    Attributes:
-        image_size: Side in pixels.
-        mean: Per channel, in [0, 1].
-        std: Per channel.
-        interpolation: Of resizing: ``bilinear``, ``bicubic``.
-        crop_pct: Side of the centre crop as a share of the resized image, in (0, 1].
-    """
-
-    image_size: int
-    mean: tuple[float, ...]
-    std: tuple[float, ...]
-    interpolation: str
-    crop_pct: float
 
 
 @dataclass(frozen=True)
@@ -52,6 +37,8 @@ class Backbone:
         num_features: F.
         input: What the weights expect.
         head_is_pretrained: The head came with the weights, for the same number of classes.
+        arguments: Of the architecture, the weights file's own among them.
+        weights: Of a file, for whoever builds a head of another shape; None where they are timm's or there are none.
     """
 
     features: nn.Module
@@ -59,6 +46,8 @@ class Backbone:
     num_features: int
     input: InputConfig
     head_is_pretrained: bool
+    arguments: dict[str, Any]
+    weights: Weights | None = None
 
 
 def create_backbone(
@@ -90,7 +79,7 @@ def create_backbone(
     own_source = isinstance(pretrained, str) and not pretrained.startswith(HUBS)
     weights = read_weights(str(pretrained)) if own_source else None
     _check_name(name, weights)
-    kwargs = {**(weights.backbone_kwargs if weights else {}), **(backbone_kwargs or {})}
+    arguments = kwargs = {**(weights.backbone_kwargs if weights else {}), **(backbone_kwargs or {})}
     if image_size is not None and _is_built_for_one_size(name):
         kwargs = {**SIZES, "img_size": image_size, **kwargs}
     if activation is not None:
@@ -98,25 +87,29 @@ def create_backbone(
             raise UserError(f"model.activation: '{activation}' is not one of {', '.join(ACTIVATIONS)}")
         kwargs = {"act_layer": get_act_layer(activation), **kwargs}
     if weights is not None:
-        model, classes, fitted_head = _load(name, weights, kwargs)
+        model, classes = _load(name, weights, kwargs)
     else:
         model = _build(name, pretrained, num_classes, kwargs)
-        classes, fitted_head = (_pretrained_classes(model) if pretrained else None), None
+        classes = _pretrained_classes(model) if pretrained else None
     config = resolve_data_config({}, model=model)
     features, classifier, width = _split(model)
-    if classes == num_classes and fitted_head is not None:
-        head = nn.Linear(width, num_classes)
-        head.load_state_dict(fitted_head)
-    elif classes == num_classes and classifier is not None:
+    kept = classes == num_classes and classifier is not None
+    if kept and classifier is not None:
         head, width = classifier, classifier.in_features
     else:
-        classes = None
         head = nn.Linear(width, num_classes)
         nn.init.zeros_(head.weight)
         nn.init.zeros_(head.bias)
+    if classes:
+        does = "is kept" if kept else f"is left out for one of {num_classes}"
+        log.info("%s: the classifier of %s for %d classes %s", PRETRAINED, _called(pretrained, name), classes, does)
     size = config["input_size"][-1]
     inputs = InputConfig(size, tuple(config["mean"]), tuple(config["std"]), config["interpolation"], config["crop_pct"])
-    return Backbone(features, head, width, inputs, classes is not None)
+    return Backbone(features, head, width, inputs, kept, arguments, weights)
+
+
+def _called(pretrained: bool | str, name: str) -> str:
+    return pretrained if isinstance(pretrained, str) else name
 
 
 def _check_name(name: str, weights: Weights | None) -> None:
@@ -170,17 +163,15 @@ def _pretrained_classes(model: nn.Module) -> int | None:
     return classes
 
 
-def _load(name: str, weights: Weights, kwargs: dict[str, Any]) -> tuple[nn.Module, int | None, dict[str, Any] | None]:
-    """Build a model for the file's own classes, so that every tensor has to fit; return it, C and a head of ours."""
-    tensors, head = weights.tensors, None
+def _load(name: str, weights: Weights, kwargs: dict[str, Any]) -> tuple[nn.Module, int | None]:
+    """Build a model for the file's own classes, so that every tensor has to fit; return it and C."""
+    tensors = weights.tensors
     classifier = timm.get_pretrained_cfg(name, allow_unregistered=True)
     names = (classifier.classifier if classifier is not None else None) or ()
     first = (names,) if isinstance(names, str) else tuple(names)
     classes = next((len(tensors[f"{n}.weight"]) for n in first if f"{n}.weight" in tensors), None)
-    if weights.from_run:
-        head = {n.removeprefix("\0head."): t for n, t in tensors.items() if n.startswith("\0head.")}
-        tensors = {n: t for n, t in tensors.items() if not n.startswith("\0")}
-        classes = None
+    if weights.head is not None:
+        classes = None  # a block of the backbone may be called as timm's classifier is
     overlay = {"state_dict": tensors, "num_classes": classes or 0, "custom_load": False, **weights.config}
     try:
         model = _build(name, True, classes or 0, kwargs, pretrained_cfg_overlay=overlay)
@@ -189,9 +180,7 @@ def _load(name: str, weights: Weights, kwargs: dict[str, Any]) -> tuple[nn.Modul
     cast(dict[str, Any], model.pretrained_cfg).pop(
         "state_dict", None
     )  # timm keeps the overlay, and with it a second copy of the weights
-    if head is not None and set(head) == {"weight", "bias"}:
-        return model, len(head["weight"]), head
-    return model, classes, None
+    return model, classes
 
 
 def _split(model: Any) -> tuple[nn.Module, nn.Linear | None, int]:

@@ -35,7 +35,7 @@ class Snapshot:
         return loaded
 
     def checkpoint(self) -> dict[str, Any]:
-        """Return it as a checkpoint: ``state_dict``, ``hyper_parameters`` and ``input_config``.
+        """Return it as a checkpoint, without the state of a fit.
 
         Raises:
             UserError: The file cannot be read.
@@ -60,7 +60,7 @@ def save_snapshot(
     # Clones: safetensors refuses tensors that share memory.
     tensors = {name: tensor.detach().cpu().clone().contiguous() for name, tensor in state.items()}
     with whole_file(path) as part:
-        save_file(tensors, str(part), metadata={HEADER: json.dumps(header)})
+        save_file(tensors, str(part), metadata={HEADER: json.dumps(header, default=str)})
         part.chmod(0o644)  # safetensors writes for the owner alone
     write_json(path.with_suffix(".json"), figures)
 

@@ -27,8 +27,10 @@ class Weights:
 
     Attributes:
         path: The file.
-        tensors: In timm's names; a head of ours, if there is one, under ``head.``.
-        from_run: They are a run's checkpoint: ``head.`` is our head, not a block of the backbone.
+        tensors: Of the backbone, in timm's names.
+        head: Of a run's head, whatever its shape, by its own names; None where they are not a run's.
+        num_classes: Of the run.
+        class_names: What it told apart, where the file says so.
         architecture: What the file says it is for, or None.
         config: mean, std, input_size (3, height, width), interpolation and crop_pct, where the file says so.
         backbone_kwargs: Arguments of the architecture that the file asks for.
@@ -36,7 +38,9 @@ class Weights:
 
     path: Path
     tensors: dict[str, Tensor]
-    from_run: bool = False
+    head: dict[str, Tensor] | None = None
+    num_classes: int | None = None
+    class_names: list[str] | None = None
     architecture: str | None = None
     config: dict[str, Any] = field(default_factory=dict)
     backbone_kwargs: dict[str, Any] = field(default_factory=dict)
@@ -112,13 +116,12 @@ def _read_torch(file: Path) -> Weights:
 
 
 def _from_run(file: Path, checkpoint: Mapping[str, Any]) -> Weights:
-    """Weights of a Lightning checkpoint of ours: backbone without its prefix, head under ``head.``."""
-    tensors = {}
-    for name, value in checkpoint["state_dict"].items():
-        if name.startswith("backbone."):
-            tensors[name.removeprefix("backbone.")] = value
-        elif name.startswith("head."):
-            tensors[f"\0{name}"] = value  # a backbone may have a block called head
+    """Weights of a Lightning checkpoint of ours, in two parts without their prefixes."""
+    state = checkpoint["state_dict"]
+    tensors, head = (
+        {name.removeprefix(part): value for name, value in state.items() if name.startswith(part)}
+        for part in ("backbone.", "head.")
+    )
     if not tensors:
         raise UserError(f"{KEY}: '{file}' is a checkpoint without a backbone; give one of an ImageClassifier")
     saved, config = checkpoint.get("hyper_parameters", {}), dict(checkpoint.get("input_config", {}))
@@ -127,7 +130,9 @@ def _from_run(file: Path, checkpoint: Mapping[str, Any]) -> Weights:
     return Weights(
         file,
         _as_float32(tensors),
-        from_run=True,
+        head=_as_float32(head),
+        num_classes=saved.get("num_classes"),
+        class_names=saved.get("class_names"),
         architecture=saved.get("backbone"),
         config={key: config[key] for key in CONFIG_KEYS if key in config},
         backbone_kwargs=dict(saved.get("backbone_kwargs") or {}),
@@ -171,9 +176,7 @@ def save_weights(path: Path, weights: Weights, *, half: bool = False, **notes: s
         return ",".join(map(str, value)) if isinstance(value, (tuple, list)) else str(value)
 
     tensors = {
-        name: (t.half() if half and t.is_floating_point() else t).contiguous()
-        for name, t in weights.tensors.items()
-        if not name.startswith("\0")
+        name: (t.half() if half and t.is_floating_point() else t).contiguous() for name, t in weights.tensors.items()
     }
     header = {name: text(value) for name, value in weights.config.items()} | notes
     header["backbone_kwargs"] = json.dumps(weights.backbone_kwargs)

@@ -17,6 +17,7 @@ from lightning.pytorch.loggers import CSVLogger, WandbLogger
 from lightning.pytorch.plugins import MixedPrecision
 
 from lightning_recipes import (
+    BestCheckpoint,
     ErrorAnalysis,
     GradientClipping,
     MisclassifiedGradCAM,
@@ -153,14 +154,14 @@ def test_a_fit_from_another_runs_checkpoint_is_a_run_of_its_own(tmp_path: Path) 
 
 
 def test_checkpoints_stay_where_they_would_be_without_it(tmp_path: Path) -> None:
-    judge = ModelCheckpoint(monitor="val_loss")
+    judge = ModelCheckpoint(monitor="val_loss", filename="own")
     options: dict[str, Any] = {"default_root_dir": tmp_path, "enable_checkpointing": True, "log_every_n_steps": 0}
-    fit(classifier(), digits(), Tracker(), judge, max_epochs=1, **options)
+    fit(classifier(), digits(), Tracker(), judge, BestCheckpoint(), max_epochs=1, **options)
     assert Path(judge.best_model_path).parent == tmp_path / "checkpoints"
     (run,) = sessions(tmp_path)
     ((aliases, files),) = [found[1:] for found in run.artifacts if found[0].endswith("-best")]
     assert "best" in aliases
-    assert files == [Path(judge.best_model_path).name]
+    assert files == ["best.ckpt"]
 
 
 def test_figures_of_a_stage_are_of_its_own_validations(tmp_path: Path) -> None:

@@ -14,6 +14,7 @@ from timm.data import create_transform
 
 from lightning_recipes.data.transforms import Transform, eval_transform, train_transform
 from lightning_recipes.errors import UserError
+from lightning_recipes.input_config import InputConfig
 
 HALF = (0.5, 0.5, 0.5)
 POLICIES: list[Any] = [
@@ -43,7 +44,7 @@ def numpy_state() -> list[int]:
 
 
 def view(policy: Any, size: int = 32) -> Transform:
-    return train_transform(policy, image_size=size, mean=HALF, std=HALF)
+    return train_transform(policy, InputConfig(size, HALF, HALF))
 
 
 @pytest.mark.parametrize("interpolation", ["bilinear", "bicubic"])
@@ -51,7 +52,7 @@ def view(policy: Any, size: int = 32) -> Transform:
 def test_evaluation_sees_what_timms_evaluation_sees(interpolation: str, height: int, width: int) -> None:
     options: dict[str, Any] = {"interpolation": interpolation, "crop_pct": 0.875, "mean": (0.4, 0.5, 0.6), "std": HALF}
     image = photo(height, width)
-    ours = eval_transform(image_size=32, **options)(image, 0)
+    ours = eval_transform(InputConfig(32, **options))(image, 0)
     torch.testing.assert_close(ours, create_transform(32, **options)(Image.fromarray(image)), atol=1e-6, rtol=0)
 
 
@@ -70,7 +71,7 @@ def test_a_view_is_a_function_of_image_and_seed_and_touches_no_global_state(poli
 
 def test_normalisation_is_by_mean_and_deviation_of_values_from_0_to_1() -> None:
     white = np.full((8, 8, 3), 255, dtype=np.uint8)
-    tensor = eval_transform(image_size=8, mean=(0.2, 0.4, 0.6), std=(0.5, 0.25, 0.1))(white, 0)
+    tensor = eval_transform(InputConfig(8, mean=(0.2, 0.4, 0.6), std=(0.5, 0.25, 0.1)))(white, 0)
     torch.testing.assert_close(tensor[:, 0, 0], torch.tensor([1.6, 2.4, 4.0]))
 
 

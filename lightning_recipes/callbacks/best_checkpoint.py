@@ -1,0 +1,101 @@
+"""The judge of a run: which epoch is the best, and its weights in ``best.ckpt``, a finished model."""
+
+import math
+import os
+from pathlib import Path
+from typing import Literal
+
+import lightning.pytorch as pl
+from lightning.pytorch.callbacks import Checkpoint, WeightAveraging
+from lightning.pytorch.utilities import rank_zero_warn
+from typing_extensions import override
+
+from lightning_recipes.best import Best, read_best
+from lightning_recipes.errors import UserError
+
+__all__ = ["BestCheckpoint"]
+
+
+class BestCheckpoint(Checkpoint):
+    """Keep the weights of the best epoch in ``best.ckpt``; of two equal ones the earlier.
+
+    Decides at the end of each validation and writes at once, so what is written is what earned the score: averaged
+    weights where there are any, and never those that a callback puts in their place at the epoch's end. Whoever reports
+    figures of the run takes them from here; other checkpoints of the user's own change nothing of that. The file is a
+    finished model (:func:`lightning_recipes.load`), not a point to go on from, which is ``last.ckpt``.
+
+    Keeps no state: the best epoch so far is what the file in the folder says, wherever the folder lies by now. A run
+    that goes on in a folder without one begins to look anew.
+
+    Lightning's ``ModelCheckpoint`` is not used: it writes what the weights are at the epoch's end, and forgets its best
+    score where the folder is spelt another way.
+
+    Args:
+        monitor: Metric to judge by, which the validation logs.
+        mode: ``max`` or ``min``.
+        dirpath: Folder (default, and on the command line: ``checkpoints`` in the run's).
+
+    Raises:
+        UserError: ``mode`` is none of them; at the first validation, the metric is not logged by it.
+
+    Attributes:
+        best: The best epoch so far; None before the first validation.
+    """
+
+    FILE = "best.ckpt"
+
+    def __init__(
+        self, monitor: str = "val_accuracy", mode: Literal["max", "min"] = "max", dirpath: str | None = None
+    ) -> None:
+        if mode not in ("max", "min"):
+            raise UserError(f"best_checkpoint.mode: {mode} is not max or min")
+        self.monitor, self.mode, self.dirpath = monitor, mode, dirpath
+        self.best: Best | None = None
+
+    @override
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Take what the folder's own file says, where a run goes on."""
+        if any(isinstance(callback, WeightAveraging) for callback in trainer.callbacks):  # type: ignore[attr-defined]
+            raise UserError(
+                "trainer.callbacks: Lightning's weight averaging validates other weights than it hands to a "
+                "checkpoint; take lightning_recipes.EMA"
+            )
+        self.best = read_best(self._path(trainer)) if trainer.ckpt_path else None
+        if self.best is not None and self._score(self.best.metrics) is None:
+            rank_zero_warn(
+                f"best_checkpoint.monitor: '{self.monitor}' is not among the metrics of {self.best.path}; "
+                "the best epoch is looked for anew from here on"
+            )
+            self.best = None
+
+    @override
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Judge, and write."""
+        if trainer.state.fn != "fit":
+            return
+        metrics = {name: float(value) for name, value in trainer.callback_metrics.items()}
+        score = self._score(metrics)
+        if score is None:
+            known = ", ".join(sorted(name for name in metrics if name.startswith("val_")))
+            raise UserError(
+                f"best_checkpoint.monitor: '{self.monitor}' is not logged by the validation; there are {known}"
+            )
+        if trainer.sanity_checking or trainer.fast_dev_run:  # type: ignore[attr-defined]
+            return
+        # Rank 0 decides for all: a metric that somebody logs without bringing the ranks together is another on each.
+        if trainer.strategy.broadcast(self._is_better(score)):
+            path = self._path(trainer)
+            trainer.save_checkpoint(path, weights_only=True)
+            self.best = Best(path, trainer.current_epoch, trainer.global_step, metrics)
+
+    def _is_better(self, score: float) -> bool:
+        best = None if self.best is None else self._score(self.best.metrics)
+        if best is None or (math.isnan(best) and not math.isnan(score)):
+            return True
+        return score > best if self.mode == "max" else score < best
+
+    def _score(self, metrics: dict[str, float]) -> float | None:
+        return metrics.get(self.monitor)
+
+    def _path(self, trainer: pl.Trainer) -> Path:
+        return Path(self.dirpath or os.path.join(trainer.default_root_dir, "checkpoints")) / self.FILE

@@ -1,0 +1,68 @@
+"""Pictures as people hand them over (paths, PIL images, arrays), made the inputs of a network."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+from torch import Tensor
+
+from lightning_recipes.data.decode import decode_rgb, to_rgb
+from lightning_recipes.data.transforms import decoded_size, eval_transform
+from lightning_recipes.errors import UserError
+from lightning_recipes.input_config import InputConfig
+
+__all__ = ["Pictures", "as_pictures", "images_of"]
+
+Pictures = str | os.PathLike[str] | Image.Image | NDArray[Any]
+"""A path, a PIL image, or an array (H, W, 3) of uint8 in RGB; an array (N, H, W, 3) is N of them."""
+
+
+def as_pictures(given: Pictures | Sequence[Pictures]) -> list[Pictures]:
+    """Return one picture or many as a list of single ones.
+
+    Raises:
+        UserError: It is neither.
+    """
+    if isinstance(given, Tensor):
+        raise UserError("predict: takes paths, PIL images or arrays; normalised images go to model(images)")
+    if isinstance(given, (str, os.PathLike, Image.Image)):
+        return [given]
+    if isinstance(given, np.ndarray):
+        return list(given) if given.ndim == 4 else [given]
+    return [one for many in given for one in as_pictures(many)]
+
+
+def images_of(pictures: Sequence[Pictures], input_config: InputConfig) -> Tensor:
+    """Return images (N, 3, H, W), float32, as evaluation sees them: the same tensors that a data module makes of files.
+
+    Args:
+        pictures: Single ones.
+        input_config: What is done to each.
+
+    Raises:
+        UserError: A file is no picture, or an array no image.
+    """
+    transform = eval_transform(input_config)
+    return torch.stack([transform(_as_array(one, decoded_size(input_config)), 0) for one in pictures])
+
+
+def _as_array(picture: Pictures, min_size: int) -> NDArray[np.uint8]:
+    if isinstance(picture, Image.Image):
+        return np.asarray(to_rgb(ImageOps.exif_transpose(picture)))
+    if isinstance(picture, np.ndarray):
+        if picture.dtype != np.uint8 or picture.ndim not in (2, 3) or picture.shape[2:] not in ((), (1,), (3,), (4,)):
+            raise UserError(
+                f"predict: an array of {picture.dtype} and shape {picture.shape} is no image; give uint8 (H, W, 3), "
+                "red, green and blue from 0 to 255"
+            )
+        return np.asarray(to_rgb(Image.fromarray(picture.squeeze(2) if picture.shape[2:] == (1,) else picture)))
+    try:
+        with Path(picture).open("rb") as file:
+            return decode_rgb(file, str(picture), min_size)
+    except OSError as error:
+        raise UserError(f"{picture}: cannot be read ({error.strerror or error}); give the path of a picture") from None

@@ -1,0 +1,106 @@
+"""A checkpoint is a finished model: one file, and everything between a picture and its probabilities.
+
+``best.ckpt`` and each snapshot hold the weights as they are to be used, the class that they belong to with its
+arguments (backbone, head, classes), the task, and how a picture becomes an input in the stage that they were judged in.
+"""
+
+import sys
+from collections.abc import Mapping
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lightning_recipes.classifier import ImageClassifier
+from lightning_recipes.ensemble import EnsembleClassifier
+from lightning_recipes.errors import UserError
+from lightning_recipes.models.snapshots import Snapshot, find_snapshots
+
+__all__ = ["load", "read_checkpoint"]
+
+KEY = "ckpt_path"
+ADDED_BY_LIGHTNING = ("_class_path", "_instantiator")
+
+
+def load(path: str | Path, **changed: Any) -> ImageClassifier | EnsembleClassifier:
+    """Return the model of a file, ready to use: on the CPU, in eval mode.
+
+    Needs no recipe, no data and no weights but the file's own. A class of one's own is imported by its path, and only
+    if it is an :class:`ImageClassifier`; nothing else of the file is executed.
+
+    Args:
+        path: A checkpoint of a run (``best.ckpt``), one of its snapshots (``.safetensors``), its ``snapshots`` folder
+            (the ensemble of them), or the run's folder (its best checkpoint).
+        changed: Arguments of the model's class, in place of the file's.
+
+    Raises:
+        UserError: The file is not there, is no checkpoint, or its class cannot be had.
+
+    Example:
+        >>> model = load("runs/finetune/0/checkpoints/best.ckpt")  # doctest: +SKIP
+        >>> [(p.label, p.probability) for p in model.predict(["a.jpg", "b.png"])]  # doctest: +SKIP
+        [('ants', 0.98), ('bees', 0.87)]
+    """
+    file = Path(path)
+    if file.is_dir() and (file / "checkpoints" / "best.ckpt").is_file():
+        file = file / "checkpoints" / "best.ckpt"
+    if file.is_dir():
+        return EnsembleClassifier([_build(s.path, s.checkpoint(), changed) for s in find_snapshots(file)])
+    return _build(file, read_checkpoint(file), changed)
+
+
+def read_checkpoint(path: str | Path) -> dict[str, Any]:
+    """Return what a checkpoint or snapshot holds, its tensors mapped and not read yet where the format allows it.
+
+    Raises:
+        UserError: The file is not there, not whole, or no checkpoint of a run.
+    """
+    file = Path(path)
+    if not file.is_file():
+        raise UserError(f"{KEY}: '{path}' does not exist; give a checkpoint file, such as RUN/checkpoints/best.ckpt")
+    if file.suffix == ".safetensors":
+        checkpoint: Any = Snapshot(file).checkpoint()
+    else:
+        try:
+            checkpoint = torch.load(file, map_location="cpu", weights_only=True, mmap=True)
+        except Exception as error:  # truncated and foreign files fail in every way there is
+            reason = f"{type(error).__name__}" if file.stat().st_size else "it is empty"
+            raise UserError(
+                f"{KEY}: '{path}' cannot be read as a checkpoint ({reason}); is it whole, and one of a run?"
+            ) from error
+    if not isinstance(checkpoint, Mapping) or not isinstance(checkpoint.get("state_dict"), Mapping):
+        raise UserError(f"{KEY}: '{path}' is no checkpoint of a run; give one, or name weights by model.pretrained")
+    return dict(checkpoint)
+
+
+def _build(file: Path, checkpoint: dict[str, Any], changed: Mapping[str, Any]) -> ImageClassifier:
+    arguments = {k: v for k, v in checkpoint.get("hyper_parameters", {}).items() if k not in ADDED_BY_LIGHTNING}
+    if "backbone" not in arguments:
+        raise UserError(f"{KEY}: '{file}' does not say which backbone it is of; it is none of an ImageClassifier")
+    kind = _class_of(file, checkpoint)
+    module = kind(**{**arguments, "pretrained": False, "init": None, **changed})
+    module.on_load_checkpoint(checkpoint)
+    try:
+        module.load_state_dict(checkpoint["state_dict"])
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(f"{KEY}: the weights of '{file}' do not fit {kind.__name__} as it is now ({reason})") from error
+    return module.eval()
+
+
+def _class_of(file: Path, checkpoint: Mapping[str, Any]) -> type[ImageClassifier]:
+    """Return the class that a file names; a file of before it was named is of ours, or as the command line named it."""
+    saved = checkpoint.get("hyper_parameters", {}).get("_class_path", "")
+    name = checkpoint.get("class_path") or saved or f"{ImageClassifier.__module__}.ImageClassifier"
+    module, _, kind = name.rpartition(".")
+    try:
+        found = getattr(sys.modules.get(module) or import_module(module), kind)
+    except (ImportError, AttributeError, ValueError) as error:
+        raise UserError(
+            f"{KEY}: '{file}' is of the class {name}, which cannot be imported here ({error}); "
+            "run where its module is, or put it on PYTHONPATH"
+        ) from error
+    if not (isinstance(found, type) and issubclass(found, ImageClassifier)):
+        raise UserError(f"{KEY}: '{file}' names {name}, which is no ImageClassifier; it is not loaded")
+    return found

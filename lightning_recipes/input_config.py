@@ -1,0 +1,31 @@
+"""How a picture becomes an input of a network; it travels with the weights."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+__all__ = ["InputConfig"]
+
+
+@dataclass(frozen=True)
+class InputConfig:
+    """What is done to a picture before the network sees it.
+
+    Attributes:
+        image_size: Side in pixels.
+        mean: Per channel, in [0, 1].
+        std: Per channel.
+        interpolation: Of resizing: ``bilinear``, ``bicubic``, ``lanczos`` or ``nearest``.
+        crop_pct: Side of the centre crop as a share of the resized image, in (0, 1].
+    """
+
+    image_size: int
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    interpolation: str = "bilinear"
+    crop_pct: float = 1.0
+
+    @classmethod
+    def of(cls, saved: Mapping[str, Any]) -> Self:
+        """Return what a file says, whose lists were tuples."""
+        return cls(**{**saved, "mean": tuple(saved["mean"]), "std": tuple(saved["std"])})
