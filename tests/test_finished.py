@@ -53,7 +53,8 @@ def test_paths_images_and_arrays_are_the_same_pictures_however_they_come(tmp_pat
         Image.fromarray(array).save(tmp_path / f"{i}.png")
     mixed = [tmp_path / "0.png", Image.open(tmp_path / "1.png"), arrays[2]]
     expected = model.predict(arrays)
-    for given in (mixed, [str(tmp_path / f"{i}.png") for i in range(3)], np.stack(arrays), tuple(arrays)):
+    ways: list[Any] = [mixed, [str(tmp_path / f"{i}.png") for i in range(3)], np.stack(arrays), tuple(arrays)]
+    for given in ways:
         for found, as_array in zip(model.predict(given), expected, strict=True):
             np.testing.assert_allclose(found.probabilities, as_array.probabilities, atol=1e-6)
     first = expected[0]

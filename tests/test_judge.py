@@ -1,7 +1,6 @@
 """What a run reports is what its file does: the judge, and the ways in which the two once parted."""
 
 import json
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -30,7 +29,7 @@ from tests.small import QUIET, classifier, digits, fit
 
 HEAD = Stage("head", epochs=1, train="head", lr=0.01)
 ALL = Stage("all", epochs=2, lr=3e-3)
-GOOD = {"pretrained": "embedded:letters", "backbone_kwargs": None}
+GOOD: dict[str, Any] = {"pretrained": "embedded:letters", "backbone_kwargs": None}
 BAD_RATE = 3.0  # makes everything after it worse
 
 
@@ -175,12 +174,9 @@ def test_a_run_that_goes_on_knows_its_best_epoch_by_the_folder_and_not_by_its_na
     train(Path("whole"), [good, ruin])
     train(Path("first"), [good, ruin], max_epochs=2)
     assert summary(tmp_path / "first")["stopped_by"] == "max_epochs"
-    for name, how in (("spelt", lambda: tmp_path / "first"), ("moved", lambda: Path("elsewhere") / "moved")):
-        shutil.copytree("first", name)
-        folder = tmp_path / name if name == "spelt" else how()
-        if name == "moved":
-            os.makedirs("elsewhere")
-            os.rename("moved", folder)
+    shutil.copytree("first", "spelt")
+    shutil.copytree("first", Path("elsewhere") / "moved")
+    for folder in (tmp_path / "spelt", Path("elsewhere") / "moved"):
         train(folder, [good, ruin], ckpt_path=folder / "checkpoints" / "last.ckpt")
         whole, again = summary(Path("whole")), summary(folder)
         assert [again[k] for k in ("best_epoch", "val_loss")] == [whole[k] for k in ("best_epoch", "val_loss")]
