@@ -56,6 +56,7 @@ from lightning_recipes.reporting import (
     print_summary,
     write_predictions,
 )
+from lightning_recipes.resume.folder import refuse_what_cannot_be
 from lightning_recipes.run_folder import choose_run_folder, last_checkpoint
 from lightning_recipes.specs import import_object
 from lightning_recipes.usage import one_line, refuse_null
@@ -220,11 +221,13 @@ class RecipesCLI(LightningCLI):
                     f"ckpt_path: '{config.ckpt_path}' does not exist; give a checkpoint file, or last for fit"
                 )
             config.ckpt_path = str(config.ckpt_path)
-            if self.subcommand == "fit" and "optimizer_states" not in read_checkpoint(config.ckpt_path):
-                raise UserError(
-                    f"ckpt_path: '{config.ckpt_path}' is a finished model, not a point to go on from; give last.ckpt, "
-                    "or begin from it by --model.pretrained"
-                )
+            if self.subcommand == "fit":
+                if "optimizer_states" not in read_checkpoint(config.ckpt_path):
+                    raise UserError(
+                        f"ckpt_path: '{config.ckpt_path}' is a finished model, not a point to go on from; give "
+                        "last.ckpt, or begin from it by --model.pretrained"
+                    )
+                refuse_what_cannot_be(Path(config.ckpt_path), self._recipe_text())
 
     def _choose_run_folder(self, config: Any, files: Sequence[Path], *, resume: bool) -> Path:
         if "LOCAL_RANK" in os.environ and RUN_DIR_OF_MAIN_PROCESS in os.environ:
@@ -261,7 +264,10 @@ class RecipesCLI(LightningCLI):
                 if not any(isinstance(callback, kind) for callback in callbacks):
                     callbacks.append(self._get(self.config_init, key))
             callbacks += [RunSummary(str(self.run_folder), own.recipe), RunFigures(str(self.run_folder))]
-            callbacks += [RunReport(str(self.run_folder)), SaveRecipe(self.run_folder, self._recipe_text())]
+            callbacks += [
+                RunReport(str(self.run_folder)),
+                SaveRecipe(self.run_folder, self._recipe_text(), own.ckpt_path),
+            ]
             if config["enable_checkpointing"] is not False:
                 callbacks += [self._get(self.config_init, key) for key in ("best_checkpoint", "last_checkpoint")]
             logger = self._loggers(config["logger"])

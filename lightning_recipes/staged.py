@@ -15,7 +15,7 @@ from lightning_recipes.errors import UserError
 from lightning_recipes.evaluator import Evaluator
 from lightning_recipes.models.groups import LayerGroup, freeze_to, set_modes
 from lightning_recipes.optim.optimizers import create_optimizer
-from lightning_recipes.optim.parameter_groups import parameter_groups
+from lightning_recipes.optim.parameter_groups import keep_own_options, parameter_groups
 from lightning_recipes.optim.rates import head_rate, set_base_rates, set_learning_rates, set_momentum
 from lightning_recipes.plan import Plan, Stage
 from lightning_recipes.timeline import Timeline
@@ -128,6 +128,7 @@ class Staged(Evaluator):
         layers = [(group.name, group.parameters) for group in self.layer_groups]
         groups = parameter_groups(layers, lr=lr, lr_decay=lr_decay, weight_decay=p["weight_decay"])
         optimizer = create_optimizer(p["optimizer"], groups, lr=lr, weight_decay=p["weight_decay"])
+        keep_own_options(optimizer)
         set_momentum(optimizer, timeline.momentum(0))
 
         # Every group asks for the same step; a plan that changes is another timeline.

@@ -1,69 +1,55 @@
 """``config.yaml``: the recipe as it was run, kept with the run."""
 
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import lightning.pytorch as pl
-import yaml
 from lightning.pytorch.utilities import rank_zero_warn
 from typing_extensions import override
 
 from lightning_recipes.environment import environment
+from lightning_recipes.resume.folder import answers_for, newest_recipe
 from lightning_recipes.whole_files import write_json
 
-__all__ = ["SaveRecipe", "changed_keys"]
+__all__ = ["SaveRecipe"]
 
 
 class SaveRecipe(pl.Callback):
     """Write the recipe into the run's folder when training is about to begin.
 
     Not sooner, so that a run that is refused leaves nothing behind. A run that goes on with another recipe keeps the
-    first, writes ``config-1.yaml``, ``config-2.yaml`` ... beside it, and says what is different. ``environment.json``
-    beside it has the versions, the devices, and the commit of the folder that the command was typed in.
+    first, writes ``config-1.yaml``, ``config-2.yaml`` ... beside it, and says of each key that is different what
+    becomes of it. ``environment.json`` beside it has the versions, the devices, and the commit of the folder that the
+    command was typed in.
 
     Args:
         folder: The run's folder.
         text: The recipe, as YAML.
+        checkpoint: The checkpoint that the run goes on from, in this folder or another run's (default: none).
     """
 
-    def __init__(self, folder: Path, text: str) -> None:
-        self.folder, self.text = folder, text
+    def __init__(self, folder: Path, text: str, checkpoint: str | None = None) -> None:
+        self.folder, self.text, self.checkpoint = folder, text, checkpoint
 
     @override
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Write the file, unless it is there already."""
-        if not trainer.is_global_zero or trainer.fast_dev_run:  # type: ignore[attr-defined]
+        """Say what is different, then write the file, unless the newest one is the same."""
+        if not trainer.is_global_zero:
+            return
+        self._say_what_changes()
+        if trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
         write_json(self.folder / "environment.json", environment(Path.cwd()))
-        first = self.folder / "config.yaml"
-        number, path = 0, first
-        while path.exists():
-            if path.read_text(encoding="utf-8") == self.text:
-                return
-            number += 1
-            path = self.folder / f"config-{number}.yaml"
-        path.write_text(self.text, encoding="utf-8")
-        if number:
-            keys = changed_keys(yaml.safe_load(first.read_text(encoding="utf-8")), yaml.safe_load(self.text))
-            rank_zero_warn(
-                f"this run goes on with another recipe than it began with: {', '.join(keys)} changed; "
-                "learning rates of the stage that is under way stay as the checkpoint has them"
-            )
+        newest = newest_recipe(self.folder)
+        if newest is not None and newest.read_text(encoding="utf-8") == self.text:
+            return
+        number = 0 if newest is None else int(newest.stem.partition("-")[2] or 0) + 1
+        name = f"config-{number}.yaml" if number else "config.yaml"
+        (self.folder / name).write_text(self.text, encoding="utf-8")
 
-
-def changed_keys(old: Any, new: Any, key: str = "") -> list[str]:
-    """Return the keys in which two recipes differ, such as ``model.init_args.lr``.
-
-    Example:
-        >>> changed_keys({"a": {"b": 1, "c": 2}}, {"a": {"b": 1, "c": 3}, "d": 4})
-        ['a.c', 'd']
-    """
-    if isinstance(old, Mapping) and isinstance(new, Mapping):
-        names = list(dict.fromkeys([*old, *new]))
-        return [
-            found
-            for name in names
-            for found in changed_keys(old.get(name), new.get(name), f"{key}.{name}" if key else str(name))
-        ]
-    return [] if old == new else [key]
+    def _say_what_changes(self) -> None:
+        if self.checkpoint is None:
+            return
+        answers = [answer for answer in answers_for(Path(self.checkpoint), self.text) if answer.kind != "silent"]
+        if answers:
+            lines = "".join(f"\n  {answer}" for answer in answers)
+            rank_zero_warn(f"this run goes on with another recipe than it was last trained with:{lines}")

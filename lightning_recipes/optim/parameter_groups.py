@@ -8,9 +8,10 @@ from torch.optim import Optimizer
 
 from lightning_recipes.errors import UserError
 
-__all__ = ["layer_learning_rate", "named_groups", "parameter_groups"]
+__all__ = ["keep_own_options", "layer_learning_rate", "named_groups", "parameter_groups"]
 
 NO_DECAY = "/no_decay"  # after the name of a layer group
+MADE_WITH = "made_with"  # a group's options as the recipe gave them; a checkpoint holds it
 
 
 def layer_learning_rate(lr: float, lr_decay: float, depth: int) -> float:
@@ -71,3 +72,49 @@ def named_groups(optimizer: Optimizer) -> list[tuple[dict[str, Any], str]]:
     """Return each parameter group of an optimizer with the name of its layer group, or its number without one."""
     groups = enumerate(optimizer.param_groups)
     return [(group, group.get("name", str(number)).removesuffix(NO_DECAY)) for number, group in groups]
+
+
+def keep_own_options(optimizer: Optimizer) -> None:
+    """Let an option that was changed since a checkpoint was written take effect when its state is loaded.
+
+    A loaded state brings its groups' options with it, the weight decay and betas of the recipe that it was made with.
+    Only those that the optimizer is now made with another value of are written over: whatever a schedule, a callback or
+    the optimizer itself (a counter of steps) wrote stays as it was saved. Rates belong to the scheduler and its state.
+
+    Args:
+        optimizer: As it was just made; to be called before anything writes into its groups.
+    """
+    names = [name for name in optimizer.defaults if name != "lr"]
+    for group in optimizer.param_groups:
+        group[MADE_WITH] = {name: group[name] for name in names if name in group}
+    made = [dict(group[MADE_WITH]) for group in optimizer.param_groups]
+
+    def write_changed(loaded_into: Optimizer) -> None:
+        for group, own in zip(loaded_into.param_groups, made, strict=True):
+            before = group.get(MADE_WITH)
+            group[MADE_WITH] = dict(own)
+            if before is None:  # an older version's, without the note: what was loaded is what it was made with
+                before = {name: group[name] for name in own if name in group}
+            for name, value in own.items():
+                if name in before and _plain(before[name]) != _plain(value):
+                    _write_option(group, name, value)
+
+    optimizer.register_load_state_dict_post_hook(write_changed)
+
+
+def _write_option(group: dict[str, Any], name: str, value: Any) -> None:
+    """Write an option into a group; a momentum that a schedule has moved stays moved, from another own value."""
+    if name == "betas" and "initial_momentum" in group:
+        moved = group["betas"][0] != group["initial_momentum"]
+        group["betas"] = (group["betas"][0] if moved else value[0], *value[1:])
+        group["initial_momentum"] = value[0]
+    elif name == "momentum" and "initial_momentum" in group and value:
+        moved = group[name] != group["initial_momentum"]
+        group[name] = group[name] if moved else value
+        group["initial_momentum"] = value
+    else:
+        group[name] = value
+
+
+def _plain(value: Any) -> Any:
+    return list(value) if isinstance(value, list | tuple) else value
