@@ -437,7 +437,7 @@ class ImageClassifier(Staged):
         if "pretrained" in arguments:  # where they came from: they are in the file now
             arguments |= {"pretrained": False, "backbone_kwargs": self._backbone_arguments or None}
         return {
-            "class_path": f"{type(self).__module__}.{type(self).__qualname__}",
+            "class_path": _path_of(self),
             "task": "multiclass",
             "hyper_parameters": arguments,
             "input_config": asdict(self.input_used),
@@ -453,6 +453,7 @@ class ImageClassifier(Staged):
         checkpoint["metrics"] = {
             name: float(value) for name, value in self.trainer.callback_metrics.items() if name.startswith("val_")
         }
+        checkpoint["data_class_path"] = None if self.datamodule() is None else _path_of(self.datamodule())
         checkpoint["plan_changes"] = self.plan_changes
         # A file of weights alone has those to be used.
         if "optimizer_states" not in checkpoint and self.averaged is not None and not self._averaged_are_in:
@@ -477,3 +478,8 @@ class ImageClassifier(Staged):
             self.judged_input = None if fitting else used
         if fitting:
             self.apply_plan_changes(checkpoint.get("plan_changes", []))
+
+
+def _path_of(thing: object) -> str:
+    """Import path of an object's class."""
+    return f"{type(thing).__module__}.{type(thing).__qualname__}"

@@ -60,13 +60,15 @@ class BestCheckpoint(Checkpoint):
                 "trainer.callbacks: Lightning's weight averaging validates other weights than it hands to a "
                 "checkpoint; take lightning_recipes.EMA"
             )
-        self.best = read_best(self._path(trainer)) if trainer.ckpt_path else None
-        if self.best is not None and self._score(self.best.metrics) is None:
-            rank_zero_warn(
-                f"best_checkpoint.monitor: '{self.monitor}' is not among the metrics of {self.best.path}; "
-                "the best epoch is looked for anew from here on"
-            )
+        path = self._path(trainer)
+        self.best = read_best(path) if trainer.ckpt_path else None
+        unknown = self.best is None or self._score(self.best.metrics) is None
+        if trainer.ckpt_path and path.exists() and unknown:
             self.best = None
+            rank_zero_warn(
+                f"best_checkpoint: {path} does not say what '{self.monitor}' it reached; the best epoch is looked for "
+                "anew from here on"
+            )
 
     @override
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

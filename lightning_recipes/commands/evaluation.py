@@ -27,7 +27,11 @@ __all__ = [
 
 EVALUATIONS = ("validate", "test", "predict", "explain")
 SEEN = ("image_size", "mean", "std")  # keys of the data that the checkpoint knows better than the recipe
-SECTIONS = {"model": "hyper_parameters", "data": "datamodule_hyper_parameters"}
+SECTIONS = {
+    "model": ("class_path", "hyper_parameters"),
+    "data": ("data_class_path", "datamodule_hyper_parameters"),
+}
+"""Where a checkpoint has the class and the arguments of each."""
 LINKED = ("num_classes", "class_names", "class_counts")  # what a recipe does not give
 PLACEHOLDERS = {
     "model": {"class_path": "lightning_recipes.ImageClassifier", "init_args": {"backbone": "the file's own"}},
@@ -57,9 +61,8 @@ def chosen_sections(words: Sequence[str]) -> dict[str, Any]:
     except UserError:  # said later, in its own words
         checkpoint = {}
     return {
-        section: _section(dict(checkpoint.get(key) or {}), checkpoint.get("class_path") if section == "model" else None)
-        or PLACEHOLDERS[section]
-        for section, key in SECTIONS.items()
+        section: _section(dict(checkpoint.get(arguments) or {}), checkpoint.get(kind)) or PLACEHOLDERS[section]
+        for section, (kind, arguments) in SECTIONS.items()
     }
 
 

@@ -1,6 +1,8 @@
 """Two gloo processes on the CPU: equal ranks after unfreezing, and together one process of twice the batch."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from lightning_recipes import EMA, L1, EarlyStopping, GradientClipping, GradientNoise, MaxNorm, MicroBatches, Mixing
+from lightning_recipes.callbacks.best_checkpoint import BestCheckpoint
 from lightning_recipes.callbacks.lr_finder import LearningRateFinder
 from lightning_recipes.callbacks.run_summary import RunSummary
 from lightning_recipes.callbacks.snapshots import SnapshotEnsemble
@@ -175,3 +178,19 @@ def test_each_process_mixes_its_own_images_and_the_ranks_agree(tmp_path: Path) -
     inside_a_step(tmp_path / "two", 5, Mixing(0.4, 1.0), **TWO)
     first, second = (load(tmp_path / "two", f"final-rank{rank}") for rank in (0, 1))
     assert all(torch.equal(first[name], second[name]) for name in first)
+
+
+@pytest.mark.slow
+def test_predictions_of_two_processes_are_all_of_them_in_the_order_of_the_images(tmp_path: Path) -> None:
+    data = digits(val_fraction=0.0198)
+    best = BestCheckpoint(dirpath=str(tmp_path))
+    head = Stages([Stage("head", epochs=1, train="head", lr=0.05)])
+    names = data.classes
+    fit(classifier(class_names=names), data, head, best, max_epochs=-1, enable_checkpointing=True)
+    for devices in ("1", "2"):
+        command = [sys.executable, "-m", "lightning_recipes", "predict", "--ckpt_path", str(tmp_path / "best.ckpt")]
+        options = ["--run_dir", str(tmp_path / devices), "--trainer.accelerator", "cpu", "--trainer.devices", devices]
+        subprocess.run([*command, *options], cwd=Path(__file__).parents[2], check=True)
+    one, two = ((tmp_path / devices / "predictions.csv").read_text().splitlines() for devices in ("1", "2"))
+    assert len(one) == len(data.opened.splits.val) + 1
+    assert [row.split(",")[:2] for row in one] == [row.split(",")[:2] for row in two]
