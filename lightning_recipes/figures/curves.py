@@ -55,9 +55,9 @@ def learning_curves(
         axes.set_xlabel("epoch")
         axes.set_ylabel(name)
         axes.xaxis.get_major_locator().set_params(integer=True)
-    lines = {line.get_label(): line for axes in figure.axes for line in axes.lines if line.get_gid() == "curve"}
+    lines = {str(line.get_label()): line for axes in figure.axes for line in axes.lines if line.get_gid() == "curve"}
     if lines:
-        figure.legend(lines.values(), lines.keys(), loc="outside lower center", ncols=len(lines), frameon=False)
+        figure.legend(list(lines.values()), list(lines), loc="outside lower center", ncols=len(lines), frameon=False)
     return figure
 
 

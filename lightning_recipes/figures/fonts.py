@@ -122,7 +122,7 @@ def _fonts() -> Iterator[tuple[str, str]]:
 
 def _in_order(fonts: list[tuple[str, str]]) -> list[tuple[str, str]]:
     """Each family once, the preferred ones first."""
-    first = {}
+    first: dict[str, str] = {}
     for name, path in fonts:
         if not name.lower().startswith(USELESS) and not any(part in name.lower() for part in USELESS):
             first.setdefault(name, path)

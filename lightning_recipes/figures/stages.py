@@ -29,7 +29,7 @@ def mark_stages(axes: "Axes", boundaries: Mapping[str, float], *, named: bool = 
     if not (named and begins):
         return
     left, right = axes.get_xlim()
-    points = 72 * axes.figure.get_size_inches()[0] * axes.get_position().width / (right - left)  # of a unit
+    points = 72 * axes.figure.bbox.width / axes.figure.dpi * axes.get_position().width / (right - left)  # of a unit
     names = [stage if can_draw(stage) else f"stage {number}" for number, stage in enumerate(boundaries, start=1)]
     for stage, begin, end in zip(names, begins, [*begins[1:], right], strict=True):
         if (columns := int((end - begin) * points / COLUMN)) > 1:

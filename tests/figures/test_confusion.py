@@ -10,7 +10,7 @@ from lightning_recipes.figures.confusion import confusion_figure
 def redness(figure: Figure, share: float) -> float:
     """How far the colour of a share is from white, from 0 to 1."""
     image = figure.axes[0].images[0]
-    return 1 - float(np.mean(image.cmap(image.norm(share))[:3]))
+    return 1 - float(np.mean(np.asarray(image.cmap(image.norm(np.array([share]))))[0, :3]))
 
 
 def two(mistakes: int) -> Figure:

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from fontTools.fontBuilder import FontBuilder
-from fontTools.pens.ttGlyphPen import TTGlyphPen
+from fontTools.fontBuilder import FontBuilder  # type: ignore[import-untyped]
+from fontTools.pens.ttGlyphPen import TTGlyphPen  # type: ignore[import-untyped]
 from matplotlib import font_manager
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
@@ -97,9 +97,9 @@ def test_a_font_of_the_system_that_has_the_letters_is_found_and_used(
     text = figure.text(0.1, 0.1, CAT, fontsize=40)
     save_figure(figure, tmp_path / "letter.png")
     canvas = FigureCanvasAgg(figure)
-    canvas.draw()
+    canvas.draw()  # type: ignore[no-untyped-call]
     box = text.get_window_extent()
-    shown = np.asarray(canvas.buffer_rgba())[::-1, :, 0]
+    shown = np.asarray(canvas.buffer_rgba())[::-1, :, 0]  # type: ignore[no-untyped-call]
     assert (
         shown[int(box.y0) + 3 : int(box.y1) - 3, int(box.x0) + 3 : int(box.x0) + 38] == 0
     ).mean() > 0.75  # below the line is room
