@@ -364,10 +364,12 @@ class RecipesCLI(LightningCLI):
 
 
 def _progress_bar() -> pl.Callback:
-    from lightning.pytorch.callbacks import RichProgressBar, TQDMProgressBar
+    from lightning.pytorch.callbacks import TQDMProgressBar
+
+    from lightning_recipes.progress_bar import OneLineProgressBar
 
     # Rich redraws; where nobody watches, a log file wants lines.
-    return RichProgressBar(leave=False) if sys.stdout.isatty() else TQDMProgressBar(refresh_rate=0)
+    return OneLineProgressBar(leave=False) if sys.stdout.isatty() else TQDMProgressBar(refresh_rate=0)
 
 
 def _choose_what_is_said() -> None:

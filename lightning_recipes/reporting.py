@@ -8,7 +8,9 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lightning_recipes.report.parts import finding, percent
+from lightning_recipes.report.ending import command_to_go_on, ending
+from lightning_recipes.report.parts import finding, number, percent
+from lightning_recipes.report.sections import analysed_before
 from lightning_recipes.run_contents import RunContents
 from lightning_recipes.whole_files import write_csv
 
@@ -24,37 +26,56 @@ __all__ = [
 
 
 def print_summary(folder: Path) -> None:
-    """Print what a run reached, with its interval, and where it lies."""
+    """Print what a run reached, with its interval, what ended it, how it goes on, and where it lies."""
     run = RunContents(folder)
     summary = run.summary
-    table = Table(
-        title=f"{summary['recipe']}: {summary['epochs']} epochs in {summary['seconds']:.0f} s", title_justify="left"
-    )
-    table.add_column("figure")
-    table.add_column("value", justify="right")
-    table.add_column("95 % interval", justify="right")
-    interval = summary["val_accuracy_ci95"]
-    between = "" if interval is None else f"{percent(interval[0])} to {percent(interval[1])}"
-    table.add_row(f"val_accuracy ({summary['val_images']} images)", percent(summary["val_accuracy"]), between)
-    if summary["val_loss"] is not None:
-        table.add_row("val_loss", f"{summary['val_loss']:.4f}", "")
-    if "ensemble_val_accuracy" in summary:
-        low, high = summary["ensemble_val_accuracy_ci95"]
-        name = f"ensemble of {len(summary['snapshots'])} snapshots"
-        table.add_row(name, percent(summary["ensemble_val_accuracy"]), f"{percent(low)} to {percent(high)}")
-    for stage in summary["stages"]:
-        speed = stage["images_per_second"]
-        table.add_row(f"stage {stage['name']}", "-" if speed is None else f"{speed:.0f} images/s", "")
+    title = f"{summary['recipe']}: {summary['epochs']} epochs in {summary['seconds']:.0f} s"
     console = Console()
-    console.print(table)
+    console.print(_table(title, ("metric", "value", "95 % interval"), _rows(summary)))
+    if said := analysed_before(run):
+        _say(f"{said}.")
     if run.errors:
         console.print(_findings(run.errors["diagnosis"]))
     best = summary["best_epoch"]
     said = "No epoch was validated" if best is None else f"Best of {summary['epochs']} epochs: epoch {best}"
-    console.print(
-        f"{said}. Everything is in {folder}; {folder / 'report.html'} shows it.",
-        soft_wrap=True,
-    )
+    _say(f"{said}. Everything is in {folder}; {folder / 'report.html'} shows it.")
+    if said := ending(summary):
+        command = command_to_go_on(folder, summary)
+        _say(f"{said}." + (f" It goes on with\n  {command}" if command else ""))
+
+
+def _say(text: str) -> None:
+    """Print a text as it is: names and paths are no markup, and a command is copied as one line."""
+    Console().print(text, soft_wrap=True, markup=False, highlight=False)
+
+
+def _rows(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """What was reached: name, value, interval."""
+    images = summary["val_images"]
+    name = "val_accuracy" if images is None else f"val_accuracy ({images} images)"
+    rows = [(name, percent(summary["val_accuracy"]), _between(summary["val_accuracy_ci95"]))]
+    rows.append(("val_loss", number(summary["val_loss"], ".4f"), ""))
+    if summary.get("ensemble_val_accuracy") is not None:
+        name, interval = f"ensemble of {len(summary['snapshots'])} snapshots", summary["ensemble_val_accuracy_ci95"]
+        rows.append((name, percent(summary["ensemble_val_accuracy"]), _between(interval)))
+    for stage in summary["stages"]:
+        name = " ".join(f"stage {stage['name']} (images/s)".split())
+        rows.append((name, number(stage["images_per_second"], ",.0f"), ""))
+    return rows
+
+
+def _table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """Return a table whose numbers stay whole in a narrow terminal, where names are wrapped."""
+    table = Table(title=Text(title), title_justify="left")
+    for column, heading in enumerate(headings):
+        table.add_column(heading, overflow="fold", no_wrap=column > 0, justify="right" if column else "left")
+    for name, *values in rows:
+        table.add_row(Text(name), *values)  # names of stages are no markup
+    return table
+
+
+def _between(interval: Sequence[float] | None) -> str:
+    return "" if interval is None else f"{percent(interval[0])} to {percent(interval[1])}"
 
 
 def print_stopped(folder: Path) -> None:
@@ -70,7 +91,7 @@ def print_stopped(folder: Path) -> None:
 
 
 def _findings(diagnosis: Sequence[Mapping[str, str]]) -> Table:
-    """What to try next: what the figures say, what to do, and the number that says so."""
+    """What to try next: what the numbers say, what to do, and the number that says so."""
     table = Table.grid(padding=(0, 1))
     for said in diagnosis:
         part = finding(**said)
@@ -84,27 +105,25 @@ def print_range_test(folder: Path) -> None:
     """Print what the range test suggests, and where it lies."""
     console = Console()
     for stage, result in RunContents(folder).range_tests.items():
-        table = Table(title=f"Range test of stage '{stage}' (recipe: {result['recipe_lr']:.3g})", title_justify="left")
-        for name in ("suggestion", "learning rate", "over the data orders"):
-            table.add_column(name, justify="left" if name == "suggestion" else "right")
-        for rule, found in result["suggestions"].items():
-            mark = " *" if rule == result["suggestion"] else ""
-            table.add_row(rule + mark, f"{found['lr']:.2g}", f"{found['low']:.2g} to {found['high']:.2g}")
-        console.print(table)
+        title = f"Range test of stage '{stage}' (recipe: {number(result['recipe_lr'], '.3g')})"
+        rows = [
+            (
+                rule + (" *" if rule == result["suggestion"] else ""),
+                f"{s['lr']:.2g}",
+                f"{s['low']:.2g} to {s['high']:.2g}",
+            )
+            for rule, s in result["suggestions"].items()
+        ]
+        console.print(_table(title, ("suggestion", "learning\nrate", "over the\ndata orders"), rows))
         if result["problem"]:
-            console.print(f"No rate can be advised: {result['problem']}.", soft_wrap=True)
-    console.print(f"The recipe's choice is marked *. Figure and curves are in {folder}", soft_wrap=True)
+            _say(f"No rate can be advised: {result['problem']}.")
+    _say(f"The recipe's choice is marked *. Figure and curves are in {folder}")
 
 
 def print_evaluation(command: str, results: Sequence[Mapping[str, float]]) -> None:
     """Print the metrics of ``validate`` or ``test``."""
-    table = Table(title=command, title_justify="left")
-    table.add_column("figure")
-    table.add_column("value", justify="right")
-    for metrics in results:
-        for name, value in metrics.items():
-            table.add_row(name, f"{value:.4f}")
-    Console().print(table)
+    rows = [(name, f"{value:.4f}") for metrics in results for name, value in metrics.items()]
+    Console().print(_table(command, ("metric", "value"), rows))
 
 
 def print_gain(gain: float, half: float, images: int) -> None:
@@ -116,9 +135,7 @@ def print_explanation(folder: Path) -> None:
     """Say where the pictures of what is wrong lie, if anything is wrong."""
     path = folder / "figures" / "gradcam.png"
     if path.exists():
-        Console().print(
-            f"What it gets wrong is in {path}, each image on its own in {path.with_suffix('')}", soft_wrap=True
-        )
+        _say(f"What it gets wrong is in {path}, each image on its own in {path.with_suffix('')}")
 
 
 def write_predictions(path: Path, predictions: Mapping[str, Any], classes: Sequence[str]) -> None:

@@ -120,3 +120,41 @@ def test_a_run_that_has_only_begun_has_a_page(tmp_path: Path) -> None:
     assert '<p class="soft"></p>' in report_html(tmp_path)  # no half of a sentence
     assert page.count("section") == 0
     assert page.count("h1") == 1
+
+
+def changed(path: Path, **values: Any) -> None:
+    path.write_text(json.dumps(json.loads(path.read_text()) | values))
+
+
+def test_a_run_that_was_ended_says_by_what_and_how_it_goes_on(folder: Path) -> None:
+    stages = [{"name": "head", "epochs": 3, "planned_epochs": 30, "base_lr": 1e-3, "images_per_second": None}]
+    changed(folder / "summary.json", finished=False, stopped_by="max_time", stages=stages)
+    (folder / "checkpoints").mkdir()
+    (folder / "checkpoints" / "last.ckpt").touch()
+    page = Page(report_html(folder))
+    assert page.text.count("Ended by trainer.max_time after 3 of 30 epochs.") == 2
+    assert "3 of 30" in page.text
+    assert "--ckpt_path last --trainer.max_time null" in page.text
+
+
+def test_values_that_are_null_leave_a_page(folder: Path) -> None:
+    nothing = dict.fromkeys(("val_loss", "val_accuracy", "val_accuracy_ci95", "val_images", "best_epoch"))
+    stages = [{"name": "all", "epochs": 3, "planned_epochs": 3, "base_lr": None, "images_per_second": None}]
+    changed(folder / "summary.json", **nothing, stages=stages)
+    lost = {"path": "a.png", "true": "cat", "predicted": "dog", "loss": None}
+    calibration = {"error": None, "temperature": None, "error_with_temperature": None}
+    changed(folder / "errors.json", highest_losses=[lost], calibration=calibration)
+    page = Page(report_html(folder))
+    assert "None" not in page.text
+    assert "nan" not in page.text
+    assert "Validation accuracy" not in page.text
+
+
+def test_errors_of_another_epoch_than_the_best_are_said_to_be(folder: Path) -> None:
+    words = "The errors are those of epoch 1"
+    changed(folder / "errors.json", best_epoch=1)
+    page = Page(report_html(folder))
+    assert page.text.count(words) == 2  # at what to try next, and at what it gets wrong
+    assert "of 40 validation images, of epoch 1" in page.text
+    changed(folder / "errors.json", best_epoch=2)
+    assert words not in Page(report_html(folder)).text

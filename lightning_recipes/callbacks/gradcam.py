@@ -133,6 +133,7 @@ class MisclassifiedGradCAM(pl.Callback):
                 p_predicted=float(p[i, predicted[i]]),
                 p_true=float(p[i, true[i]]),
                 path=predictions.path(row, paths),
+                numbers=(int(predicted[i]), int(true[i])),
             )
             for i, row in enumerate(rows)
         ]

@@ -15,7 +15,7 @@ from lightning_recipes.optim.parameter_groups import layer_learning_rate, named_
 from lightning_recipes.plan import Plan
 from lightning_recipes.run_contents import RunContents
 
-__all__ = ["RunFigures", "planned_run"]
+__all__ = ["RunFigures", "measured", "planned_run"]
 
 MOMENTS = 1000  # more than a picture is wide
 
@@ -55,9 +55,24 @@ class RunFigures(pl.Callback):
         if not trainer.is_global_zero or not (rows := RunContents(self.folder).metrics):
             return
         plan = getattr(module, "plan", None)
-        starts = {s.name: plan.start_of(i) for i, s in enumerate(plan.stages)} if isinstance(plan, Plan) else {}
-        path = self.folder / "figures" / "curves.png"
-        save_figure(learning_curves(rows, starts), path, key="curves", loggers=trainer.loggers)
+        plan = plan if isinstance(plan, Plan) else None
+        starts = {s.name: plan.start_of(i) for i, s in enumerate(plan.stages)} if plan else {}
+        figure = learning_curves(rows, starts, measured(trainer.datamodule, plan) if plan else {})  # type: ignore[attr-defined]
+        save_figure(figure, self.folder / "figures" / "curves.png", key="curves", loggers=trainer.loggers)
+
+
+def measured(data: object, plan: Plan) -> dict[str, str]:
+    """Return what training is measured on in each stage; nothing where the data module does not say."""
+    settings = getattr(data, "settings_of", None)
+    if settings is None:
+        return {}
+    names = {}
+    for stage in plan.stages:
+        loaders = settings(stage)
+        plain = loaders.augment in (None, "none")
+        images = "images as they are" if plain else "augmented images"
+        names[stage.name] = "cached features (no augmentation)" if loaders.cache_features else images
+    return names
 
 
 def planned_run(trainer: pl.Trainer, module: ImageClassifier) -> PlannedRun:

@@ -39,5 +39,5 @@ def calibration_figure(bins: Sequence[Bin], mended: Sequence[Bin], *, error: flo
     below.set_ylabel("images")
     below.set_xlabel("probability of the predicted class")
     above.set_ylim(-0.02, 1.02)
-    above.legend(frameon=False, loc="upper left")
+    figure.legend(loc="outside lower center", frameon=False)
     return figure

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from lightning_recipes.figures.names import short
+from lightning_recipes.figures.names import class_labels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -15,18 +15,23 @@ __all__ = ["confusion_figure"]
 
 NUMBERED = 25  # classes up to which each cell has its count
 NAMED = 60  # classes up to which each has its name
-LONGEST = 18  # characters of a name
+LONGEST = 18  # columns of a name
+TICKS = (0.0, 0.01, 0.05, 0.1, 0.25, 0.5, 1.0)  # shares that the scale names
 
 
 def confusion_figure(matrix: NDArray[np.int64], names: Sequence[str]) -> "Figure":
     """Draw shares of each true class, row by row, with counts where there is room.
 
-    The colour is of the mistakes: the diagonal is left grey, or it would outshine them.
+    The colour is of the mistakes: the diagonal is left grey, or it would outshine them. The scale is the same in every
+    run, from 0 to 100 % of the true class: a few percent are pale, also where nothing is worse. Equal steps of colour
+    are equal steps of the share's square root, so that one percent can still be told from none.
 
     Args:
         matrix: Counts (C, C): row the true class, column the predicted one.
         names: Of the classes.
     """
+    from matplotlib import colormaps
+    from matplotlib.colors import PowerNorm
     from matplotlib.figure import Figure
 
     classes = len(names)
@@ -36,23 +41,26 @@ def confusion_figure(matrix: NDArray[np.int64], names: Sequence[str]) -> "Figure
     shares = matrix / np.maximum(matrix.sum(axis=1, keepdims=True), 1)
     mistakes = shares.copy()
     np.fill_diagonal(mistakes, np.nan)
-    top = float(np.nanmax(mistakes)) if classes > 1 else 1.0
     axes.set_facecolor("0.9")
-    image = axes.imshow(mistakes, cmap="Reds", vmin=0.0, vmax=max(top, 1e-3), interpolation="nearest", aspect="equal")
+    scale = PowerNorm(0.5, vmin=1e-9, vmax=1.0)  # none is below the scale, and white
+    colours = colormaps["Reds"].with_extremes(under="white")
+    image = axes.imshow(mistakes, cmap=colours, norm=scale, interpolation="nearest", aspect="equal")
     if classes <= NUMBERED:
         for i, j in np.argwhere(matrix > 0):
-            dark = i != j and mistakes[i, j] > 0.6 * top
+            dark = i != j and scale(mistakes[i, j]) > 0.6
             axes.text(j, i, str(matrix[i, j]), ha="center", va="center", fontsize=8, color="white" if dark else "black")
     if classes <= NAMED:
-        shown = [short(name, LONGEST) for name in names]
+        shown = class_labels(names, LONGEST)
         size = 9 if classes <= NUMBERED else 6
         axes.set_xticks(
             range(classes), shown, rotation=90 if classes > 4 and max(map(len, shown)) > 2 else 0, fontsize=size
         )
         axes.set_yticks(range(classes), shown, fontsize=size)
-    axes.set_xlabel("predicted")
-    axes.set_ylabel("true")
+    numbers = "" if classes <= NAMED else " (number of the class, from 0)"
+    axes.set_xlabel(f"predicted{numbers}")
+    axes.set_ylabel(f"true{numbers}")
     right = int(np.trace(matrix))
     axes.set_title(f"{int(matrix.sum()) - right} mistakes in {int(matrix.sum())} validation images", fontsize=11)
-    figure.colorbar(image, ax=axes, label="share of the true class", shrink=0.8)
+    bar = figure.colorbar(image, ax=axes, label="share of the images of the true class", shrink=0.8)
+    bar.set_ticks(TICKS, labels=[f"{100 * share:.0f} %" for share in TICKS])
     return figure

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lightning_recipes.figures.names import plain, short
+from lightning_recipes.figures.names import class_labels, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 __all__ = ["Mistake", "gradcam_figure", "mistake_figure"]
 
-WIDTH = 15  # characters of a class name that a cell has room for
+WIDTH = 18  # columns of a class name that a cell has room for
 
 
 @dataclass(frozen=True)
@@ -32,6 +32,7 @@ class Mistake:
         p_predicted: Its probability.
         p_true: Likewise.
         path: Of the image, or its number.
+        numbers: Of the predicted class and the true one, shown where no font has the letters of the name.
     """
 
     image: NDArray[np.float32]
@@ -42,6 +43,7 @@ class Mistake:
     p_predicted: float
     p_true: float
     path: str
+    numbers: tuple[int, int] | None = None
 
 
 def gradcam_figure(mistakes: Sequence[Mistake], *, title: str) -> "Figure":
@@ -55,11 +57,11 @@ def gradcam_figure(mistakes: Sequence[Mistake], *, title: str) -> "Figure":
 
     columns = math.ceil(math.sqrt(len(mistakes)))
     rows = math.ceil(len(mistakes) / columns)
-    height = 1.75 * rows + 0.5
+    height = 1.9 * rows + 0.5
     figure = Figure(figsize=(4.2 * columns, height))
     figure.suptitle(title, fontsize=11, y=1 - 0.1 / height, va="top")
     # By hand: the layout engine takes seconds for so many panels.
-    edges = {"left": 0.005, "right": 0.995, "bottom": 0.01, "top": 1 - 0.65 / height, "wspace": 0.06, "hspace": 0.2}
+    edges = {"left": 0.005, "right": 0.995, "bottom": 0.01, "top": 1 - 0.75 / height, "wspace": 0.06, "hspace": 0.3}
     grid: Any = figure.subplots(rows, 3 * columns, squeeze=False, gridspec_kw=edges)
     for axes in grid.flat:
         axes.set_axis_off()
@@ -73,8 +75,8 @@ def mistake_figure(mistake: Mistake) -> "Figure":
     """Draw a single mistake, larger."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(9, 3.4))
-    edges = {"left": 0.01, "right": 0.99, "bottom": 0.1, "top": 0.9, "wspace": 0.04}
+    figure = Figure(figsize=(9, 3.7))
+    edges = {"left": 0.01, "right": 0.99, "bottom": 0.08, "top": 0.86, "wspace": 0.04}
     panels: Any = figure.subplots(1, 3, gridspec_kw=edges)
     for axes in panels:
         axes.set_axis_off()
@@ -88,10 +90,11 @@ def _draw(panels: Sequence["Axes"], mistake: Mistake, fontsize: int = 8) -> None
         axes.imshow(mistake.image, interpolation="nearest")
         if heat is not None:
             axes.imshow(heat, cmap="inferno", alpha=0.55, vmin=0.0, vmax=1.0)
+    predicted, true = class_labels((mistake.predicted, mistake.true), WIDTH, mistake.numbers or (None, None))
     labels = (
         "image",
-        f"said {short(mistake.predicted, WIDTH)} ({mistake.p_predicted:.0%})",
-        f"is {short(mistake.true, WIDTH)} ({mistake.p_true:.0%})",
+        f"predicted ({100 * mistake.p_predicted:.0f} %)\n{predicted}",
+        f"true ({100 * mistake.p_true:.0f} %)\n{true}",
     )
     for axes, label, colour in zip(panels, labels, ("0.4", "tab:red", "tab:green"), strict=True):
         axes.set_title(label, fontsize=fontsize, color=colour, pad=3)

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from lightning_recipes.figures.names import plain
 from lightning_recipes.optim.range_test import Suggestion, mean_curve
 
 if TYPE_CHECKING:
@@ -55,7 +56,7 @@ def range_test_figure(
     axes.set_xscale("log")
     axes.set_xlabel("learning rate of the head")
     axes.set_ylabel("loss on held-out images, smoothed")
-    axes.set_title(title, loc="left", fontsize=10)
+    axes.set_title(plain(title), loc="left", fontsize=10)
     if axes.get_legend_handles_labels()[0]:
-        axes.legend(frameon=False, fontsize=8)
+        figure.legend(loc="outside lower center", ncols=2, frameon=False, fontsize=8)
     return figure

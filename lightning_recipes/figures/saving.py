@@ -4,14 +4,17 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lightning_recipes.figures.fonts import families_for, say_once, undrawable
+from lightning_recipes.whole_files import whole_file
+
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["save_figure"]
+__all__ = ["make_legible", "save_figure"]
 
 
 def save_figure(figure: "Figure", path: Path, *, key: str = "", loggers: Iterable[Any] = ()) -> None:
-    """Write a figure as PNG, 120 dots an inch.
+    """Write a figure as PNG, 120 dots an inch, with fonts that have its letters.
 
     Args:
         figure: Of matplotlib.
@@ -19,8 +22,40 @@ def save_figure(figure: "Figure", path: Path, *, key: str = "", loggers: Iterabl
         key: What loggers call it.
         loggers: Those with a ``log_image``, such as Lightning's of W&B, get the picture too.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(path, dpi=120)
+    make_legible(figure)
+    with whole_file(path) as part:
+        figure.savefig(part, dpi=120, format="png")
     for logger in loggers:
         if hasattr(logger, "log_image"):
             logger.log_image(key=key, images=[str(path)])
+
+
+def make_legible(figure: "Figure") -> None:
+    """Give a figure the fonts that its texts need, and escape the letters that no font of this system has."""
+    from matplotlib import rcParams
+    from matplotlib.text import Text
+
+    for axes in figure.axes:
+        if axes.axison:
+            for axis in (axes.xaxis, axes.yaxis):
+                written = [tick.get_text() for tick in axis.get_majorticklabels()]
+                if undrawable("".join(written)):
+                    axis.set_ticklabels([_escaped(text) for text in written])
+    texts: list[Any] = figure.findobj(Text)
+    for text in texts:
+        if undrawable(text.get_text()):
+            text.set_text(_escaped(text.get_text()))
+    families = families_for("".join(text.get_text() for text in texts))
+    if families:
+        families = [*rcParams["font.family"], *families]
+        for text in texts:
+            text.set_fontfamily(families)
+        for axes in figure.axes:
+            axes.tick_params(labelfontfamily=families)  # of ticks that are made when it is drawn
+
+
+def _escaped(text: str) -> str:
+    lacking = undrawable(text)
+    if lacking:
+        say_once(text)
+    return "".join(c.encode("unicode_escape").decode("ascii") if c in lacking else c for c in text)

@@ -42,7 +42,7 @@ def schedule_figure(run: PlannedRun, note: str = "") -> "Figure":
 
     Args:
         run: What is planned.
-        note: Written below the title of the first panel.
+        note: Written behind the title of the first panel.
     """
     from matplotlib.figure import Figure
 
@@ -54,7 +54,12 @@ def schedule_figure(run: PlannedRun, note: str = "") -> "Figure":
     ratios = [3.0, *(1.0 for _ in panels)]
     grid = figure.subplots(1 + len(panels), 1, sharex=True, squeeze=False, height_ratios=ratios)[:, 0]
     _draw_rates(grid[0], run.epochs, run.rates)
-    grid[0].set_title(f"Planned learning rate of each layer group{note}", loc="left", fontsize=10)
+    grid[0].set_title(
+        f"Planned learning rate of each layer group{note}",
+        loc="left",
+        fontsize=10,
+        pad=16 if run.boundaries else None,
+    )
     for axes, (name, values) in zip(grid[1:], panels.items(), strict=True):
         axes.step(run.epochs, [math.nan if v is None else v for v in values], where="post", color="tab:gray")
         axes.set_ylabel(name, fontsize=9)

@@ -60,7 +60,7 @@ def _draw_losses(axes: "Axes", curve: CycleCurve) -> None:
     axes.set_title("Loss over the cycles", loc="left", fontsize=10)
     axes.set_xlabel("epochs done")
     axes.set_ylabel("loss")
-    axes.legend(frameon=False, fontsize=8)
+    axes.legend(frameon=False, fontsize=8, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.18))
 
 
 def _draw_accuracies(axes: "Axes", result: Mapping[str, Any]) -> None:
@@ -78,7 +78,7 @@ def _draw_accuracies(axes: "Axes", result: Mapping[str, Any]) -> None:
     axes.set_title(f"Validation accuracy, ensemble of {len(values)}: {values[-1]:.3f}", loc="left", fontsize=10)
     axes.set_xlabel("snapshots m")
     axes.set_xticks(list(members))
-    axes.legend(frameon=False, fontsize=8)
+    axes.legend(frameon=False, fontsize=8, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.18))
 
 
 def _draw_disagreement(axes: "Axes", shares: Sequence[Sequence[float]]) -> None:

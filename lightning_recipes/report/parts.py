@@ -1,10 +1,13 @@
 """What a page of a run is made of, before it is HTML."""
 
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-__all__ = ["Section", "Tile", "figure", "finding", "folded", "heading", "pair", "percent", "share", "table", "text"]
+__all__ = [
+    "Section", "Tile", "figure", "finding", "folded", "heading", "number", "pair", "percent", "share", "table", "text",
+]  # fmt: skip
 
 Part = dict[str, Any]
 
@@ -26,7 +29,7 @@ class Section:
 
 @dataclass(frozen=True)
 class Tile:
-    """A figure in large type.
+    """A number in large type.
 
     Attributes:
         name: What it is.
@@ -59,19 +62,29 @@ def percent(value: float | None) -> str:
         >>> percent(None)
         '-'
     """
-    return "-" if value is None else f"{100 * value:.1f} %"
+    return "-" if value is None or not math.isfinite(value) else f"{100 * value:.1f} %"
 
 
-def share(figure: dict[str, float] | None) -> str:
+def number(value: float | None, form: str) -> str:
+    """Return a number in a format, and a dash for none.
+
+    Example:
+        >>> number(0.00123, ".2g"), number(None, ".2g"), number(float("nan"), ".2g")
+        ('0.0012', '-', '-')
+    """
+    return "-" if value is None or not math.isfinite(value) else f"{value:{form}}"
+
+
+def share(found: dict[str, float] | None) -> str:
     """Return a share with its interval.
 
     Example:
         >>> share({"value": 0.5, "low": 0.25, "high": 0.75})
         '50.0 % (25.0 to 75.0)'
     """
-    if figure is None or figure.get("value") is None:
+    if found is None or found.get("value") is None:
         return "-"
-    return f"{percent(figure['value'])} ({100 * figure['low']:.1f} to {100 * figure['high']:.1f})"
+    return f"{percent(found['value'])} ({100 * found['low']:.1f} to {100 * found['high']:.1f})"
 
 
 def text(words: str) -> Part:
@@ -85,7 +98,7 @@ def heading(words: str) -> Part:
 
 
 def finding(what: str, number: str, advice: str) -> Part:
-    """Something that the figures say."""
+    """Something that the numbers say."""
     return {"kind": "finding", "what": what, "number": number, "advice": advice[:1].upper() + advice[1:]}
 
 

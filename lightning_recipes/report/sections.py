@@ -5,13 +5,16 @@ from typing import Any
 
 import yaml
 
+from lightning_recipes.report.ending import command_to_go_on, ending
 from lightning_recipes.report.parts import (
+    Part,
     Section,
     Tile,
     figure,
     finding,
     folded,
     heading,
+    number,
     pair,
     percent,
     share,
@@ -20,7 +23,7 @@ from lightning_recipes.report.parts import (
 )
 from lightning_recipes.run_contents import RunContents
 
-__all__ = ["lead_of", "sections_of", "tiles_of"]
+__all__ = ["analysed_before", "lead_of", "sections_of", "tiles_of"]
 
 LENGTHS = {"epochs": "epochs", "global_step": "optimizer steps"}
 MOST_ROWS = 15  # of a table on the page; the files hold all
@@ -39,12 +42,12 @@ def lead_of(run: RunContents) -> str:
     went = [f"{summary[name]:,} {text}" for name, text in LENGTHS.items() if name in summary]
     if "seconds" in summary:
         went.append(_duration(summary["seconds"]))
-    ended = [] if summary.get("finished", True) else ["Stopped before its end"]
-    return " ".join(f"{', '.join(part)}." for part in (what, went, ended) if part)
+    ended = [["Stopped before its end"], [said]] if (said := ending(summary)) else []
+    return " ".join(f"{', '.join(part)}." for part in (what, went, *ended) if part)
 
 
 def tiles_of(run: RunContents) -> list[Tile]:
-    """Return the figures that a reader looks for first."""
+    """Return the numbers that a reader looks for first."""
     summary, errors, tiles = run.summary, run.errors, []
     if summary.get("val_accuracy") is not None:
         tiles.append(Tile.of_share("Validation accuracy", summary["val_accuracy"], summary["val_accuracy_ci95"]))
@@ -55,7 +58,8 @@ def tiles_of(run: RunContents) -> list[Tile]:
         tiles.append(Tile("Validation loss", f"{summary['val_loss']:.3f}", f"best epoch: {summary.get('best_epoch')}"))
     if errors:
         wrong = errors["images"] - errors["correct"]
-        tiles.append(Tile("Misclassified", f"{wrong:,}", f"of {errors['images']:,} validation images"))
+        when = f", of epoch {errors['best_epoch']}" if analysed_before(run) else ""
+        tiles.append(Tile("Misclassified", f"{wrong:,}", f"of {errors['images']:,} validation images{when}"))
         after = percent(errors["calibration"]["error_with_temperature"])
         tiles.append(
             Tile("Calibration error", percent(errors["calibration"]["error"]), f"{after} with a temperature, held out")
@@ -73,23 +77,50 @@ def sections_of(run: RunContents) -> list[Section]:
 
 def _next(run: RunContents) -> Section:
     findings = [finding(f["what"], f["number"], f["advice"]) for f in run.errors.get("diagnosis", [])]
-    return Section("next", "What to try next", findings)
+    return Section("next", "What to try next", [*_of_before(run), *findings] if findings else [])
+
+
+def analysed_before(run: RunContents) -> str:
+    """Return a sentence for errors that were analysed when another epoch was the best; empty where they are current."""
+    of, best = run.errors.get("best_epoch"), run.summary.get("best_epoch")
+    if of is None or best is None or of == best:
+        return ""
+    return (
+        f"The errors are those of epoch {of}: they were analysed before the run went on, whose best epoch is now "
+        f"{best}. They are analysed anew when the run ends"
+    )
+
+
+def _of_before(run: RunContents) -> list[Part]:
+    said = analysed_before(run)
+    return [text(f"{said}.")] if said else []
 
 
 def _curves(run: RunContents) -> Section:
-    caption = "Loss and accuracy of training and validation over the epochs; dashed lines begin a stage."
+    caption = (
+        "Loss and accuracy of training and validation over the epochs; dashed lines begin a stage. Training is "
+        "measured while it trains, on the images of its stage: where these change, as from cached features to "
+        "augmented images, its curve is broken, and a step there is one of the images and not of the model."
+    )
     return Section("curves", "Curves", [figure("curves", caption)] if "curves" in run.figures else [])
 
 
 def _plan(run: RunContents) -> Section:
     rows = [
-        (s["name"], s["epochs"], f"{s['base_lr']:.3g}", f"{s['images_per_second'] or 0:,.0f}")
+        (s["name"], _epochs(s), number(s["base_lr"], ".3g"), number(s["images_per_second"], ",.0f"))
         for s in run.summary.get("stages", [])
     ]
     parts = [table(["stage", "epochs#", "base learning rate#", "images a second#"], rows)] if rows else []
+    if command := command_to_go_on(run.folder, run.summary):
+        parts.append(text(f"{ending(run.summary)}. It goes on with: {command}"))
     if "schedule" in run.figures:
         parts.append(figure("schedule", "The plan, drawn before training: what is trained, at which rate, on what."))
     return Section("plan", "The plan", parts)
+
+
+def _epochs(stage: dict[str, Any]) -> str:
+    done, planned = stage["epochs"], stage.get("planned_epochs")
+    return f"{done:,}" if planned in (None, done) else f"{done:,} of {planned:,}"
 
 
 def _finder(run: RunContents) -> Section:
@@ -100,7 +131,9 @@ def _finder(run: RunContents) -> Section:
         ]
         parts.append(heading(f"Stage {stage}"))
         does = "was taken" if result["applied"] else "was not taken"
-        parts.append(text(f"The rate of the rule {result['suggestion']} {does}: it trained at {result['lr']:.3g}."))
+        parts.append(
+            text(f"The rate of the rule {result['suggestion']} {does}: it trained at {number(result['lr'], '.3g')}.")
+        )
         if result["problem"]:
             parts.append(text(f"No rate can be advised: {result['problem']}."))
         parts.append(table(["rule", "learning rate#", "over the data orders#"], rows))
@@ -126,7 +159,7 @@ def _errors(run: RunContents) -> Section:
         return Section("errors", "What it gets wrong")
     confusion = figure("confusion", "Which class is taken for which, as a share of the true class.")
     calibration = figure("calibration", "Whether a probability means what it says, before and after a temperature.")
-    parts.append(pair(confusion, calibration))
+    parts += [*_of_before(run), pair(confusion, calibration)]
     if errors["most_confused"]:
         parts.append(heading("Most confused"))
         pairs = [(p["true"], p["predicted"], p["images"], percent(p["share"])) for p in errors["most_confused"]]
@@ -140,7 +173,7 @@ def _errors(run: RunContents) -> Section:
     if errors["highest_losses"]:
         parts.append(heading("Highest losses"))
         worst = errors["highest_losses"][:MOST_ROWS]
-        losses = [(w["path"], w["true"], w["predicted"], f"{w['loss']:.2f}") for w in worst]
+        losses = [(w["path"], w["true"], w["predicted"], number(w["loss"], ".2f")) for w in worst]
         parts.append(table(["image~", "true", "predicted", "loss#"], losses))
     return Section("errors", "What it gets wrong", parts)
 
