@@ -11,6 +11,7 @@ import lightning.pytorch as pl
 import numpy as np
 
 import lightning_recipes as lr
+from lightning_recipes.best import read_best
 from lightning_recipes.input_config import InputConfig
 from tests.small import QUIET
 
@@ -49,6 +50,12 @@ def disagreements(folder: Path, data: lr.ImageDataModule, *, loose: bool = False
     compare("rows", len(rows), len(data.opened.splits.val))
     right = sum(row["true"] == row["predicted"] for row in rows)
     compare("val_predictions.csv", right / len(rows), metrics["val_accuracy"])
+    judged = read_best(folder / "checkpoints" / "best.ckpt")
+    assert judged is not None
+    # What earned the score: the validation of its epoch, on features perhaps, and in batches of another size.
+    compare("the epoch's own val_loss", judged.metrics["val_loss"], metrics["val_loss"], 2e-2 if loose else 1e-3)
+    compare("the epoch's own accuracy", judged.metrics["val_accuracy"], metrics["val_accuracy"], 1.5 / len(rows))
+    compare("best_epoch", judged.epoch, summary["best_epoch"])
     found += _row_by_row(model, data, rows, tolerance=0.1 if loose else 2e-3)
     counted = np.zeros((10, 10), int)
     for row in rows:
