@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Self
 
-__all__ = ["InputConfig"]
+__all__ = ["MIN_IMAGE_SIZE", "InputConfig"]
+
+MIN_IMAGE_SIZE = 8
+"""Side in pixels below which no picture shows anything: scikit-learn's digits, the smallest known set, have 8."""
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Literal
 
 from lightning_recipes.errors import UserError
+from lightning_recipes.input_config import MIN_IMAGE_SIZE
 from lightning_recipes.specs import Spec
 
 __all__ = ["Plan", "Stage"]
@@ -42,10 +43,10 @@ class Stage:
 
     def __post_init__(self) -> None:
         """Refuse values that cannot work, by key."""
-        for key in ("epochs", "image_size", "batch_size"):
+        for key, least in (("epochs", 1), ("image_size", MIN_IMAGE_SIZE), ("batch_size", 1)):
             value = getattr(self, key)
-            if value is not None and value != "all" and not value >= 1:
-                raise UserError(f"stage '{self.name}', {key}: {value} is not a number >= 1")
+            if value is not None and value != "all" and not value >= least:
+                raise UserError(f"stage '{self.name}', {key}: {value} is not a number >= {least}")
         if not isinstance(self.train, str) and not self.train >= 1:
             raise UserError(f"stage '{self.name}', train: {self.train} is not head, all or a number >= 1")
         if self.lr is not None and not 0 <= self.lr < math.inf:

@@ -59,7 +59,7 @@ class ErrorAnalysis(pl.Callback):
         run: Do it; false leaves it out.
 
     Raises:
-        UserError: A value cannot work; at the end, a class has fewer training images than there are folds.
+        UserError: A value cannot work; at the start, a class has fewer training images than there are folds.
     """
 
     def __init__(self, worst: int = 50, label_folds: int = 0, run: bool = True) -> None:
@@ -69,6 +69,17 @@ class ErrorAnalysis(pl.Callback):
             raise UserError(f"ErrorAnalysis.label_folds: {label_folds} is not a number >= 2, nor 0")
         self.worst, self.label_folds, self.run = worst, label_folds, run
         self.val_losses: list[float] = []
+
+    @override
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Refuse more folds than a class has training images, before anything is trained."""
+        counts = getattr(trainer.datamodule, "class_counts", None)  # type: ignore[attr-defined]
+        if self.run and self.label_folds and counts and min(counts) < self.label_folds:
+            raise UserError(
+                f"ErrorAnalysis.label_folds: {self.label_folds} folds, but class "
+                f"'{trainer.datamodule.classes[counts.index(min(counts))]}' has {min(counts)} training images; "  # type: ignore[attr-defined]
+                "give fewer folds, or 0"
+            )
 
     @override
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -3,6 +3,7 @@
 import bisect
 import io
 import os
+import posixpath
 import struct
 import zipfile
 import zlib
@@ -11,6 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
+from lightning_recipes.data.decode import MAX_PIXELS
 from lightning_recipes.data.files import is_visible
 from lightning_recipes.data.names import Names
 from lightning_recipes.errors import UserError
@@ -21,6 +23,9 @@ LOCAL_HEADER = 30
 """Bytes before a file's name; the lengths of the name and of what follows it are the last four."""
 
 ENCRYPTED = 0x1
+
+MAX_BYTES = 8 * MAX_PIXELS
+"""What a file may unpack to: the largest picture that is read, four channels of 16 bits, not compressed."""
 
 
 class Zip:
@@ -40,6 +45,7 @@ class Zip:
     def __init__(self, root: str) -> None:
         self.root = root
         self._names, self._entries = _directory(root)
+        self._size = os.path.getsize(root)
         self._file = open(root, "rb", buffering=0)  # noqa: SIM115 - open as long as the zip is in use
 
     def __getstate__(self) -> dict[str, Any]:
@@ -61,12 +67,17 @@ class Zip:
         if position == len(self._names) or self._names[position] != name:
             raise FileNotFoundError(f"the zip has no file '{name}'")
         offset, packed, size, method, crc = self._entries[position].tolist()
+        if size > MAX_BYTES:
+            raise OSError(f"{size:,} bytes, more than {MAX_BYTES:,}")
+        if packed > self._size or (method == zipfile.ZIP_STORED and packed != size):
+            raise OSError("damaged in the zip")
         header = self._read(offset, LOCAL_HEADER)
         if len(header) < LOCAL_HEADER or header[:4] != b"PK\3\4":
             raise OSError("damaged in the zip")
         data = self._read(offset + LOCAL_HEADER + sum(struct.unpack("<HH", header[-4:])), packed)
         try:
-            data = data if method == zipfile.ZIP_STORED else zlib.decompress(data, -zlib.MAX_WBITS, max(1, size))
+            if method == zipfile.ZIP_DEFLATED:  # not further than it says: a file of kilobytes may unpack to terabytes
+                data = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, size + 1)
         except zlib.error:
             raise OSError("damaged in the zip") from None
         if len(data) != size or zlib.crc32(data) != crc:
@@ -103,5 +114,9 @@ def _directory(root: str) -> tuple[Names, NDArray[np.int64]]:
 
 
 def _plain(name: str) -> str:
-    """Return a name as a path below the root; zips made on Windows may have backslashes."""
-    return name.replace("\\", "/").removeprefix("./").lstrip("/")
+    """Return a name as a path below the root, whatever it says: it is no path of this machine, and nothing is unpacked.
+
+    Zips made on Windows may have backslashes, others absolute paths or paths that go up.
+    """
+    plain = name.replace("\\", "/")
+    return posixpath.normpath("/" + plain).strip("/") + "/" * (plain.endswith("/") and plain.strip("./") != "")

@@ -2,38 +2,63 @@
 
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Literal
+from typing import Literal, NamedTuple
 
 import numpy as np
 
-from lightning_recipes.data.faults import fault_of
+from lightning_recipes.data.faults import Head, look_at
 from lightning_recipes.data.files import FileSource
+from lightning_recipes.data.remarks import warn_of_deep, warn_of_large
 from lightning_recipes.errors import UserError
 
-__all__ = ["drop_bad", "find_bad"]
+__all__ = ["LARGE", "Looks", "drop_bad", "look_over"]
+
+LARGE = 100_000_000
+"""Pixels above which a picture takes a second or more to decode."""
 
 SHOWN = 10
 THREADS = 8  # the work is waiting for the disk
 CHUNK = 256  # files a task of a thread; a task a file costs more than to check it
 
 
-def find_bad(source: FileSource) -> dict[int, str]:
-    """Return position and fault of every file that cannot be read, is empty, no picture, or cut short."""
+class Looks(NamedTuple):
+    """What was found in the headers of a source's pictures, by position.
 
-    def faults(start: int) -> list[tuple[int, str]]:
-        found = ((index, _fault(source, index)) for index in range(start, min(start + CHUNK, len(source))))
-        return [(index, fault) for index, fault in found if fault is not None]
+    Attributes:
+        bad: What is wrong with the files that are no whole pictures.
+        large: Width and height of those of more than :data:`LARGE` pixels.
+        deep: Those of more than 8 bits a channel.
+    """
+
+    bad: dict[int, str]
+    large: dict[int, tuple[int, int]]
+    deep: list[int]
+
+
+def look_over(source: FileSource) -> Looks:
+    """Read the header of every picture, and find those that cannot be read, are empty, no picture, or cut short."""
+
+    def heads(start: int) -> list[tuple[int, Head]]:
+        looked = ((index, _head(source, index)) for index in range(start, min(start + CHUNK, len(source))))
+        return [(i, head) for i, head in looked if head.fault is not None or head.deep or _is_large(head)]
 
     with ThreadPoolExecutor(THREADS) as pool:
-        return dict(pair for pairs in pool.map(faults, range(0, len(source), CHUNK)) for pair in pairs)
+        found = [pair for pairs in pool.map(heads, range(0, len(source), CHUNK)) for pair in pairs]
+    bad = {index: head.fault for index, head in found if head.fault is not None}
+    large = {index: head.size for index, head in found if index not in bad and _is_large(head)}
+    return Looks(bad, large, [index for index, head in found if index not in bad and head.deep])
 
 
-def _fault(source: FileSource, index: int) -> str | None:
+def _is_large(head: Head) -> bool:
+    return head.size[0] * head.size[1] > LARGE
+
+
+def _head(source: FileSource, index: int) -> Head:
     try:
         with source.tree.open(source.paths[index]) as file:
-            return fault_of(file)
+            return look_at(file)
     except OSError as error:
-        return error.strerror or str(error)
+        return Head(error.strerror or str(error))
 
 
 def drop_bad(
@@ -41,12 +66,16 @@ def drop_bad(
 ) -> tuple[dict[str, FileSource], tuple[str, ...]]:
     """Return the splits without their bad files, and these with what is wrong with each.
 
+    Warns of pictures that are very large, and of what those of more than 8 bits a channel are taken for.
+
     Raises:
         UserError: There are bad files and they are not to be skipped, or a class would be left without images.
     """
-    bad = {split: find_bad(source) for split, source in parts.items()}
+    looks = {split: look_over(source) for split, source in parts.items()}
+    bad = {split: found.bad for split, found in looks.items()}
     named = [f"{parts[split].paths[i]} ({fault})" for split, found in bad.items() for i, fault in found.items()]
     if not named:
+        _warn(parts, looks)
         return dict(parts), ()
     root = next(iter(parts.values())).tree.root
     if on_bad_image == "error":
@@ -62,7 +91,14 @@ def drop_bad(
                 f"data.on_bad_image: class '{lost}' has no whole image left in {split}; mend some of its files, "
                 f"or remove the class: {_listed(root, named)}"
             )
+    _warn(parts, looks)
     return good, tuple(named)
+
+
+def _warn(parts: Mapping[str, FileSource], looks: Mapping[str, Looks]) -> None:
+    large = {(parts[split], i): size for split, found in looks.items() for i, size in found.large.items()}
+    warn_of_large(large)
+    warn_of_deep([(parts[s], i) for s, found in looks.items() for i in found.deep if i not in found.large])
 
 
 def _listed(root: str, names: Sequence[str]) -> str:

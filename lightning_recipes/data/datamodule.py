@@ -1,9 +1,11 @@
 """The data of a run: opens the images, and gives each epoch the loaders that the plan asks for."""
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from numbers import Integral
 from typing import Any, Literal
 
 import lightning.pytorch as pl
@@ -18,11 +20,13 @@ from lightning_recipes.data.dataset import FeatureDataset, ImageDataset
 from lightning_recipes.data.features import Extract, compute_features
 from lightning_recipes.data.loader import TrainLoader, keep_batch
 from lightning_recipes.data.open import OpenedData, open_splits, open_unlabelled
-from lightning_recipes.data.sampler import EpochSampler, FixedSampler, Key, RehearsalSampler, ShardSampler
+from lightning_recipes.data.sampler import EpochSampler, FixedSampler, Key, RehearsalSampler
+from lightning_recipes.data.shards import ShardSampler, stratified_order
 from lightning_recipes.data.source import ImageSource, Subset
+from lightning_recipes.data.splits import refuse_draw
 from lightning_recipes.data.transforms import Transform, decoded_size, eval_transform, train_transform
 from lightning_recipes.errors import UserError
-from lightning_recipes.input_config import InputConfig
+from lightning_recipes.input_config import MIN_IMAGE_SIZE, InputConfig
 from lightning_recipes.plan import Plan, Stage
 
 __all__ = ["ImageDataModule", "LoaderSettings"]
@@ -106,16 +110,19 @@ class ImageDataModule(pl.LightningDataModule):
     ) -> None:
         super().__init__()
         for key, value, least in (
-            ("image_size", image_size, 1),
+            ("image_size", image_size, MIN_IMAGE_SIZE),
             ("batch_size", None if batch_size == "all" else batch_size, 1),
             ("eval_batch_size", eval_batch_size, 1),
             ("num_workers", num_workers, 0),
         ):
-            if value is not None and not value >= least:
-                raise UserError(f"data.{key}: {value} is not a number >= {least}")
+            if value is not None and (isinstance(value, bool) or not isinstance(value, Integral) or value < least):
+                raise UserError(f"data.{key}: {value} is not a whole number >= {least}")
+        refuse_draw(val_fraction, split_seed, images_per_class)
         for key, channels in (("mean", mean), ("std", std)):
-            if channels is not None and len(channels) != 3:
+            if channels is not None and (len(channels) != 3 or not all(map(math.isfinite, channels))):
                 raise UserError(f"data.{key}: {channels} is not a list of three numbers, red, green and blue")
+        if std is not None and not min(std) > 0:
+            raise UserError(f"data.std: {std} is not a list of three numbers > 0; images are divided by them")
         # Lightning refuses a run whose model and data log one key with two values, and both have an image_size.
         self.save_hyperparameters(logger=False)
         self.plan: Plan | None = None
@@ -418,9 +425,10 @@ class ImageDataModule(pl.LightningDataModule):
         return TrainLoader(dataset, sampler, **self._worker_options(), **position)
 
     def _eval_loader(self, split: str, source: ImageSource, settings: LoaderSettings) -> DataLoader[Any]:
-        sampler = ShardSampler(
-            source, num_replicas=self._trainer_value("world_size", 1), rank=self._trainer_value("global_rank", 0)
-        )
+        # Predictions keep the order of the files; figures of a first part of the images are to be those of the whole.
+        order = None if split == "predict" else stratified_order(source.labels, self.hparams["split_seed"])
+        world_size, rank = self._trainer_value("world_size", 1), self._trainer_value("global_rank", 0)
+        sampler = ShardSampler(source, order=order, num_replicas=world_size, rank=rank)
         batch_size = self._eval_batch_size(settings)
         if settings.cache_features:
             features = self._cached(split, source, settings)

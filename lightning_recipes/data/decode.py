@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from lightning_recipes.data.depth import deep_colour, is_deep, is_deep_grey, scale_to_8_bit
 from lightning_recipes.errors import UserError
 
 __all__ = ["IMAGE_SUFFIXES", "MAX_PIXELS", "decode_rgb", "open_image", "reason", "to_rgb"]
@@ -22,15 +23,23 @@ IMAGE_SUFFIXES = frozenset(
 MAX_PIXELS = 500_000_000
 """What a picture may have before it is taken for a decompression bomb; a whole-slide scan of 20,000 x 20,000 passes."""
 
-DEEP_GREY = ("I;16", "I;16B", "I;16L", "I;16N", "I", "F")
 WHITE = (255, 255, 255, 255)
 
 
 def decode_rgb(file: BinaryIO, name: str, min_size: int | None = None) -> NDArray[np.uint8]:
     """Return an RGB image of shape (height, width, 3).
 
-    The camera's rotation (EXIF) is applied; transparency is laid on white; 16-bit and float pictures are scaled to
-    0 to 255; of an animation the first frame is taken; CMYK, grey and palettes are converted.
+    The camera's rotation (EXIF) is applied; transparency is laid on white; of an animation the first frame is taken;
+    CMYK, grey and palettes are converted.
+
+    Pictures of 16 bits a channel are scaled by the range that their values are of: 8, 10, 12, 14 or 16 bits, the first
+    that holds the picture's largest value. Files do not say which it is, and Pillow (and so timm) and OpenCV take 16
+    for granted: a 12-bit X-ray would have 17 levels, all of them nearly black; scikit-image has the user name the range
+    (``rescale_intensity(in_range="uint12")``). It is told from the picture alone, so that no neighbour changes it and
+    training, validation and prediction see it alike; the price is that a picture without a value in the upper three
+    quarters of its camera's range is made brighter than its neighbours. ``data.root`` says once what it was taken for;
+    where brightness itself has a meaning, store 8 bits. Float pictures are of 0 to 1 or likewise; negative values and
+    those of more than 16 bits are stretched from the darkest to the brightest.
 
     Args:
         file: The picture, from its start.
@@ -45,6 +54,8 @@ def decode_rgb(file: BinaryIO, name: str, min_size: int | None = None) -> NDArra
         with open_image(file) as image:
             if min_size is not None:
                 image.draft("RGB", (min_size, min_size))  # of JPEG alone, which decodes to a smaller picture for free
+            if is_deep(image) and not is_deep_grey(image):
+                return np.asarray(to_rgb(ImageOps.exif_transpose(deep_colour(image, file))))
             return np.asarray(to_rgb(ImageOps.exif_transpose(image)))
     except MemoryError:
         raise
@@ -71,28 +82,12 @@ def open_image(file: BinaryIO) -> Image.Image:
 
 def to_rgb(image: Image.Image) -> Image.Image:
     """Return a picture of any mode as RGB, 8 bits a channel, with transparency laid on white."""
-    if image.mode in DEEP_GREY:
-        return _scale_to_8_bit(image).convert("RGB")
+    if is_deep_grey(image):
+        return scale_to_8_bit(image).convert("RGB")
     if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
         image = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", image.size, WHITE), image).convert("RGB")
     return image.convert("RGB")
-
-
-def _scale_to_8_bit(image: Image.Image) -> Image.Image:
-    """Scale deep grey: from 16 bits; float from the usual range that holds it; what fits none from its own range."""
-    values = np.asarray(image).astype(np.float64)
-    finite = values[np.isfinite(values)]
-    low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
-    if low >= 0 and high <= 65535:
-        usual = (1.0, 255.0, 65535.0) if image.mode == "F" else (65535.0,)
-        low, high = 0.0, next(top for top in usual if high <= top)
-    values = np.nan_to_num(values, nan=low, posinf=high, neginf=low)
-    scaled = (values - low) * (255.0 / max(high - low, 1e-12))
-    transparent = image.info.get("transparency")
-    if isinstance(transparent, int):  # one grey level of a 16-bit PNG
-        scaled[values == transparent] = WHITE[0]
-    return Image.fromarray(np.round(scaled).astype(np.uint8))
 
 
 def reason(error: Exception) -> str:

@@ -1,19 +1,43 @@
 """What is wrong with the file of a picture, told from its head and its end without decoding it."""
 
 import os
-from typing import BinaryIO
+from typing import BinaryIO, NamedTuple
 
 from lightning_recipes.data.decode import decode_rgb, open_image, reason
+from lightning_recipes.data.depth import is_deep
 from lightning_recipes.errors import UserError
 
-__all__ = ["fault_of"]
+__all__ = ["Head", "fault_of", "look_at"]
 
 TAIL = 4096
 """Bytes at the end of a file among which its kind's end marker is looked for."""
 
 
+class Head(NamedTuple):
+    """What the header of a picture says.
+
+    Attributes:
+        fault: What is wrong with the file, or None.
+        size: Width and height in pixels.
+        deep: More than 8 bits a channel.
+    """
+
+    fault: str | None
+    size: tuple[int, int] = (0, 0)
+    deep: bool = False
+
+
 def fault_of(file: BinaryIO) -> str | None:
     """Return what is wrong with a picture, or None: empty, not a picture, cut short, or what Pillow says of its head.
+
+    Args:
+        file: The whole file.
+    """
+    return look_at(file).fault
+
+
+def look_at(file: BinaryIO) -> Head:
+    """Return what a picture's header says, and what is wrong with the file.
 
     A file whose end is not where its kind has it, as in a phone's photo with a film behind it, is decoded; so only what
     cannot be read counts as cut short.
@@ -23,24 +47,24 @@ def fault_of(file: BinaryIO) -> str | None:
     """
     size = file.seek(0, os.SEEK_END)
     if size == 0:
-        return "empty"
+        return Head("empty")
     file.seek(0)
     try:
         with open_image(file) as image:
-            kind = image.format or ""
+            kind, head = image.format or "", Head(None, image.size, is_deep(image))
             if _has_end(file, size, kind):
-                return None
+                return head
     except MemoryError:
         raise
     except Exception as error:  # as in decode_rgb
         file.seek(0)
-        return "cut short" if _is_short_riff(file.read(12), size) else reason(error)
+        return Head("cut short" if _is_short_riff(file.read(12), size) else reason(error))
     file.seek(0)
     try:
         decode_rgb(file, "", min_size=1)
     except UserError:
-        return "cut short"
-    return None
+        return Head("cut short")
+    return head
 
 
 def _has_end(file: BinaryIO, size: int, kind: str) -> bool:

@@ -75,11 +75,18 @@ def _below(folder: str, prefix: str, above: frozenset[tuple[int, int]]) -> Itera
     except OSError as error:
         raise UserError(f"{folder}: cannot be read ({error.strerror}); allow it, or move the folder away") from None
     for entry in entries:
-        if entry.is_dir():
+        if _is_folder(entry):
             yield f"{prefix}{entry.name}/"
             yield from _below(entry.path, f"{prefix}{entry.name}/", above | {own})
         else:
             yield prefix + entry.name
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # such as a link to itself; if it is called as a picture is, it is among those that cannot be read
+        return False
 
 
 class FileSource:

@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from lightning_recipes.data.class_names import refuse_lookalikes, warn_of_case
 from lightning_recipes.data.files import FileSource, FileTree, is_picture
+from lightning_recipes.data.remarks import warn
 from lightning_recipes.errors import UserError
 
 __all__ = ["FolderSplits", "read_class_folders"]
@@ -31,16 +33,19 @@ def read_class_folders(tree: FileTree) -> FolderSplits:
     """Sort the files of a tree into splits and classes.
 
     Understood are ``train/`` and ``val/`` (``valid/``, ``validation/``, ``test/``) that hold class folders, class
-    folders alone, and either of them inside one folder around it all. Pictures below a class folder, however deep,
-    are its own. A ``test/`` of loose pictures has no labels and so is no split; it is for ``data.predict_root``.
+    folders alone, and either of them inside one folder around it all, or several such. Pictures below a class folder,
+    however deep, are its own. A ``test/`` of loose pictures has no labels and so is no split; it is for
+    ``data.predict_root``. Other pictures outside the class folders are left out, with a warning.
 
     Raises:
-        UserError: No pictures, one class, a class without pictures, splits without ``train/``, or classes that differ
-            between the splits.
+        UserError: No pictures, one class, a class without pictures, classes whose names look the same, splits without
+            ``train/``, or classes that differ between the splits.
     """
-    names = tree.names()
-    around = _folder_around(names)
-    inside = [name[len(around) :] for name in names if name.startswith(around) and name != around]
+    names: Sequence[str] = tree.names()
+    around, inside = "", names
+    while inner := _folder_around(inside):
+        around += inner
+        inside = [name[len(inner) :] for name in inside if name.startswith(inner) and name != inner]
     found = _split_folders(tree.root, sorted({name.split("/")[0] for name in inside if "/" in name}))
     if not found:
         parts = {"train": ("", inside)}
@@ -49,16 +54,32 @@ def read_class_folders(tree: FileTree) -> FolderSplits:
             split: (f"{folder}/", [n[len(folder) + 1 :] for n in inside if n.startswith(f"{folder}/")])
             for split, folder in found.items()
         }
-    if "test" in parts and _is_unlabelled(parts["test"][1]):
-        del parts["test"]
+    unlabelled = parts.pop("test")[1] if "test" in parts and _is_unlabelled(parts["test"][1]) else ()
     classes = {split: _classes_of(members) for split, (_, members) in parts.items()}
+    refuse_lookalikes(f"data.root: '{tree.root}'", {name for members in classes.values() for name in members})
     _compare(tree.root, classes)
-    return FolderSplits(
+    read = FolderSplits(
         {
             split: _source(tree, around + prefix, members, classes["train"], split if found else "")
             for split, (prefix, members) in parts.items()
         }
     )
+    warn_of_case(f"data.root: '{tree.root}'", classes["train"])
+    _warn_of_left_out(tree, names, read, len([name for name in unlabelled if is_picture(name)]))
+    return read
+
+
+def _warn_of_left_out(tree: FileTree, names: Sequence[str], read: FolderSplits, unlabelled: int) -> None:
+    """Warn of pictures that lie beside class folders, or beside folders of splits."""
+    left = sum(map(is_picture, names)) - sum(map(len, read.parts.values())) - unlabelled
+    if left:
+        used = {path for part in read.parts.values() for path in part.paths}
+        example = next(name for name in names if is_picture(name) and name not in used)
+        many = "1 image lies" if left == 1 else f"{left} images lie"
+        warn(
+            f"data.root: '{tree.root}': {many} in no class folder, such as '{example}', and not in use; move them into "
+            "one, or away"
+        )
 
 
 def _split_folders(root: str, tops: Sequence[str]) -> dict[str, str]:
@@ -120,8 +141,13 @@ def _source(tree: FileTree, prefix: str, members: Sequence[str], classes: Sequen
     where = f"'{tree.root}'" + (f", {split}" if split else "")
     if not pictures:
         loose = sum(is_picture(name) for name in members)
-        hint = f"{loose} images lie beside no class folder" if loose else "no images"
-        raise UserError(f"data.root: {where} has {hint}; put the images of each class into a folder of its name")
+        if loose:
+            many = "1 image that lies" if loose == 1 else f"{loose} images that lie"
+            raise UserError(
+                f"data.root: {where} has {many} in no class folder; put the images of each class into a folder of its "
+                "name, or name images and labels in a .csv with the columns path and label"
+            )
+        raise UserError(f"data.root: {where} has no images; put the images of each class into a folder of its name")
     if len(classes) < 2:
         raise UserError(
             f"data.root: {where} has one class, '{classes[0]}'; a classifier needs at least two class folders"

@@ -1,38 +1,35 @@
 """A CSV file that names pictures and their labels."""
 
 import csv
-import os
 from collections import defaultdict
+from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
+from lightning_recipes.data.class_names import refuse_lookalikes, warn_of_case
 from lightning_recipes.data.files import FileSource, Folder
-from lightning_recipes.data.folders import SPLIT_NAMES, FolderSplits
+from lightning_recipes.data.folders import FolderSplits
+from lightning_recipes.data.manifest_rows import Lines, Row, by_column, read_row
 from lightning_recipes.errors import UserError
 
 __all__ = ["read_manifest"]
 
 
-class Row(NamedTuple):
-    """One picture, as its row gives it."""
-
-    path: str
-    label: str
-    split: str
-
-
 def read_manifest(path: str) -> FolderSplits:
     """Read a CSV file with the columns ``path``, ``label`` and, if the data is split, ``split``.
 
-    Paths are relative to the file, or absolute; a split is called as folders are: train, val, test.
+    Paths are relative to the file, or absolute; a split is called as folders are: train, val, test. A label is one
+    class; spaces around it are no part of it.
 
     Raises:
-        UserError: A column, a label or a file is missing, a file is named twice, or there is only one class.
+        UserError: A column, a label or a file is missing, a file is named twice by whatever paths, a cell names several
+            classes, two classes look the same, or there is only one class.
     """
     rows = _rows(path)
     if not rows:
         raise UserError(f"data.root: '{path}' names no images; add a row for each")
     classes = sorted({row.label for row in rows})
+    refuse_lookalikes(f"data.root: '{path}'", classes)
+    warn_of_case(f"data.root: '{path}'", classes)
     if len(classes) < 2:
         raise UserError(
             f"data.root: '{path}' has one class, '{classes[0]}'; a classifier needs at least two, add rows of another"
@@ -58,33 +55,29 @@ def read_manifest(path: str) -> FolderSplits:
 def _rows(path: str) -> list[Row]:
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
-            reader = csv.DictReader(file, skipinitialspace=True)
-            for column in ("path", "label"):
-                if column not in (reader.fieldnames or []):
-                    raise UserError(
-                        f"data.root: '{path}' has no column '{column}'; give its first line the columns path and "
-                        "label, set apart by a comma"
-                    )
-            lines: dict[str, int] = {}
-            return [_row(path, reader.line_num, row, lines) for row in reader]
+            reader = csv.reader(file, skipinitialspace=True, strict=True)
+            filled = ([cell.strip() for cell in row] for row in reader if any(cell.strip() for cell in row))
+            columns = next(filled, [])
+            _check_columns(path, columns)
+            lines = Lines(path)
+            return [read_row(lines, reader.line_num, by_column(lines, reader.line_num, columns, row)) for row in filled]
     except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"data.root: '{path}' cannot be read ({error}); save it as CSV in UTF-8") from None
     except OSError as error:
         raise UserError(f"data.root: '{path}' cannot be read ({error.strerror}); allow it, or give another") from None
 
 
-def _row(path: str, line: int, cells: dict[str, str | None], lines: dict[str, int]) -> Row:
-    """Return a row; ``lines`` holds the line of every file so far and is added to."""
-    where = f"data.root: '{path}', line {line}"
-    name, label = (cells[column] or "" for column in ("path", "label"))
-    if not name or not label:
-        raise UserError(f"{where}: path or label is empty; fill it in or remove the line")
-    file = os.path.normpath(os.path.join(os.path.dirname(path), name))
-    if not os.path.isfile(file):
-        raise UserError(f"{where}: file '{name}' does not exist; paths are relative to the CSV file, or absolute")
-    if lines.setdefault(file, line) != line:  # in two splits or with two labels, or counted twice
-        raise UserError(f"{where}: file '{name}' is named in line {lines[file]} too; remove one of them")
-    split = SPLIT_NAMES.get((cells.get("split") or "train").lower())
-    if split is None:
-        raise UserError(f"{where}: split '{cells['split']}' is not train, val or test; name one of them")
-    return Row(name, label, split)
+def _check_columns(path: str, columns: Sequence[str]) -> None:
+    """Refuse a first line that does not name the columns, each once."""
+    for column in ("path", "label"):
+        if column not in columns:
+            near = next((name for name in columns if name.lower() == column), None)
+            apart = next((mark for mark in (";", "\t", "|") if any(mark in name for name in columns)), None)
+            hint = f"; it has '{near}'" if near else f"; its cells are set apart by {apart!r}" if apart else ""
+            raise UserError(
+                f"data.root: '{path}' has no column '{column}'{hint}; give its first line the columns path and "
+                "label, set apart by a comma"
+            )
+    for column in ("path", "label", "split"):
+        if columns.count(column) > 1:
+            raise UserError(f"data.root: '{path}' has two columns '{column}'; keep one of them")

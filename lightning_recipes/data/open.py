@@ -15,7 +15,7 @@ from lightning_recipes.data.folders import read_class_folders
 from lightning_recipes.data.letters import open_letters
 from lightning_recipes.data.manifest import read_manifest
 from lightning_recipes.data.source import ImageSource, Splits
-from lightning_recipes.data.splits import few_per_class, stratified_split
+from lightning_recipes.data.splits import few_per_class, refuse_draw, stratified_split
 from lightning_recipes.data.torchvision_sets import open_torchvision
 from lightning_recipes.errors import UserError, did_you_mean
 
@@ -54,6 +54,7 @@ def open_splits(
     Raises:
         UserError: The data cannot be used; the text names the key or the file and what to do.
     """
+    refuse_draw(val_fraction, split_seed, images_per_class)
     skipped: tuple[str, ...] = ()
     root = os.path.expanduser(root)
     if root.startswith(TORCHVISION):

@@ -1,9 +1,10 @@
 """Pictures as people hand them over (paths, PIL images, arrays), made the inputs of a network."""
 
+import io
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 import torch
@@ -12,6 +13,7 @@ from PIL import Image, ImageOps
 from torch import Tensor
 
 from lightning_recipes.data.decode import decode_rgb, to_rgb
+from lightning_recipes.data.depth import is_deep, is_deep_grey
 from lightning_recipes.data.transforms import decoded_size, eval_transform
 from lightning_recipes.errors import UserError
 from lightning_recipes.input_config import InputConfig
@@ -53,6 +55,8 @@ def images_of(pictures: Sequence[Pictures], input_config: InputConfig) -> Tensor
 
 def _as_array(picture: Pictures, min_size: int) -> NDArray[np.uint8]:
     if isinstance(picture, Image.Image):
+        if is_deep(picture) and not is_deep_grey(picture):  # loaded by Pillow, it would keep the higher 8 bits alone
+            return decode_rgb(_file_of(picture), "predict", min_size)
         return np.asarray(to_rgb(ImageOps.exif_transpose(picture)))
     if isinstance(picture, np.ndarray):
         if picture.dtype != np.uint8 or picture.ndim not in (2, 3) or picture.shape[2:] not in ((), (1,), (3,), (4,)):
@@ -66,3 +70,13 @@ def _as_array(picture: Pictures, min_size: int) -> NDArray[np.uint8]:
             return decode_rgb(file, str(picture), min_size)
     except OSError as error:
         raise UserError(f"{picture}: cannot be read ({error.strerror or error}); give the path of a picture") from None
+
+
+def _file_of(picture: Image.Image) -> BinaryIO:
+    """Return the bytes of a picture that is opened and not loaded yet; its own file stays where it is."""
+    file = picture.fp  # type: ignore[attr-defined]
+    position = file.tell()
+    file.seek(0)
+    copy = io.BytesIO(file.read())
+    file.seek(position)
+    return copy

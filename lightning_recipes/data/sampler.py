@@ -1,6 +1,6 @@
-"""The order of training images as a function of (seed, epoch), and evaluation shards that repeat no image."""
+"""The order of training images as a function of (seed, epoch)."""
 
-from collections.abc import Iterator, Sequence, Sized
+from collections.abc import Iterator, Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from lightning_recipes.randomness import generator_for
 
-__all__ = ["EpochSampler", "FixedSampler", "Key", "RehearsalSampler", "ShardSampler", "balanced_order"]
+__all__ = ["EpochSampler", "FixedSampler", "Key", "RehearsalSampler", "balanced_order"]
 
 
 Labels = Sequence[int] | NDArray[np.int64]
@@ -151,23 +151,3 @@ class RehearsalSampler(EpochSampler):
         """Return this rank's keys of the images that are held out; of the first batch where none are."""
         chosen = self.held_out or [key.index for key in self.keys()[: self.batch_size * self.num_replicas]]
         return [Key(epoch, index) for index in chosen[self.rank :: self.num_replicas]]
-
-
-class ShardSampler(DistributedSampler, SequentialSampler):  # type: ignore[type-arg]
-    """Every world-size-th image from this rank on, none of them twice: exact sums over all ranks.
-
-    Lightning's own would pad the ranks to one length with repeated images, which shifts every figure of evaluation; and
-    with ``overfit_batches`` it would give every rank the same images, were this not a ``SequentialSampler``.
-    """
-
-    def __init__(self, data: Sized, *, num_replicas: int = 1, rank: int = 0) -> None:
-        super().__init__(data, num_replicas=num_replicas, rank=rank, shuffle=False)  # type: ignore[arg-type]
-        self.num_images = len(data)
-
-    def __iter__(self) -> Iterator[int]:
-        """Yield this rank's positions in rising order."""
-        return iter(range(self.rank, self.num_images, self.num_replicas))
-
-    def __len__(self) -> int:
-        """Images of this rank."""
-        return len(range(self.rank, self.num_images, self.num_replicas))

@@ -1,5 +1,6 @@
 """Drawing a validation set and a few labelled images a class: a function of the split seed and the names alone."""
 
+import numbers
 from collections.abc import Sequence
 
 import numpy as np
@@ -9,7 +10,27 @@ from lightning_recipes.data.source import ImageSource, Subset
 from lightning_recipes.errors import UserError
 from lightning_recipes.randomness import numpy_generator_for
 
-__all__ = ["few_per_class", "stratified_split"]
+__all__ = ["few_per_class", "refuse_draw", "stratified_split"]
+
+
+def refuse_draw(val_fraction: float, split_seed: int, images_per_class: int | None = None) -> None:
+    """Refuse values with which no images can be drawn, whatever the data.
+
+    Raises:
+        UserError: A share outside of (0, 1), a negative seed, or no image a class; or what is no number.
+    """
+    if not _is_number(val_fraction, numbers.Real) or not 0 < val_fraction < 1:
+        raise UserError(
+            f"data.val_fraction: {val_fraction} is not a share between 0 and 1; give one such as 0.2, or leave it out"
+        )
+    if not _is_number(split_seed, numbers.Integral) or not split_seed >= 0:
+        raise UserError(f"data.split_seed: {split_seed} is not a whole number >= 0; give one such as 0")
+    if images_per_class is not None and (not _is_number(images_per_class, numbers.Integral) or images_per_class < 1):
+        raise UserError(f"data.images_per_class: {images_per_class} is not a whole number >= 1; leave it out for all")
+
+
+def _is_number(value: object, kind: type) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)
 
 
 def stratified_split(source: ImageSource, val_fraction: float, split_seed: int) -> tuple[Subset, Subset]:
@@ -23,8 +44,7 @@ def stratified_split(source: ImageSource, val_fraction: float, split_seed: int) 
     Raises:
         UserError: The share is out of range, or leaves a class without an image on either side.
     """
-    if not 0 < val_fraction < 1:
-        raise UserError(f"data.val_fraction: {val_fraction} is not a share between 0 and 1; give one such as 0.2")
+    refuse_draw(val_fraction, split_seed)
     generator = numpy_generator_for("val_fraction", seed=split_seed)
     train, val = [], []
     for label, members in _members(source):
@@ -47,8 +67,6 @@ def few_per_class(source: ImageSource, images_per_class: int, split_seed: int) -
     Raises:
         UserError: A class has fewer.
     """
-    if not images_per_class >= 1:
-        raise UserError(f"data.images_per_class: {images_per_class} is not a number >= 1; leave it out for all")
     generator = numpy_generator_for("images_per_class", seed=split_seed)
     kept = []
     for label, members in _members(source):

@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from lightning_recipes import (
@@ -92,9 +93,14 @@ def test_training_labels_that_were_flipped_are_found(tmp_path: Path) -> None:
     assert len(flipped & {row["path"] for row in rows[:40]}) >= 0.7 * len(flipped)
 
 
-def test_more_folds_than_images_are_one_line(tmp_path: Path) -> None:
-    with pytest.raises(UserError, match="label_folds: 5 folds, but a class has 4 images"):
-        analysed(tmp_path, ErrorAnalysis(label_folds=5))
+def test_more_folds_than_images_are_one_line_before_anything_is_trained(tmp_path: Path) -> None:
+    model = classifier()
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    with pytest.raises(UserError, match=r"^ErrorAnalysis\.label_folds: 5 folds, but class '0' has 4 training images"):
+        fit(model, digits(), ErrorAnalysis(label_folds=5), max_epochs=1, default_root_dir=str(tmp_path))
+    assert all(torch.equal(before[name], value) for name, value in model.state_dict().items())
+    assert not any(tmp_path.iterdir())
+    fit(classifier(), digits(), ErrorAnalysis(label_folds=5, run=False), max_epochs=1, default_root_dir=str(tmp_path))
     with pytest.raises(UserError, match="label_folds: 1 is not"):
         ErrorAnalysis(label_folds=1)
 

@@ -3,6 +3,8 @@
 import multiprocessing
 import os
 import pickle
+import struct
+import tracemalloc
 import zipfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -120,3 +122,67 @@ def test_a_zip_made_on_windows_has_the_same_names(tmp_path: Path) -> None:
         info.filename = "train\\ants\\1.png"
         file.writestr(info, b"x")
     assert list(Zip(str(tmp_path / "a.zip")).names()) == ["train/ants/1.png"]
+
+
+def claiming(path: Path, name: bytes, size: int, packed: int | None = None) -> Zip:
+    """Let every header of a zip say another size of a file."""
+    data = bytearray(path.read_bytes())
+    for header, at, length in ((b"PK\1\2", 20, 46), (b"PK\3\4", 18, 30)):
+        position = data.find(header)
+        while position >= 0:
+            if data[position + length :].startswith(name):
+                struct.pack_into("<I", data, position + at + 4, size)
+                if packed is not None:
+                    struct.pack_into("<I", data, position + at, packed)
+            position = data.find(header, position + 4)
+    path.write_bytes(data)
+    return Zip(str(path))
+
+
+def test_a_file_unpacks_no_further_than_it_says(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w", zipfile.ZIP_DEFLATED) as file:
+        file.writestr("bomb.png", bytes(50_000_000))
+    tree = claiming(tmp_path / "a.zip", b"bomb.png", 1000)
+    tracemalloc.start()
+    with pytest.raises(OSError, match="damaged in the zip"):
+        tree.open("bomb.png")
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 2_000_000
+
+
+@pytest.mark.parametrize(
+    ("method", "size", "packed", "text"),
+    [
+        (zipfile.ZIP_DEFLATED, 0xFFFFFFF0, None, "4,294,967,280 bytes, more than 4,000,000,000"),
+        (zipfile.ZIP_DEFLATED, 3_900_000_000, None, "damaged in the zip"),
+        (zipfile.ZIP_DEFLATED, 100, 3_900_000_000, "damaged in the zip"),
+        (zipfile.ZIP_STORED, 3_900_000_000, 3_900_000_000, "damaged in the zip"),
+        (zipfile.ZIP_STORED, 3_900_000_000, None, "damaged in the zip"),
+    ],
+)
+def test_a_size_that_a_file_does_not_have_takes_no_memory(
+    tmp_path: Path, method: int, size: int, packed: int | None, text: str
+) -> None:
+    archive(tmp_path / "a.zip", method)
+    tree = claiming(tmp_path / "a.zip", b"a/1.txt", size, packed)
+    tracemalloc.start()
+    with pytest.raises(OSError, match=text):
+        tree.open("a/1.txt")
+    most = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert most < 2_000_000
+    assert tree.open("b/2.bin").read() == DATA["b/2.bin"]
+
+
+@pytest.mark.parametrize(
+    "name", ["../../ants/1.png", "/ants/1.png", "\\ants\\1.png", "./ants/x/../1.png", "ants//1.png"]
+)
+def test_a_name_is_no_path_of_this_machine(tmp_path: Path, name: str) -> None:
+    with zipfile.ZipFile(tmp_path / "a.zip", "w") as file:
+        info = zipfile.ZipInfo("x")
+        info.filename = name
+        file.writestr(info, b"x")
+    tree = Zip(str(tmp_path / "a.zip"))
+    assert list(tree.names()) == ["ants/1.png"]
+    assert tree.open("ants/1.png").read() == b"x"

@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from lightning_recipes.data.sampler import EpochSampler, Key, RehearsalSampler, ShardSampler
+from lightning_recipes.data.sampler import EpochSampler, Key, RehearsalSampler
 
 LABELS = [0] * 20 + [1] * 13
 
@@ -60,15 +60,6 @@ def test_the_runs_seed_changes_the_order(monkeypatch: pytest.MonkeyPatch) -> Non
         monkeypatch.setenv("PL_GLOBAL_SEED", seed)
         orders.append(keys(0))
     assert orders[0] != orders[1]
-
-
-@pytest.mark.parametrize("images", [1, 7, 8])
-def test_evaluation_shards_cover_every_image_once(images: int) -> None:
-    shards = [list(ShardSampler(range(images), num_replicas=3, rank=rank)) for rank in range(3)]
-    assert sorted(index for shard in shards for index in shard) == list(range(images))
-    assert [len(ShardSampler(range(images), num_replicas=3, rank=rank)) for rank in range(3)] == [
-        len(s) for s in shards
-    ]
 
 
 def test_labels_may_be_a_numpy_array() -> None:
