@@ -57,8 +57,12 @@ def test_what_is_written_agrees_with_the_predictions_of_the_best_epoch(tmp_path:
         assert paths[worst["path"]]["true"] == worst["true"]
     with (tmp_path / "with" / "label_issues.csv").open() as file:
         issues = list(csv.DictReader(file))
-    assert {issue["path"] for issue in issues} == {r["path"] for r in rows if r["true"] != r["predicted"]}
-    assert all(paths[issue["path"]]["predicted"] == issue["suggested"] for issue in issues)
+    assert {issue["path"] for issue in issues} >= {r["path"] for r in rows if r["true"] != r["predicted"]}
+    assert all(paths[issue["path"]]["true"] == issue["given"] != issue["suggested"] for issue in issues)
+    sure = [issue["confident"] == "true" for issue in issues]
+    assert sure == sorted(sure, reverse=True)
+    doubted = [issue for issue in issues if issue["confident"] == "false"]
+    assert all(paths[issue["path"]]["predicted"] == issue["suggested"] for issue in doubted)
     for name in ("confusion.png", "calibration.png"):
         with Image.open(tmp_path / "with" / "figures" / name) as picture:
             assert picture.width > 400
