@@ -11,9 +11,19 @@ from torch import Tensor
 
 from lightning_recipes.evaluation.intervals import wilson_interval
 
-__all__ = ["Bin", "calibration_error", "cooled", "fit_temperature", "held_out_error", "reliability"]
+__all__ = [
+    "Bin",
+    "bin_sums",
+    "calibration_error",
+    "cooled",
+    "error_of_sums",
+    "fit_temperature",
+    "held_out_error",
+    "reliability",
+]
 
 BINS = 15
+UNIT = 2.0**-36  # of summed probabilities: a hundred million of them fit into 64 bits
 SMALLEST = 1e-12  # a probability of zero has no logarithm
 
 
@@ -34,6 +44,28 @@ class Bin:
     ci95: tuple[float, float]
 
 
+def bin_sums(labels: Tensor, probabilities: Tensor, *, bins: int = BINS) -> Tensor:
+    """Return (3, ``bins`` + 1) whole numbers, int64, that add up over batches and processes without rounding.
+
+    For each bin (a, b] of ``bins`` equal ones from 0 to 1, as the paper has them, then for what is no number: images,
+    those that are right, and the sum of their largest probability in units of ``UNIT``.
+
+    A probability that is an edge in its own precision belongs to the bin below. (torchmetrics' has the bins [a, b) and
+    one more of its own for probabilities of exactly 1.)
+
+    Args:
+        labels: (N,).
+        probabilities: (N, C).
+        bins: Number of bins.
+    """
+    confidence, predicted = probabilities.max(dim=1)
+    edges = torch.tensor([i / bins for i in range(1, bins)], dtype=confidence.dtype, device=confidence.device)
+    number = torch.bucketize(confidence, edges).masked_fill(confidence.isnan(), bins)
+    inside = number[:, None] == torch.arange(bins + 1, device=number.device)
+    units = (confidence.nan_to_num() / UNIT).round().long()  # a power of two: exact for float32
+    return torch.stack([(inside * of[:, None]).sum(dim=0) for of in (inside.new_ones(1), predicted == labels, units)])
+
+
 def reliability(labels: Tensor, probabilities: Tensor, *, bins: int = BINS) -> list[Bin]:
     """Return the bins that hold images, of ``bins`` equal ones from 0 to 1.
 
@@ -42,22 +74,31 @@ def reliability(labels: Tensor, probabilities: Tensor, *, bins: int = BINS) -> l
         probabilities: (N, C).
         bins: Number of bins.
     """
-    confidence, predicted = probabilities.double().max(dim=1)
-    right = predicted == labels
-    number = (confidence * bins).ceil().clamp(1, bins).long() - 1  # (a, b], as the paper has them
+    return _reliability(bin_sums(labels, probabilities, bins=bins))
+
+
+def _reliability(sums: Tensor) -> list[Bin]:
     found = []
-    for index in range(bins):
-        inside = number == index
-        if images := int(inside.sum()):
-            hits = int(right[inside].sum())
-            found.append(Bin(images, float(confidence[inside].mean()), hits / images, wilson_interval(hits, images)))
+    for images, hits, units in sums[:, :-1].T.tolist():
+        if images:
+            found.append(Bin(images, units * UNIT / images, hits / images, wilson_interval(hits, images)))
     return found
 
 
 def calibration_error(labels: Tensor, probabilities: Tensor, *, bins: int = BINS) -> float:
-    """Return the expected calibration error, ``sum_b n_b / N |accuracy_b - confidence_b|``, in [0, 1]."""
-    parts = reliability(labels, probabilities, bins=bins)
-    return sum(part.images * abs(part.accuracy - part.confidence) for part in parts) / len(labels)
+    """Return the expected calibration error, ``sum_b n_b / N |accuracy_b - confidence_b|``, in [0, 1].
+
+    It is nan where a probability is no number.
+    """
+    return error_of_sums(bin_sums(labels, probabilities, bins=bins))
+
+
+def error_of_sums(sums: Tensor) -> float:
+    """Return the expected calibration error of what :func:`bin_sums` gave, added up; nan of no images."""
+    images, unknown = int(sums[0].sum()), int(sums[0, -1])
+    if unknown or not images:
+        return math.nan
+    return sum(part.images * abs(part.accuracy - part.confidence) for part in _reliability(sums)) / images
 
 
 def cooled(probabilities: Tensor, temperature: float) -> Tensor:

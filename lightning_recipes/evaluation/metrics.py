@@ -1,11 +1,41 @@
 """The figures of merit that every classifier reports, as torchmetrics: reset and synchronised by Lightning."""
 
+import torch
+from torch import Tensor
 from torchmetrics import MeanMetric, Metric, MetricCollection
-from torchmetrics.classification import MulticlassAccuracy, MulticlassCalibrationError, MulticlassF1Score
+from torchmetrics.classification import MulticlassAccuracy, MulticlassF1Score
+from typing_extensions import override
 
-__all__ = ["classification_metrics", "loss_mean"]
+from lightning_recipes.evaluation.calibration import BINS, bin_sums, error_of_sums
 
-CALIBRATION_BINS = 15  # Guo et al. (2017), "On Calibration of Modern Neural Networks"
+__all__ = ["CalibrationError", "classification_metrics", "loss_mean"]
+
+
+class CalibrationError(Metric):
+    """The expected calibration error of :mod:`lightning_recipes.evaluation.calibration`, batch by batch.
+
+    The same number to the last digit, whatever the batches and the processes: only whole numbers are added up.
+
+    Source: Guo et al. (2017), "On Calibration of Modern Neural Networks".
+    """
+
+    is_differentiable, higher_is_better, full_state_update = False, False, False
+    sums: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.add_state("sums", torch.zeros(3, BINS + 1, dtype=torch.int64), dist_reduce_fx="sum")
+
+    @override
+    def update(self, probabilities: Tensor, labels: Tensor) -> None:
+        """Count a batch: probabilities (N, C) and labels (N,)."""
+        self.sums += bin_sums(labels, probabilities)
+
+    @override
+    def compute(self) -> Tensor:
+        """Return the error, a scalar; nan of no images."""
+        kind = torch.float32 if self.device.type == "mps" else torch.float64  # which Apple's devices have none of
+        return torch.tensor(error_of_sums(self.sums), dtype=kind, device=self.device)
 
 
 def classification_metrics(num_classes: int, prefix: str) -> MetricCollection:
@@ -20,7 +50,7 @@ def classification_metrics(num_classes: int, prefix: str) -> MetricCollection:
     metrics: dict[str, Metric] = {
         "accuracy": MulticlassAccuracy(num_classes, average="micro"),
         "f1": MulticlassF1Score(num_classes, average="macro"),
-        "ece": MulticlassCalibrationError(num_classes, n_bins=CALIBRATION_BINS, norm="l1"),
+        "ece": CalibrationError(),
     }
     if num_classes > 5:
         metrics["top5_accuracy"] = MulticlassAccuracy(num_classes, average="micro", top_k=5)

@@ -20,6 +20,7 @@ from lightning_recipes.evaluation.confusion import confusion_matrix, most_confus
 from lightning_recipes.evaluation.diagnosis import diagnose, images_for
 from lightning_recipes.evaluation.intervals import wilson_interval
 from lightning_recipes.evaluation.label_issues import label_issues
+from lightning_recipes.evaluation.metrics import CalibrationError
 
 GENERATOR = torch.Generator().manual_seed(0)
 LABELS = torch.randint(4, (500,), generator=GENERATOR)
@@ -67,10 +68,34 @@ def test_pairs_are_counted_one_way_and_classes_that_nobody_saw_have_no_figures()
     assert per_class(matrix, ["x", "y", "z"])[2].recall.value is None
 
 
-def test_calibration_error_is_torchmetrics() -> None:
+def test_calibration_error_is_torchmetrics_where_no_probability_is_on_an_edge() -> None:
     theirs = MulticlassCalibrationError(4, n_bins=15, norm="l1")(P, LABELS)
     assert calibration_error(LABELS, P) == pytest.approx(float(theirs), abs=1e-6)
     assert sum(part.images for part in reliability(LABELS, P)) == 500
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+def test_edges_and_a_probability_of_one_belong_to_the_bin_below(dtype: torch.dtype) -> None:
+    third, one = torch.tensor([1 / 3, 1 / 3, 1 / 3], dtype=dtype), torch.tensor([0.0, 1.0, 0.0], dtype=dtype)
+    near = torch.tensor([0.02, 0.96, 0.02], dtype=dtype)
+    assert [part.images for part in reliability(torch.ones(2, dtype=torch.int64), torch.stack([one, near]))] == [2]
+    (part,) = reliability(torch.tensor([0, 1]), torch.stack([third, torch.tensor([0.33, 0.32, 0.35], dtype=dtype)]))[:1]
+    assert part.images == 1  # 1/3 lies in (4/15, 5/15], 0.35 in the next
+    # By hand: both of one bin (14/15, 1], one right: |1/2 - 0.98|.
+    assert calibration_error(torch.tensor([1, 0]), torch.stack([one, near])) == pytest.approx(0.48, abs=1e-7)
+    assert math.isnan(calibration_error(torch.tensor([0]), torch.full((1, 3), math.nan, dtype=dtype)))
+
+
+def test_the_logged_calibration_error_is_the_analysed_one_to_the_last_digit() -> None:
+    p = torch.cat([P, torch.eye(4), torch.full((4, 4), 0.25), torch.tensor([[0.4, 0.6, 0.0, 0.0]])])
+    labels = torch.cat([LABELS, torch.tensor([0, 1, 3, 2, 0, 1, 2, 3, 1])])
+    whole = calibration_error(labels, p)
+    for order in (torch.arange(len(p)), torch.randperm(len(p), generator=torch.Generator().manual_seed(5))):
+        metric, other = CalibrationError(), CalibrationError()
+        for number, rows in enumerate(order.split(37)):  # as two processes would
+            (metric if number % 2 else other).update(p[rows], labels[rows])
+        metric.sums = metric.sums + other.sums
+        assert float(metric.compute()) == whole
 
 
 def test_the_temperature_undoes_a_temperature() -> None:
@@ -94,7 +119,8 @@ def test_labels_that_were_flipped_come_first() -> None:
     found = label_issues(given, p)
     first = {issue.row for issue in found[: len(given) // 10]}
     assert len(first & set(flipped.tolist())) >= 0.7 * len(flipped)
-    assert all(issue.margin <= 0 and issue.given != issue.suggested for issue in found)
+    assert all(issue.given != issue.suggested for issue in found)
+    assert all(issue.margin <= 0 for issue in found if not issue.confident)
     assert [issue.margin for issue in found if issue.confident] == sorted(i.margin for i in found if i.confident)
 
 
