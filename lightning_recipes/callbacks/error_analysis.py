@@ -13,21 +13,18 @@ from typing_extensions import override
 from lightning_recipes.best import best_of
 from lightning_recipes.classifier import ImageClassifier
 from lightning_recipes.errors import UserError
-from lightning_recipes.evaluation.calibration import (
-    calibration_error,
-    cooled,
-    fit_temperature,
-    held_out_error,
-    reliability,
-)
+from lightning_recipes.evaluation.calibration import calibration_figures, cooled, reliability
 from lightning_recipes.evaluation.confusion import confusion_matrix, most_confused, per_class
 from lightning_recipes.evaluation.diagnosis import diagnose
+from lightning_recipes.evaluation.divergence import LossHistory
 from lightning_recipes.evaluation.label_issues import label_issues
 from lightning_recipes.evaluation.out_of_fold import out_of_fold
+from lightning_recipes.evaluation.outcome import Outcome
 from lightning_recipes.figures.calibration import calibration_figure
 from lightning_recipes.figures.confusion import confusion_figure
 from lightning_recipes.figures.saving import save_figure
 from lightning_recipes.predictions import Predictions, judged, names_of
+from lightning_recipes.run_outcome import outcome_of, predict_training
 from lightning_recipes.whole_files import write_csv, write_json
 
 __all__ = ["ErrorAnalysis"]
@@ -45,13 +42,14 @@ class ErrorAnalysis(pl.Callback):
     given, judged by a linear classifier on the network's features that was fitted on the other folds. Pictures:
     ``figures/confusion.png``, ``figures/calibration.png``.
 
-    Keeps the validation losses of the epochs, for the diagnosis.
+    The diagnosis compares the errors of one set of weights, on validation images and on as many training images (at
+    least 200, where there are) without augmentation; the callback keeps the losses of the epochs for it.
 
     Source: Ng (2018), "Machine Learning Yearning", chapter 14 (error analysis); Guo et al. (2017) for calibration;
     Northcutt et al. (2021) for labels.
 
-    When: always; it takes a pass over the validation images. Not with: the test set, whose mistakes are not to be
-    learnt from.
+    When: always; it takes a pass over the validation images and one over as many training images. Not with: the test
+    set, whose mistakes are not to be learnt from.
 
     Args:
         worst: How many of the highest losses are listed, >= 0.
@@ -68,7 +66,13 @@ class ErrorAnalysis(pl.Callback):
         if label_folds != 0 and not label_folds >= 2:
             raise UserError(f"ErrorAnalysis.label_folds: {label_folds} is not a number >= 2, nor 0")
         self.worst, self.label_folds, self.run = worst, label_folds, run
-        self.val_losses: list[float] = []
+        self.history = LossHistory()
+
+    @override
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Note the validation loss."""
+        if trainer.state.fn == "fit" and not trainer.sanity_checking:
+            self.history.validated(trainer.current_epoch, trainer.callback_metrics)
 
     @override
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -83,19 +87,18 @@ class ErrorAnalysis(pl.Callback):
 
     @override
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Note the epoch's validation loss."""
-        if "val_loss" in trainer.callback_metrics:
-            self.val_losses.append(float(trainer.callback_metrics["val_loss"]))
+        """Note the epoch's training loss."""
+        self.history.trained(trainer.current_epoch, trainer.callback_metrics)
 
     @override
     def state_dict(self) -> dict[str, Any]:
         """Return the losses so far."""
-        return {"val_losses": list(self.val_losses)}
+        return {"losses": self.history.state_dict()}
 
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on with the losses so far."""
-        self.val_losses = state_dict["val_losses"]
+        self.history.load_state_dict(state_dict.get("losses"))
 
     @override
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -104,12 +107,13 @@ class ErrorAnalysis(pl.Callback):
             return
         best, predictions = judged(trainer, pl_module)
         of_training = self._training(trainer, best) if self.label_folds else None
+        seen = predict_training(trainer, best, 0 if predictions is None else len(predictions.labels))
         if predictions is None or not trainer.is_global_zero:
             return
         folder, names = Path(trainer.default_root_dir), names_of(pl_module)
         paths = _paths(trainer, "val")
-        of = best_of(trainer)
-        result = {"best_epoch": None if of is None else of.epoch, **self.analysis(trainer, predictions, names, paths)}
+        of, outcome = best_of(trainer), outcome_of(trainer, pl_module, predictions, seen, self.history)
+        result = {"best_epoch": None if of is None else of.epoch, **self.analysis(outcome, predictions, names, paths)}
         write_json(folder / "errors.json", result)
         doubtful = _issues("val", predictions, names, paths)
         if of_training is not None:
@@ -120,6 +124,8 @@ class ErrorAnalysis(pl.Callback):
         picture = confusion_figure(matrix.numpy(), names)
         save_figure(picture, figures / "confusion.png", key="confusion", loggers=loggers)
         labels, p, calibration = predictions.labels, predictions.probabilities, result["calibration"]
+        if calibration["temperature"] is None:  # of a training that diverged
+            return
         picture = calibration_figure(
             reliability(labels, p),
             reliability(labels, cooled(p, calibration["temperature"])),
@@ -135,6 +141,8 @@ class ErrorAnalysis(pl.Callback):
         extract = partial(best.extract_features, precision=trainer.precision_plugin)
         used = best.judged_input or best.input_config
         data = trainer.datamodule.train_features(extract, used)  # type: ignore[attr-defined]
+        if not data.features.isfinite().all():  # of a training that diverged
+            return None
         fewest = int(torch.bincount(data.labels, minlength=best.num_classes).min())
         if fewest < self.label_folds:
             raise UserError(f"ErrorAnalysis.label_folds: {self.label_folds} folds, but a class has {fewest} images")
@@ -142,31 +150,23 @@ class ErrorAnalysis(pl.Callback):
         return Predictions(torch.arange(len(data.labels)), data.labels, p)
 
     def analysis(
-        self, trainer: pl.Trainer, predictions: Predictions, names: Sequence[str], paths: Sequence[str] | None
+        self, outcome: Outcome, predictions: Predictions, names: Sequence[str], paths: Sequence[str] | None
     ) -> dict[str, Any]:
         """Return what ``errors.json`` holds."""
         labels, p = predictions.labels, predictions.probabilities
         matrix = confusion_matrix(labels, predictions.predicted, len(names))
-        correct, train_accuracy = int(matrix.diag().sum()), trainer.callback_metrics.get("train_accuracy")
-        findings = diagnose(
-            train_accuracy=None if train_accuracy is None else float(train_accuracy),
-            correct=correct,
-            images=len(labels),
-            val_losses=self.val_losses,
-        )
         losses = -p.double().gather(1, labels[:, None]).squeeze(1).clamp_min(1e-12).log()
-        worst = losses.argsort(descending=True, stable=True)[: self.worst].tolist()
+        ranked = losses.argsort(descending=True, stable=True)
+        worst = ranked[losses[ranked].isfinite()][: self.worst].tolist()
+        seen = {"images": outcome.train_images, "correct": outcome.train_correct} if outcome.train_images else None
         return {
-            "images": len(labels),
-            "correct": correct,
-            "diagnosis": [asdict(finding) for finding in findings],
+            "images": outcome.images,
+            "correct": outcome.correct,
+            "training": seen,
+            "diagnosis": [asdict(finding) for finding in diagnose(outcome)],
             "most_confused": [asdict(pair) for pair in most_confused(matrix, names)],
             "classes": [asdict(figures) for figures in per_class(matrix, names)],
-            "calibration": {
-                "error": calibration_error(labels, p),
-                "temperature": fit_temperature(labels, p),
-                "error_with_temperature": held_out_error(labels, p),
-            },
+            "calibration": calibration_figures(labels, p),
             "highest_losses": [
                 {
                     "path": predictions.path(row, paths),

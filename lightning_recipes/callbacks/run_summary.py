@@ -14,6 +14,7 @@ from typing_extensions import override
 
 from lightning_recipes.best import best_of
 from lightning_recipes.classifier import ImageClassifier
+from lightning_recipes.evaluation.divergence import LossHistory
 from lightning_recipes.evaluation.gather import gather_by_index
 from lightning_recipes.evaluation.intervals import wilson_interval
 from lightning_recipes.models.fingerprint import weights_sha256
@@ -64,6 +65,7 @@ class RunSummary(pl.Callback):
     def __init__(self, folder: str, recipe: str = "") -> None:
         self.folder, self.recipe = Path(folder), recipe
         self.seen: Judgement | None = None
+        self.history = LossHistory()
         self.stage_seconds: dict[str, float] = {}
         self.stage_images: dict[str, int] = {}
         self.stage_lr: dict[str, float] = {}
@@ -79,6 +81,7 @@ class RunSummary(pl.Callback):
         """Return what the best validation so far has seen, and the time that was spent."""
         return {
             "seen": None if self.seen is None else asdict(self.seen),
+            "losses": self.history.state_dict(),
             "stage_seconds": dict(self.stage_seconds),
             "stage_images": dict(self.stage_images),
             "stage_lr": dict(self.stage_lr),
@@ -92,6 +95,7 @@ class RunSummary(pl.Callback):
         self.seen = None if seen is None else Judgement(**seen)
         self.stage_seconds, self.stage_images = state_dict["stage_seconds"], state_dict["stage_images"]
         self.stage_lr = state_dict.get("stage_lr", {})
+        self.history.load_state_dict(state_dict.get("losses"))
 
     def seconds(self) -> float:
         """Wall time of the fit in seconds, of all its sessions."""
@@ -132,6 +136,7 @@ class RunSummary(pl.Callback):
         name = _stage_name(pl_module, trainer.current_epoch)
         spent = time.monotonic() - self._epoch_start - self._validating
         self.stage_seconds[name] = self.stage_seconds.get(name, 0.0) + spent
+        self.history.trained(trainer.current_epoch, trainer.callback_metrics)
         self._keep_best(trainer)
 
     # Predictions.
@@ -161,6 +166,8 @@ class RunSummary(pl.Callback):
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Bring the ranks' predictions together."""
         found = None if trainer.sanity_checking else gather_by_index(self._parts, trainer.world_size)
+        if trainer.state.fn == "fit" and not trainer.sanity_checking:
+            self.history.validated(trainer.current_epoch, trainer.callback_metrics)
         if found is not None and trainer.state.fn == "fit":
             hits, loss = int((found["true"] == found["predicted"]).sum()), trainer.callback_metrics.get("val_loss")
             when = {"epoch": trainer.current_epoch, "step": trainer.global_step}
@@ -225,6 +232,7 @@ class RunSummary(pl.Callback):
             "global_step": trainer.global_step,
             "finished": stopped_by is None,
             "stopped_by": stopped_by,
+            "diverged_at_epoch": self.history.diverged_at_epoch,
             "seconds": round(self.seconds(), 3),
             "train_images_per_second": _rate(images, seconds),
             "val_loss": None if seen is None else _finite(seen.loss),

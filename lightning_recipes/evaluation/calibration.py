@@ -15,6 +15,7 @@ __all__ = [
     "Bin",
     "bin_sums",
     "calibration_error",
+    "calibration_figures",
     "cooled",
     "error_of_sums",
     "fit_temperature",
@@ -136,3 +137,14 @@ def held_out_error(labels: Tensor, probabilities: Tensor, *, bins: int = BINS) -
             temperature = fit_temperature(labels[halves != half], probabilities[halves != half])
             mended[halves == half] = cooled(probabilities[halves == half], temperature)
     return calibration_error(labels, mended, bins=bins)
+
+
+def calibration_figures(labels: Tensor, probabilities: Tensor) -> dict[str, float | None]:
+    """Return ``error``, ``temperature`` and ``error_with_temperature``; None where a probability is no number."""
+    if not probabilities.isfinite().all():
+        return dict.fromkeys(("error", "temperature", "error_with_temperature"))
+    return {
+        "error": calibration_error(labels, probabilities),
+        "temperature": fit_temperature(labels, probabilities),
+        "error_with_temperature": held_out_error(labels, probabilities),
+    }

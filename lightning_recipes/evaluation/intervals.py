@@ -2,7 +2,7 @@
 
 import math
 
-__all__ = ["Z_95", "wilson_interval"]
+__all__ = ["Z_95", "difference_interval", "wilson_interval"]
 
 Z_95 = 1.959963984540054
 """Two-sided 95 % quantile of the standard normal distribution."""
@@ -34,3 +34,39 @@ def wilson_interval(correct: int, total: int, *, z: float = Z_95) -> tuple[float
     half = z * math.sqrt(share * (1 - share) / total + z2 / (4 * total * total)) / (1 + z2 / total)
     # The share itself is always inside; at 0 and 1 rounding would leave it out.
     return max(0.0, min(share, centre - half)), min(1.0, max(share, centre + half))
+
+
+def difference_interval(
+    correct: int, total: int, other_correct: int, other_total: int, *, times: float = 1.0, other_of: int | None = None
+) -> tuple[float, float]:
+    """Return the 95 % interval of ``p - times * q``, for shares p and q of two different sets of images.
+
+    ``d - sqrt((p - l_p)² + t² (u_q - q)²)`` to ``d + sqrt((u_p - p)² + t² (q - l_q)²)`` with d = p - t q and Wilson's
+    intervals l to u. Where 0 is outside, the two shares differ by more than chance.
+
+    Source: Newcombe (1998), "Interval estimation for the difference between independent proportions", method 10; with
+    a factor, Zou and Donner (2008), "Construction of confidence intervals about effect measures". Of a finite set that
+    was drawn from, Cochran (1977), "Sampling Techniques", section 2.6: its interval times sqrt((N - n) / (N - 1)).
+
+    Args:
+        correct: Hits of the first set.
+        total: Its images, >= 1.
+        other_correct: Hits of the second.
+        other_total: Its images, >= 1.
+        times: How often the second share is subtracted, > 0.
+        other_of: Take q for the share of so many images, which the second set was drawn from; where they are all in it,
+            q is known (default: of endlessly many).
+
+    Example:
+        >>> [round(bound, 4) for bound in difference_interval(56, 70, 48, 80)]
+        [0.0524, 0.3339]
+    """
+    p, (p_low, p_high) = correct / total, wilson_interval(correct, total)
+    q, (q_low, q_high) = other_correct / other_total, wilson_interval(other_correct, other_total)
+    difference = p - times * q
+    if other_of is not None:
+        times *= math.sqrt((other_of - other_total) / max(1, other_of - 1))
+    return (
+        difference - math.hypot(p - p_low, times * (q_high - q)),
+        difference + math.hypot(p_high - p, times * (q - q_low)),
+    )

@@ -39,13 +39,15 @@ def label_issues(labels: Tensor, probabilities: Tensor) -> list[LabelIssue]:
     """Return the images that confident learning counts as mislabelled, most probable mistakes first, then the others.
 
     The others are those whose most probable class is another than their label. The probabilities have to come from a
-    model that was not trained on these labels.
+    model that was not trained on these labels. Where they are no numbers, nothing is doubted.
 
     Args:
         labels: (N,), as given.
         probabilities: (N, C).
     """
     p = probabilities.double()
+    if not p.isfinite().all():
+        return []
     own = p.gather(1, labels[:, None]).squeeze(1)
     believed = confident_classes(labels, p)
     confident = (believed >= 0) & (believed != labels)

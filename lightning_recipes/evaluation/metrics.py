@@ -58,9 +58,26 @@ def classification_metrics(num_classes: int, prefix: str) -> MetricCollection:
     return MetricCollection(metrics, prefix=prefix, compute_groups=False)  # type: ignore[arg-type]
 
 
+class LossMean(MeanMetric):
+    """A weighted mean that is no number where one of its values is none.
+
+    ``MeanMetric`` leaves such values out, so that a training that diverges within an epoch would show a good loss; told
+    not to, it leaves out the weights (torchmetrics 1.9).
+    """
+
+    @override
+    def update(self, value: float | Tensor, weight: float | Tensor | None = None) -> None:
+        """Add a value, or several, with the weight of each (default: 1)."""
+        values = torch.as_tensor(value, dtype=self.dtype, device=self.device)
+        given = 1.0 if weight is None else weight
+        weights = torch.as_tensor(given, dtype=self.dtype, device=self.device).broadcast_to(values.shape)
+        self.mean_value += (values * weights).sum()
+        self.weight += weights.sum()
+
+
 def loss_mean() -> MeanMetric:
     """Return a mean over images that is exact on any number of processes.
 
     ``self.log(..., sync_dist=True)`` is not: it averages the ranks' batch counts with truncation.
     """
-    return MeanMetric()
+    return LossMean()

@@ -21,6 +21,7 @@ from lightning_recipes import (
     Stage,
     Stages,
     UserError,
+    load,
 )
 from lightning_recipes.data.source import Subset
 from lightning_recipes.figures.confusion import confusion_figure
@@ -67,6 +68,10 @@ def test_what_is_written_agrees_with_the_predictions_of_the_best_epoch(tmp_path:
         with Image.open(tmp_path / "with" / "figures" / name) as picture:
             assert picture.width > 400
     assert errors["diagnosis"]
+    train, model = digits(val_fraction=0.1).opened.splits.train, load(tmp_path / "with" / "best.ckpt")
+    says = model.predict([train.read(position, 64) for position in range(len(train))])
+    right = sum(said.label == train.classes[label] for said, label in zip(says, train.labels, strict=True))
+    assert errors["training"] == {"images": len(train), "correct": right}  # of the best epoch, not augmented
 
 
 def test_a_run_that_goes_on_knows_the_losses_of_all_its_epochs(tmp_path: Path) -> None:
