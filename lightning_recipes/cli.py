@@ -2,10 +2,11 @@
 
 import logging
 import os
-import shutil
+import signal
 import sys
 import warnings
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +18,19 @@ from lightning.pytorch.accelerators import CPUAccelerator
 from lightning.pytorch.callbacks import ProgressBar
 from lightning.pytorch.cli import LightningArgumentParser, LightningCLI
 from lightning.pytorch.loggers import Logger, WandbLogger
+from lightning.pytorch.utilities import rank_zero_only
 from typing_extensions import override
 
 from lightning_recipes.callbacks.best_checkpoint import BestCheckpoint
 from lightning_recipes.callbacks.checkpoints import LastCheckpoint
+from lightning_recipes.callbacks.epoch_lines import EpochLines
 from lightning_recipes.callbacks.error_analysis import ErrorAnalysis
 from lightning_recipes.callbacks.gradcam import MisclassifiedGradCAM
 from lightning_recipes.callbacks.run_figures import RunFigures
 from lightning_recipes.callbacks.run_report import RunReport
 from lightning_recipes.callbacks.run_summary import RunSummary
 from lightning_recipes.callbacks.save_recipe import SaveRecipe
+from lightning_recipes.callbacks.stop_on_signal import StopOnSignal
 from lightning_recipes.callbacks.wandb_tracker import WandbTracker
 from lightning_recipes.classifier import ImageClassifier
 from lightning_recipes.commands.evaluation import (
@@ -57,11 +61,14 @@ from lightning_recipes.reporting import (
     write_predictions,
 )
 from lightning_recipes.resume.folder import refuse_what_cannot_be
-from lightning_recipes.run_folder import choose_run_folder, last_checkpoint
+from lightning_recipes.resuming import last_checkpoint, nothing_left
+from lightning_recipes.run_folder import choose_run_folder
 from lightning_recipes.specs import import_object
+from lightning_recipes.stop_signals import Stopped, StopSignals
 from lightning_recipes.usage import one_line, refuse_null
 from lightning_recipes.views import VIEWS, MultiViewClassifier
 from lightning_recipes.wandb_logger import run_ids_in
+from lightning_recipes.whole_files import failed_write
 
 __all__ = ["RecipesCLI", "run"]
 
@@ -93,7 +100,8 @@ class RecipesCLI(LightningCLI):
 
     run_folder: Path
 
-    def __init__(self, args: Sequence[str]) -> None:
+    def __init__(self, args: Sequence[str], held: ExitStack, signals: StopSignals) -> None:
+        self.held, self.signals = held, signals
         self.words = list(args)
         quiet = {"exit_on_error": False}
         super().__init__(
@@ -200,7 +208,7 @@ class RecipesCLI(LightningCLI):
         given = config.ckpt_path
         if self.subcommand == "fit":
             self.run_folder = self._choose_run_folder(config, files, resume=given == "last")
-            config.ckpt_path = last_checkpoint(self.run_folder) if given == "last" else given
+            config.ckpt_path = _checkpoint_to_go_on_from(self.run_folder) if given == "last" else given
         elif self.subcommand == "lr_find":
             self.run_folder = self._choose_run_folder(config, files, resume=False)
         elif given is None:
@@ -232,9 +240,12 @@ class RecipesCLI(LightningCLI):
     def _choose_run_folder(self, config: Any, files: Sequence[Path], *, resume: bool) -> Path:
         if "LOCAL_RANK" in os.environ and RUN_DIR_OF_MAIN_PROCESS in os.environ:
             return Path(os.environ[RUN_DIR_OF_MAIN_PROCESS])  # a process that Lightning started: the folder is chosen
-        folder = choose_run_folder(config.run_dir, config.recipe, config=files[-1] if files else None, resume=resume)
-        os.environ[RUN_DIR_OF_MAIN_PROCESS] = str(folder)
-        return folder
+        # What torchrun or srun start side by side is one training: none of them may keep the others out.
+        alone = int(os.environ.get("WORLD_SIZE") or os.environ.get("SLURM_NTASKS") or 1) == 1
+        recipe = files[-1] if files else None
+        folder = choose_run_folder(config.run_dir, config.recipe, config=recipe, resume=resume, claim=alone)
+        os.environ[RUN_DIR_OF_MAIN_PROCESS] = str(self.held.enter_context(folder).path)
+        return folder.path
 
     @override
     def instantiate_trainer(self, **kwargs: Any) -> pl.Trainer:
@@ -307,18 +318,27 @@ class RecipesCLI(LightningCLI):
 
     def fit(self, model: pl.LightningModule, **kwargs: Any) -> None:
         """Train, and say what was reached, or how a run that was interrupted goes on."""
+        stop = StopOnSignal(self.signals)
+        self.trainer.callbacks.insert(0, stop)  # type: ignore[attr-defined]
+        for callback in self.trainer.checkpoint_callbacks:
+            if isinstance(callback, LastCheckpoint):
+                callback.asked_for = lambda: bool(stop.stopping)
         try:
             self.trainer.fit(model, **kwargs)
-        except SystemExit:  # Lightning's end after Ctrl-C
+        except Stopped as stopped:
+            if self.trainer.strategy.launcher is not None and not stopped.together:
+                self.trainer.strategy.launcher.kill(signal.SIGKILL)  # they would wait for this process
             if self.trainer.is_global_zero:
-                print_stopped(self.run_folder)
+                print_stopped(self.run_folder, stopped.signal.name)
             raise
         if not self.trainer.is_global_zero:
             return
         if self.trainer.fast_dev_run:  # type: ignore[attr-defined]
             print("fast_dev_run: the recipe works from end to end; nothing was written")
-        else:
-            print_summary(self.run_folder)
+            return
+        print_summary(self.run_folder)
+        if kwargs.get("ckpt_path") is not None and not stop.trained:
+            print(nothing_left(self.trainer.current_epoch))
 
     def lr_find(self, model: pl.LightningModule, **kwargs: Any) -> None:
         """Test, and print what is suggested."""
@@ -364,12 +384,18 @@ class RecipesCLI(LightningCLI):
 
 
 def _progress_bar() -> pl.Callback:
-    from lightning.pytorch.callbacks import TQDMProgressBar
-
     from lightning_recipes.progress_bar import OneLineProgressBar
 
     # Rich redraws; where nobody watches, a log file wants lines.
-    return OneLineProgressBar(leave=False) if sys.stdout.isatty() else TQDMProgressBar(refresh_rate=0)
+    return OneLineProgressBar(leave=False) if sys.stdout.isatty() else EpochLines()
+
+
+def _checkpoint_to_go_on_from(folder: Path) -> Path | None:
+    """Return the run's last checkpoint that can be used, and say on the first process what is done."""
+    path, said = last_checkpoint(folder)
+    if getattr(rank_zero_only, "rank", 0) == 0:
+        print(*said, sep="\n", flush=True)
+    return path
 
 
 def _choose_what_is_said() -> None:
@@ -380,6 +406,7 @@ def _choose_what_is_said() -> None:
         own.addHandler(logging.StreamHandler(sys.stdout))
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    logging.getLogger("lightning.pytorch.profilers").setLevel(logging.INFO)  # the report that was asked for
     for message in (
         r".*module\(s\) in eval mode.*",  # frozen layers are
         r".*does not have many workers.*",  # data.num_workers says how many
@@ -402,13 +429,19 @@ def run(args: Sequence[str]) -> int:
     """
     _choose_what_is_said()
     try:
-        RecipesCLI(name_recipes(args))
-    except (ValueError, TypeError, MisconfigurationException, ArgumentError) as error:
-        mistake = _users_mistake(error)
+        with ExitStack() as held, StopSignals() as signals:
+            RecipesCLI(name_recipes(args), held, signals)
+    except Stopped as stopped:
+        # Lightning ends all processes of a training when one ends with another code than 0.
+        return 0 if stopped.together and getattr(rank_zero_only, "rank", 0) != 0 else 128 + stopped.signal
+    except (ValueError, TypeError, OSError, MisconfigurationException, ArgumentError) as error:
+        failed, mistake = failed_write(error), _users_mistake(error)
+        if failed:
+            print(f"lightning-recipes: {failed}", file=sys.stderr)
+            return 1
         if mistake is None:
             raise
         print(f"lightning-recipes: {one_line(mistake, TOP_LEVEL)}", file=sys.stderr)
-        _remove_empty_run()
         return 2
     return 0
 
@@ -418,12 +451,3 @@ def _users_mistake(error: BaseException | None) -> BaseException | None:
     while error is not None and not isinstance(error, (UserError, MisconfigurationException, ArgumentError)):
         error = error.__cause__
     return error
-
-
-def _remove_empty_run() -> None:
-    """Remove the folder of a run that never began; a run has its ``config.yaml`` from its first moment on."""
-    chosen = os.environ.get(RUN_DIR_OF_MAIN_PROCESS)
-    if chosen and "LOCAL_RANK" not in os.environ and not (Path(chosen) / "config.yaml").exists():
-        shutil.rmtree(Path(chosen) / "wandb", ignore_errors=True)
-        if Path(chosen).is_dir() and not any(Path(chosen).iterdir()):
-            Path(chosen).rmdir()

@@ -5,6 +5,9 @@ the process is killed; hence one of our own.
 """
 
 import csv
+import io
+import os
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +15,7 @@ from lightning.pytorch.loggers.logger import Logger
 from lightning.pytorch.utilities import rank_zero_only
 from typing_extensions import override
 
-from lightning_recipes.whole_files import whole_file
+from lightning_recipes.whole_files import named_failures, whole_file
 
 __all__ = ["MetricsCSV"]
 
@@ -70,8 +73,18 @@ class MetricsCSV(Logger):
             rows = self._read()
             self._columns = [*self._columns, *new]
             self._write(rows)
-        with self.path.open("a", newline="", encoding="utf-8") as file:
-            csv.DictWriter(file, self._columns).writerow(row)
+        self._append(row)
+
+    def _append(self, row: Mapping[str, object]) -> None:
+        """Add a row whole, or not at all where the disk is full."""
+        size = self.path.stat().st_size
+        with named_failures(self.path):
+            try:
+                with self.path.open("a", newline="", encoding="utf-8") as file:
+                    csv.DictWriter(file, self._columns).writerow(row)
+            except OSError:
+                os.truncate(self.path, size)
+                raise
 
     def _begin(self, step: int) -> None:
         """Keep the rows of an earlier session before ``step``; a row that a kill cut short is not among them."""
@@ -84,8 +97,9 @@ class MetricsCSV(Logger):
     def _read(self) -> list[dict[str, str]]:
         if not self.path.exists():
             return []
-        with self.path.open(newline="", encoding="utf-8") as file:
-            return [row for row in csv.DictReader(file) if None not in row]
+        text = self.path.read_text(encoding="utf-8")
+        whole = text[: text.rfind("\n") + 1]  # a last row that was cut short can look like one of an earlier step
+        return [row for row in csv.DictReader(io.StringIO(whole, newline="")) if None not in row]
 
     def _write(self, rows: list[dict[str, str]]) -> None:
         with whole_file(self.path) as part, part.open("w", newline="", encoding="utf-8") as file:

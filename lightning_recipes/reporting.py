@@ -78,13 +78,22 @@ def _between(interval: Sequence[float] | None) -> str:
     return "" if interval is None else f"{percent(interval[0])} to {percent(interval[1])}"
 
 
-def print_stopped(folder: Path) -> None:
-    """Print how a run that was interrupted goes on."""
-    if not (folder / "checkpoints" / "last.ckpt").exists():
-        text = f"Stopped before the first checkpoint; {folder} can be removed."
+def print_stopped(folder: Path, signal: str = "") -> None:
+    """Print how a run that was interrupted goes on.
+
+    Args:
+        folder: The run's.
+        signal: What stopped it, such as ``SIGTERM``.
+    """
+    stopped, summary = f"Stopped by {signal}" if signal else "Stopped", RunContents(folder).summary
+    if not summary:
+        text = f"{stopped} before the first step: nothing is lost."
+    elif not (folder / "checkpoints" / "last.ckpt").exists():
+        text = f"{stopped} before the first checkpoint; {folder} can be removed."
     else:
         text = (
-            f"Stopped after {RunContents(folder).summary['epochs']} epochs, which {folder} holds. It goes on with\n"
+            f"{stopped} after {summary['epochs']} epochs, at step {summary['global_step']}."
+            f" {folder} holds what is done; it goes on with\n"
             f"  lightning-recipes fit --config {folder / 'config.yaml'} --run_dir {folder} --ckpt_path last"
         )
     Console().print(text, soft_wrap=True, highlight=False)

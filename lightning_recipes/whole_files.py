@@ -1,6 +1,7 @@
 """Files that are there whole or not at all, whatever stops the process while they are written."""
 
 import csv
+import errno
 import json
 import math
 import os
@@ -9,22 +10,86 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["whole_file", "write_csv", "write_json"]
+__all__ = ["WriteError", "failed_write", "named_failures", "whole_file", "write_csv", "write_json"]
+
+
+DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
+
+
+class WriteError(OSError):
+    """A file could not be written; ``filename`` is the file that was meant, ``strerror`` the reason.
+
+    What was there before is still there.
+    """
+
+
+@contextmanager
+def named_failures(path: Path) -> Iterator[None]:
+    """Let a failure to write say which file it was: the system's own error of a full disk names none.
+
+    Raises:
+        WriteError: In the place of any other ``OSError`` in the block.
+    """
+    try:
+        yield
+    except WriteError:
+        raise
+    except OSError as error:
+        raise WriteError(error.errno, error.strerror or str(error), str(path)) from error
 
 
 @contextmanager
 def whole_file(path: Path) -> Iterator[Path]:
     """Give a name beside ``path`` to write to; it takes the place of ``path`` when the block has ended well.
 
-    Folders that are missing are made.
+    By then it is on the disk, so that a power failure leaves the old file or the new one. Folders that are missing are
+    made.
+
+    Raises:
+        WriteError: The disk is full, or the like; ``path`` is as it was.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
     part = path.with_name(f"{path.name}.tmp")
+    with named_failures(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            yield part
+            _flush(part)
+            os.replace(part, path)
+            _flush(path.parent)
+        finally:
+            part.unlink(missing_ok=True)
+
+
+def _flush(path: Path) -> None:
+    """Wait until a file, or the names in a folder, are on the disk; not every system can do it to a folder."""
+    folder = path.is_dir()
     try:
-        yield part
-        os.replace(part, path)
+        number = os.open(path, os.O_RDONLY if folder or os.name != "nt" else os.O_RDWR)
+    except OSError:
+        if folder:
+            return
+        raise
+    try:
+        os.fsync(number)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.EBADF, errno.EACCES):  # pipes, some network drives
+            raise
     finally:
-        part.unlink(missing_ok=True)
+        os.close(number)
+
+
+def failed_write(error: BaseException | None) -> str:
+    """Say in one line which file could not be written and why, or return an empty string for any other error.
+
+    Args:
+        error: Of the system. Where a second failure came of the first, the first is told.
+    """
+    told = ""
+    while isinstance(error, OSError):
+        if isinstance(error, WriteError) or (error.errno in DISK and (error.filename or not told)):
+            told = f"{error.filename or 'a file'}: could not be written ({error.strerror}); what was there is unchanged"
+        error = error.__cause__ or error.__context__
+    return told
 
 
 def write_json(path: Path, value: Any) -> None:

@@ -11,6 +11,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 from typing_extensions import override
 
 from lightning_recipes.best import Best, read_best
+from lightning_recipes.checkpoint_io import use_whole_checkpoints
 from lightning_recipes.errors import UserError
 
 __all__ = ["BestCheckpoint"]
@@ -51,6 +52,11 @@ class BestCheckpoint(Checkpoint):
             raise UserError(f"best_checkpoint.mode: {mode} is not max or min")
         self.monitor, self.mode, self.dirpath = monitor, mode, dirpath
         self.best: Best | None = None
+
+    @override
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Let no checkpoint of the trainer be torn, whoever saves it."""
+        use_whole_checkpoints(trainer)
 
     @override
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -1,19 +1,23 @@
 """The last point of a run, from which it goes on to the bit."""
 
 import os
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Checkpoint
 from typing_extensions import override
 
+from lightning_recipes.checkpoint_io import damage_of, use_whole_checkpoints
 from lightning_recipes.errors import UserError
+from lightning_recipes.whole_files import named_failures
 
 __all__ = ["LastCheckpoint"]
 
 
 class LastCheckpoint(Checkpoint):
-    """Keep ``last.ckpt`` at the end of every epoch and, if asked for, inside it.
+    """Keep ``last.ckpt`` at the end of every epoch and, if asked for, inside it; the one before is ``previous.ckpt``.
 
     Never at an epoch's last batch: a run resumed from there would lose the hooks of the epoch's end and count its
     progress wrong, and the checkpoint of the epoch's end is a moment later anyway.
@@ -29,12 +33,21 @@ class LastCheckpoint(Checkpoint):
         if every_n_train_steps is not None and not every_n_train_steps >= 1:
             raise UserError(f"LastCheckpoint.every_n_train_steps: {every_n_train_steps} is not a number >= 1")
         self.every_n_train_steps, self.dirpath = every_n_train_steps, dirpath
+        self.asked_for: Callable[[], bool] = lambda: False
+        """Whether to save at the end of this batch, whatever its number; as where a signal asks to stop."""
+
+    @override
+    def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
+        """Let no checkpoint of the trainer be torn, whoever saves it."""
+        use_whole_checkpoints(trainer)
 
     def save(self, trainer: pl.Trainer) -> None:
         """Write ``last.ckpt``; the old one is replaced only when the new one is whole."""
         if not trainer.fast_dev_run:  # type: ignore[attr-defined]
-            folder = self.dirpath or os.path.join(trainer.default_root_dir, "checkpoints")
-            trainer.save_checkpoint(os.path.join(folder, "last.ckpt"))
+            path = os.path.join(self.dirpath or os.path.join(trainer.default_root_dir, "checkpoints"), "last.ckpt")
+            if trainer.is_global_zero:
+                _keep_as_previous(Path(path))
+            trainer.save_checkpoint(path)
 
     @override
     def on_train_batch_end(
@@ -43,10 +56,28 @@ class LastCheckpoint(Checkpoint):
         """Save inside an epoch, but neither at its last batch nor between the steps of an accumulation."""
         every = self.every_n_train_steps
         stepped = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
-        if every and stepped and not trainer.is_last_batch and trainer.global_step % every == 0:
+        due = every is not None and trainer.global_step % every == 0
+        if stepped and not trainer.is_last_batch and (due or self.asked_for()):
             self.save(trainer)
 
     @override
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save at the end of the epoch."""
         self.save(trainer)
+
+
+def _keep_as_previous(path: Path) -> None:
+    """Give a checkpoint the name ``previous.ckpt`` too; one that is damaged must not replace a good one."""
+    if not path.is_file() or damage_of(path, every_byte=False):
+        return
+    previous = path.with_name("previous.ckpt")
+    link = path.with_name("previous.ckpt.tmp")
+    with named_failures(previous):
+        link.unlink(missing_ok=True)
+        try:
+            os.link(path, link)
+        except OSError:  # a drive without hard links
+            os.replace(path, previous)
+        else:
+            os.replace(link, previous)
+            link.unlink(missing_ok=True)  # renaming a name of the same file does nothing
