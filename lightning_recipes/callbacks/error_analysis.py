@@ -45,7 +45,7 @@ class ErrorAnalysis(pl.Callback):
     given, judged by a linear classifier on the network's features that was fitted on the other folds. Pictures:
     ``figures/confusion.png``, ``figures/calibration.png``.
 
-    Keeps the validation losses of the epochs, for the diagnosis.
+    Keeps the losses of all validations, for the diagnosis.
 
     Source: Ng (2018), "Machine Learning Yearning", chapter 14 (error analysis); Guo et al. (2017) for calibration;
     Northcutt et al. (2021) for labels.
@@ -71,9 +71,9 @@ class ErrorAnalysis(pl.Callback):
         self.val_losses: list[float] = []
 
     @override
-    def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Note the epoch's validation loss."""
-        if "val_loss" in trainer.callback_metrics:
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Note the validation's loss."""
+        if trainer.state.fn == "fit" and not trainer.sanity_checking and "val_loss" in trainer.callback_metrics:
             self.val_losses.append(float(trainer.callback_metrics["val_loss"]))
 
     @override
