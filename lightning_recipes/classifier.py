@@ -20,6 +20,7 @@ from lightning_recipes.data.batch import Batch, Features, MixedBatch, split_batc
 from lightning_recipes.errors import UserError, refuse_bad_values
 from lightning_recipes.evaluation.metrics import loss_mean
 from lightning_recipes.input_config import InputConfig
+from lightning_recipes.keyed_steps import KeyedSteps
 from lightning_recipes.models.averaging import copy_weights_, swap_weights_
 from lightning_recipes.models.backbone import check_image_size, create_backbone
 from lightning_recipes.models.dropout_order import dropout_before_norm
@@ -28,7 +29,6 @@ from lightning_recipes.models.initialization import initialize_
 from lightning_recipes.models.weights import Weights
 from lightning_recipes.optim.losses import create_loss
 from lightning_recipes.plan import Plan, Stage
-from lightning_recipes.randomness import seed_process
 from lightning_recipes.schedules.resolve import resolve_schedule
 from lightning_recipes.staged import Staged
 
@@ -40,7 +40,7 @@ BYPASSED = ("forward", "logits_of", "on_before_batch_transfer", "on_after_batch_
 """What a subclass may do to images between the loader and the head that stored features do not go through."""
 
 
-class ImageClassifier(Staged):
+class ImageClassifier(KeyedSteps, Staged):
     """Any timm backbone with a fresh head, ready for freeze-then-unfreeze transfer learning.
 
     Made to be subclassed: override :meth:`configure_head`, :meth:`configure_loss`, :meth:`configure_metrics`,
@@ -81,7 +81,8 @@ class ImageClassifier(Staged):
         UserError: The backbone, its weights or a value does not fit; the text names the key.
 
     Attributes:
-        mixer: Takes a training batch and gives a :class:`MixedBatch`; None mixes nothing.
+        mixer: Takes a training batch and the step's key, which its draws are a function of, and gives a
+            :class:`MixedBatch`; None mixes nothing.
         penalties: Scalars that are added to the loss of each training step, by name.
         averaged: Weights and statistics by their names in the state dict, that are validated and saved in place of
             those that train; None where there are none.
@@ -148,7 +149,7 @@ class ImageClassifier(Staged):
         self.train_accuracy = MulticlassAccuracy(num_classes, average="micro", validate_args=False)
         self.train_loss = loss_mean()
         self.add_metrics()
-        self.mixer: Callable[[Any], Any] | None = None
+        self.mixer: Callable[[Any, tuple[str | int, ...]], Any] | None = None
         self.penalties: dict[str, Callable[[], Tensor]] = {}
         self.averaged: dict[str, Tensor] | None = None
         self._averaged_are_in = False
@@ -353,11 +354,6 @@ class ImageClassifier(Staged):
         self.judged_input = self.input_used
 
     @override
-    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
-        """Make dropout, stochastic depth and every other draw of this step a function of (seed, epoch, batch, rank)."""
-        seed_process("step", self.current_epoch, batch_idx, self.global_rank)
-
-    @override
     def training_step(self, batch: Any, batch_idx: int) -> Tensor:
         """Return the loss; logs it as ``train_loss_step``, and the epoch's ``train_loss`` and ``train_accuracy``.
 
@@ -365,7 +361,7 @@ class ImageClassifier(Staged):
         counts as the larger share's class.
         """
         if self.mixer is not None:
-            batch = self.mixer(batch)
+            batch = self.mixer(batch, self.step_key(batch_idx))
         if self.micro_batches > 1 and not self.rehearsing and batch_idx % self.trainer.accumulate_grad_batches == 0:
             self.optimizers(use_pl_optimizer=False).zero_grad()  # type: ignore[union-attr]  # Lightning would after it
         share, images = self._share_of_step(batch_idx), len(batch[1])

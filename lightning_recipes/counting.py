@@ -1,4 +1,4 @@
-"""What a trainer counts: the optimizer steps of a plan, which of them are logged, and batches up to its limits."""
+"""What a trainer counts: optimizer steps of a plan, which are logged, where they end, and batches up to its limits."""
 
 import math
 from typing import Any
@@ -10,7 +10,7 @@ from lightning_recipes.schedules.resolve import resolve_schedule
 from lightning_recipes.specs import Spec
 from lightning_recipes.timeline import Timeline
 
-__all__ = ["count_plan", "limited", "logs_this_step"]
+__all__ = ["count_plan", "epochs_to_train", "limited", "logs_this_step", "optimizer_step_key"]
 
 
 def count_plan(plan: Plan | None, schedule: Spec, trainer: pl.Trainer, datamodule: Any) -> Timeline:
@@ -62,3 +62,25 @@ def logs_this_step(trainer: pl.Trainer) -> bool:
     """Return whether the trainer logs the optimizer step that is under way: every ``log_every_n_steps``, 0 for none."""
     every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]  # its logger connector sets it
     return every > 0 and (trainer.global_step + 1) % every == 0
+
+
+def optimizer_step_key(trainer: pl.Trainer, module: pl.LightningModule) -> tuple[str | int, ...]:
+    """Return what draws of an optimizer step are a function of: its number, or the key of a step that is a trial.
+
+    The trainer counts no steps in a trial. The same on all ranks.
+    """
+    trial: tuple[str | int, ...] | None = getattr(module, "trial_key", None)
+    return (trainer.global_step,) if trial is None else trial
+
+
+def epochs_to_train(timeline: Timeline, trainer: pl.Trainer) -> int:
+    """Return how many epochs are begun until the run ends: with its plan, or before by ``max_epochs`` or ``max_steps``.
+
+    What ends it unforeseen, such as ``max_time`` or a plateau, is not counted before it does.
+    """
+    ends = [timeline.plan.epochs]
+    if trainer.max_epochs is not None and trainer.max_epochs >= 0:
+        ends.append(trainer.max_epochs)
+    if trainer.max_steps >= 0:
+        ends.append(math.ceil(timeline.epoch_of(trainer.max_steps)))
+    return min(ends)

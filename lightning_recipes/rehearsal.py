@@ -1,7 +1,6 @@
 """Training steps that leave no trace: whatever they change is put back to the bit."""
 
 import copy
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
@@ -15,6 +14,7 @@ from torch.optim import Optimizer
 from torchmetrics import Metric
 
 from lightning_recipes.classifier import ImageClassifier
+from lightning_recipes.optim.own_state import untouched_optimizer
 from lightning_recipes.replicas import wrap_again
 
 __all__ = ["no_trace", "rehearse_loss", "rehearse_step"]
@@ -24,29 +24,29 @@ __all__ = ["no_trace", "rehearse_loss", "rehearse_step"]
 def no_trace(trainer: pl.Trainer, module: ImageClassifier) -> Iterator[Optimizer]:
     """Put back what training steps inside change: weights, buffers, gradients, optimizer, scaler, metrics, randomness.
 
-    Nothing is logged inside, and ``module.rehearsing`` is true, for callbacks that count what they see.
+    Nothing is logged inside, and ``module.rehearsing`` is true, for callbacks that count what they see;
+    ``module.trial_key`` is what random draws are a function of.
 
     Yields:
-        The optimizer, with a copy of its state.
+        The optimizer, with a copy of what it remembers.
     """
     optimizer = module.optimizers(use_pl_optimizer=False)
     assert isinstance(optimizer, Optimizer)
     tensors: list[Tensor] = [*module.parameters(), *module.buffers()]
     values, gradients = [t.detach().clone() for t in tensors], [p.grad for p in module.parameters()]
-    state, groups = optimizer.state, [_options(group) for group in optimizer.param_groups]
     metrics = [(path, m) for path, m in module.named_modules() if isinstance(m, Metric)]
     scaler = getattr(trainer.precision_plugin, "scaler", None)
     scale = None if scaler is None else copy.deepcopy(scaler.state_dict())
     try:
-        optimizer.state = defaultdict(dict, {p: copy.deepcopy(s) for p, s in state.items()})
         for path, metric in metrics:
             _replace(module, path, copy.deepcopy(metric))
         module.rehearsing, module.log = True, _log_nothing  # type: ignore[method-assign]
-        with isolate_rng():
+        module.trial_key = ("trial", trainer.current_epoch)
+        with isolate_rng(), untouched_optimizer(optimizer):
             yield optimizer
     finally:
         del module.log
-        module.rehearsing = False
+        module.rehearsing, module.trial_key = False, None
         for path, metric in metrics:
             _replace(module, path, metric)
         with torch.no_grad():
@@ -54,15 +54,14 @@ def no_trace(trainer: pl.Trainer, module: ImageClassifier) -> Iterator[Optimizer
                 tensor.copy_(value)
         for parameter, gradient in zip(module.parameters(), gradients, strict=True):
             parameter.grad = gradient
-        optimizer.state = state
-        for group, options in zip(optimizer.param_groups, groups, strict=True):
-            group.update(options)
         if scaler is not None:
             scaler.load_state_dict(scale)
         wrap_again(trainer.strategy)  # DDP orders its buckets after the first step it sees
 
 
-def rehearse_step(trainer: pl.Trainer, optimizer: Optimizer, batches: Sequence[Any]) -> None:
+def rehearse_step(
+    trainer: pl.Trainer, optimizer: Optimizer, batches: Sequence[Any], *, key: tuple[str | int, ...]
+) -> None:
     """Take one optimizer step, as the trainer would.
 
     Precision, gradient clipping and whatever else acts before an optimizer step act here too.
@@ -71,8 +70,10 @@ def rehearse_step(trainer: pl.Trainer, optimizer: Optimizer, batches: Sequence[A
         trainer: Whose strategy and precision are used.
         optimizer: That of :func:`no_trace`.
         batches: As they come from the loader; several of them are accumulated.
+        key: Of the step: every random draw in it is a function of the key, whoever draws.
     """
     strategy = trainer.strategy
+    trainer.lightning_module.trial_key = key  # type: ignore[assignment]
 
     def closure() -> Any:
         optimizer.zero_grad()
@@ -88,8 +89,15 @@ def rehearse_step(trainer: pl.Trainer, optimizer: Optimizer, batches: Sequence[A
 
 
 @torch.no_grad()
-def rehearse_loss(trainer: pl.Trainer, batches: Sequence[Any]) -> float:
-    """Return the training loss of batches, the mean over them and over all processes, without a step."""
+def rehearse_loss(trainer: pl.Trainer, batches: Sequence[Any], *, key: tuple[str | int, ...]) -> float:
+    """Return the training loss of batches, the mean over them and over all processes, without a step.
+
+    Args:
+        trainer: Whose strategy and precision are used.
+        batches: As they come from the loader.
+        key: Every random draw is a function of it; with the same key the same.
+    """
+    trainer.lightning_module.trial_key = key  # type: ignore[assignment]
     losses = torch.stack([_training_loss(trainer, batch, number) for number, batch in enumerate(batches)])
     return float(trainer.strategy.reduce((losses / len(batches)).sum(), reduce_op="mean"))
 
@@ -99,10 +107,6 @@ def _training_loss(trainer: pl.Trainer, batch: Any, number: int) -> Tensor:
     output: Any = trainer.strategy.training_step(batch, number)
     loss: Tensor = output["loss"] if isinstance(output, Mapping) else output
     return loss
-
-
-def _options(group: dict[str, Any]) -> dict[str, Any]:
-    return {key: copy.copy(value) for key, value in group.items() if key != "params"}
 
 
 def _replace(module: torch.nn.Module, path: str, child: torch.nn.Module) -> None:

@@ -10,7 +10,7 @@ from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch.optim.lr_scheduler import LambdaLR
 from typing_extensions import override
 
-from lightning_recipes.counting import count_plan
+from lightning_recipes.counting import count_plan, epochs_to_train
 from lightning_recipes.errors import UserError
 from lightning_recipes.evaluator import Evaluator
 from lightning_recipes.models.groups import LayerGroup, freeze_to, set_modes
@@ -154,6 +154,11 @@ class Staged(Evaluator):
         """The plan of the run in optimizer steps; there is one as soon as there is an optimizer."""
         assert self._timeline is not None, "no fit has begun"
         return self._timeline
+
+    @property
+    def epochs_to_train(self) -> int:
+        """How many epochs the run has: those of its plan, or fewer where ``max_epochs`` or ``max_steps`` end it."""
+        return epochs_to_train(self.timeline, self.trainer)
 
     def use_plan(self, plan: Plan) -> None:
         """Take a plan for the run, and forget what an earlier run changed in its own."""

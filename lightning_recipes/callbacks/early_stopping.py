@@ -9,8 +9,9 @@ from typing_extensions import override
 
 from lightning_recipes.classifier import ImageClassifier
 from lightning_recipes.errors import UserError
+from lightning_recipes.monitored import Monitored
 from lightning_recipes.optim.plateau import PlateauDetector
-from lightning_recipes.require import require_classifier, require_figure
+from lightning_recipes.require import require_classifier
 
 __all__ = ["EarlyStopping"]
 
@@ -21,9 +22,11 @@ class EarlyStopping(pl.Callback):
     """End a stage or the run when a figure has stopped improving, and go back to the best epoch's weights.
 
     Each stage is watched from its start (``scope: stage``), or the run from its (``scope: run``). The weights of the
-    best epoch are those that were validated. They come back at the end of the stage or the run, also when it was not
-    cut short; the optimizer's state stays as it is. Resumes exactly: what was seen and the best weights are in the
-    checkpoint.
+    best epoch are those that were validated. They come back at the end of the stage or the run, whatever ends it:
+    this callback, the plan, or ``max_steps`` and ``max_time``, after which a run can still go on to the bit, as its
+    last checkpoint has the weights that were trained. The optimizer's state stays as it is. Resumes exactly: what was
+    seen and the best weights are in the checkpoint. Epochs without a validation (``check_val_every_n_epoch``) do not
+    count.
 
     Lightning's ``EarlyStopping`` ends the run alone, keeps its last weights, and counts ``min_delta`` absolutely.
 
@@ -37,7 +40,7 @@ class EarlyStopping(pl.Callback):
     Args:
         monitor: Logged figure to watch.
         mode: Whether lower (``min``) or higher (``max``) is better.
-        patience: Epochs without improvement that are let pass, >= 0.
+        patience: Epochs with a new figure, and without improvement, that are let pass, >= 0.
         min_delta: What counts as an improvement, as a share of the best figure, >= 0.
         scope: What ends: ``stage`` or ``run``.
         restore_best: Go back to the best epoch's weights.
@@ -63,14 +66,22 @@ class EarlyStopping(pl.Callback):
         if scope not in ("stage", "run"):
             raise UserError(f"EarlyStopping.scope: {scope} is not stage or run")
         self.monitor, self.scope, self.restore_best = monitor, scope, restore_best
+        self.figure = Monitored(monitor, "EarlyStopping")
+        self._ended = False
         self.best: dict[str, Tensor] | None = None
 
     @override
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Refuse a foreign module, and stages that there are not."""
         module = require_classifier(pl_module, "EarlyStopping")
+        self._ended = False
         if self.scope == "stage" and module.plan is None:
             raise UserError("EarlyStopping.scope: stage needs the Stages callback; add it, or set scope: run")
+
+    @override
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Note that there is a new figure."""
+        self.figure.on_validation_end(trainer)
 
     @override
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -83,15 +94,33 @@ class EarlyStopping(pl.Callback):
         if epoch == begin:
             self.detector.reset()
             self.best = None
-        stalled = self.detector.update(require_figure(trainer, self.monitor, "EarlyStopping"))
-        if self.restore_best and self.detector.waited == 0 and not stalled:
+        figure = self.figure.take(trainer)
+        stalled = figure is not None and self.detector.update(figure)
+        if self.restore_best and figure is not None and self.detector.waited == 0 and not stalled:
             with pl_module.evaluated_weights():
                 self.best = {name: tensor.detach().clone() for name, tensor in pl_module.state_dict().items()}
         over = end is not None and epoch + 1 == end
         if stalled and not over:
             self._stop(trainer, pl_module, epoch)
-        if (stalled or over) and self.best is not None:
-            pl_module.replace_weights(self.best)
+        if stalled or over:
+            self._go_back(pl_module)
+
+    @override
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Go back to the best weights, whatever has ended the run."""
+        self._ended = True
+        self._go_back(pl_module)
+
+    @override
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Likewise where the run was over already and nothing was trained."""
+        if not self._ended:
+            self._go_back(pl_module)
+
+    def _go_back(self, module: pl.LightningModule) -> None:
+        if self.best is not None:
+            assert isinstance(module, ImageClassifier)
+            module.replace_weights(self.best)
 
     def _stop(self, trainer: pl.Trainer, module: ImageClassifier, epoch: int) -> None:
         name = module.timeline.plan.at(epoch).name
@@ -106,10 +135,11 @@ class EarlyStopping(pl.Callback):
     @override
     def state_dict(self) -> dict[str, Any]:
         """Return what has been seen, and the best weights."""
-        return {"detector": self.detector.state_dict(), "best": self.best}
+        return {"detector": self.detector.state_dict(), "best": self.best, "figure": self.figure.state_dict()}
 
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from what had been seen."""
         self.detector.load_state_dict(state_dict["detector"])
         self.best = state_dict["best"]
+        self.figure.load_state_dict(state_dict.get("figure", {}))

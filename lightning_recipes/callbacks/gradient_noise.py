@@ -11,6 +11,7 @@ from torch import nn
 from torch.optim import Optimizer
 from typing_extensions import override
 
+from lightning_recipes.counting import optimizer_step_key
 from lightning_recipes.errors import UserError
 from lightning_recipes.optim.gradients import gradients_of, require_unscaled_gradients
 from lightning_recipes.randomness import generator_for
@@ -77,8 +78,7 @@ class GradientNoise(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: Optimizer
     ) -> None:
         """Add this step's noise."""
-        step = trainer.global_step
         # No rank in the key: the gradients are averaged already, other noise on each rank would part the replicas.
-        generator = generator_for("gradient_noise", step, device=pl_module.device)
+        generator = generator_for("gradient_noise", *optimizer_step_key(trainer, pl_module), device=pl_module.device)
         parameters = (p for group in optimizer.param_groups for p in group["params"])
-        add_noise_(parameters, noise_std(step, eta=self.eta, gamma=self.gamma), generator)
+        add_noise_(parameters, noise_std(trainer.global_step, eta=self.eta, gamma=self.gamma), generator)

@@ -29,7 +29,6 @@ from lightning_recipes.optim.range_test import (
     suggest,
 )
 from lightning_recipes.plan import Plan
-from lightning_recipes.randomness import seed_process
 from lightning_recipes.rehearsal import no_trace, rehearse_loss, rehearse_step
 from lightning_recipes.require import require_classifier
 from lightning_recipes.whole_files import write_json
@@ -190,11 +189,10 @@ class LearningRateFinder(pl.Callback):
             for group, share in zip(optimizer.param_groups, relative, strict=True):
                 group["lr"] = rate * share
             batches = list(islice(trained, trainer.accumulate_grad_batches))
-            seed_process("range_test", trainer.current_epoch, order, step, trainer.global_rank)
-            rehearse_step(trainer, optimizer, batches)
+            rehearse_step(trainer, optimizer, batches, key=("range_test", trainer.current_epoch, order, step))
             # The same images with the same draws every time: what changes is the weights alone.
-            seed_process("range_test", trainer.current_epoch, order, self.steps, trainer.global_rank)
-            losses.append(rehearse_loss(trainer, held_out))
+            same = ("range_test", trainer.current_epoch, order, self.steps)
+            losses.append(rehearse_loss(trainer, held_out, key=same))
             if has_diverged(losses, beta=self.smoothing, threshold=self.divergence):
                 break
         while losses and not math.isfinite(losses[-1]):

@@ -3,7 +3,6 @@
 from typing import Any
 
 import lightning.pytorch as pl
-import torch
 from typing_extensions import override
 
 from lightning_recipes.classifier import ImageClassifier
@@ -35,10 +34,12 @@ class Mixing(pl.Callback):
         cutmix_alpha: Likewise for CutMix; 1.0 is the paper's.
         p: Share of the batches that are mixed, in [0, 1].
         switch_p: Share of those that are cut, where both are on, in [0, 1].
-        off_last_epochs: Last epochs of the run without mixing, >= 0.
+        off_last_epochs: Last epochs of the run without mixing, >= 0; counted from where it ends, be that its plan's
+            end, ``max_epochs`` or ``max_steps``.
 
     Raises:
-        UserError: A value cannot work; at the start of a fit, the module is no :class:`ImageClassifier`.
+        UserError: A value cannot work; at the start of a fit, the module is no :class:`ImageClassifier`; after its
+            first step, the module has a ``training_step`` of its own that does not call ``mixer``.
     """
 
     def __init__(
@@ -61,13 +62,19 @@ class Mixing(pl.Callback):
             raise UserError("Mixing: mixup_alpha and cutmix_alpha are both 0; give one, or leave the callback out")
         self.mixup_alpha, self.cutmix_alpha = mixup_alpha, cutmix_alpha
         self.p, self.switch_p, self.off_last_epochs = p, switch_p, off_last_epochs
+        self._asked = False
 
-    def mixed(self, batch: Any) -> Any:
-        """Return the batch as this step trains on it."""
+    def mixed(self, batch: Any, key: tuple[str | int, ...]) -> Any:
+        """Return the batch as a step trains on it.
+
+        Args:
+            batch: Of the step.
+            key: Of the step; what is drawn is a function of it.
+        """
+        self._asked = True
         if not isinstance(batch, Batch) or len(batch.labels) < 2:
             return batch
-        # The step's own seed: what was drawn since does not matter.
-        step = torch.default_generator.initial_seed()
+        step = seed_for(*key)
         draw = numpy_generator_for("mixing", step).random(2)
         if draw[0] >= self.p:
             return batch
@@ -86,9 +93,20 @@ class Mixing(pl.Callback):
         """Mix or not in this epoch."""
         self._apply(trainer, pl_module)
 
+    @override
+    def on_train_batch_end(
+        self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
+    ) -> None:
+        """Refuse a training step that leaves the batch as it is, in silence."""
+        if not self._asked and getattr(pl_module, "mixer", None) is not None:
+            raise UserError(
+                f"Mixing: the training_step of {type(pl_module).__name__} mixes nothing; let it begin with "
+                "`batch = self.mixer(batch, self.step_key(batch_idx))` where there is a mixer, or leave Mixing out"
+            )
+
     def _apply(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         assert isinstance(pl_module, ImageClassifier)
-        last = pl_module.timeline.plan.epochs - self.off_last_epochs
+        last = pl_module.epochs_to_train - self.off_last_epochs
         pl_module.mixer = self.mixed if trainer.current_epoch < last else None
 
     @override

@@ -9,8 +9,9 @@ from typing_extensions import override
 
 from lightning_recipes.classifier import ImageClassifier
 from lightning_recipes.errors import UserError
+from lightning_recipes.monitored import Monitored
 from lightning_recipes.optim.plateau import PlateauDetector
-from lightning_recipes.require import require_classifier, require_figure
+from lightning_recipes.require import require_classifier
 
 __all__ = ["OnPlateau"]
 
@@ -18,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 class OnPlateau(pl.Callback):
-    """Watch a figure at the end of each epoch, and act where it has not improved for a while.
+    """Watch a figure at the end of each epoch that has a new one, and act where it has not improved for a while.
 
     ``reduce`` multiplies every layer group's base rate by ``factor``, on top of the stage's schedule. ``end_stage``
     lets the next stage begin, and after the last one the run end. ``restart`` lets the stage's schedule begin anew over
@@ -37,9 +38,9 @@ class OnPlateau(pl.Callback):
         action: What to do.
         monitor: Logged figure to watch.
         mode: Whether lower (``min``) or higher (``max``) is better.
-        patience: Epochs without improvement that are let pass, >= 0.
+        patience: Epochs with a new figure, and without improvement, that are let pass, >= 0.
         min_delta: What counts as an improvement, as a share of the best figure, >= 0.
-        cooldown: Epochs after an action that are not counted, >= 0.
+        cooldown: Epochs with a new figure, after an action, that are not counted, >= 0.
         factor: Of ``reduce``, in (0, 1).
         min_lr: Of ``reduce``: base rate of the head below which it does not go.
         stages: Names of the stages to watch (default: all).
@@ -71,6 +72,7 @@ class OnPlateau(pl.Callback):
             self.detector = PlateauDetector(mode, patience, min_delta, cooldown)
         except ValueError as error:
             raise UserError(f"OnPlateau.{error}") from error
+        self.figure = Monitored(monitor, "OnPlateau")
         self.action, self.monitor, self.factor, self.min_lr, self.stages = action, monitor, factor, min_lr, stages
 
     @override
@@ -86,17 +88,23 @@ class OnPlateau(pl.Callback):
         module.timeline.plan.require_stages("OnPlateau.stages", self.stages)
 
     @override
+    def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Note that there is a new figure."""
+        self.figure.on_validation_end(trainer)
+
+    @override
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Look at the figure, and act."""
         assert isinstance(pl_module, ImageClassifier)
         plan, epoch = pl_module.timeline.plan, trainer.current_epoch
         position = plan.index_at(epoch)
         stage = plan.stages[position]
+        figure = self.figure.take(trainer)
         if self.stages is not None and stage.name not in self.stages:
             return
         if epoch == plan.start_of(position):
             self.detector.reset()
-        if not self.detector.update(require_figure(trainer, self.monitor, "OnPlateau")):
+        if figure is None or not self.detector.update(figure):
             return
         last_epoch = epoch + 1 == plan.start_of(position) + stage.epochs
         if self.action == "reduce":
@@ -119,9 +127,10 @@ class OnPlateau(pl.Callback):
     @override
     def state_dict(self) -> dict[str, Any]:
         """Return what has been seen."""
-        return self.detector.state_dict()
+        return {**self.detector.state_dict(), "figure": self.figure.state_dict()}
 
     @override
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on from what had been seen."""
         self.detector.load_state_dict(state_dict)
+        self.figure.load_state_dict(state_dict.get("figure", {}))

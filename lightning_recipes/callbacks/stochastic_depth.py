@@ -22,7 +22,7 @@ def ramp(epoch: int, *, epochs: int, start: float) -> float:
 
 
 class StochasticDepth(pl.Callback):
-    """Raise the rate at which residual blocks are dropped, over the epochs of the run.
+    """Raise the rate at which residual blocks are dropped, over the epochs of the run, however it is known to end.
 
     Block l of L is dropped with probability ``rate * l / L * ramp(epoch)``; rate and the line over the depth are
     timm's, by ``model.backbone_kwargs.drop_path_rate``. Without this callback the rates are constant. Keeps no state:
@@ -69,7 +69,7 @@ class StochasticDepth(pl.Callback):
 
     def _apply(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         assert isinstance(pl_module, ImageClassifier)
-        share = ramp(trainer.current_epoch, epochs=pl_module.timeline.plan.epochs, start=self.start)
+        share = ramp(trainer.current_epoch, epochs=pl_module.epochs_to_train, start=self.start)
         for block, rate in self._full:
             block.drop_prob = rate * share
 

@@ -4,6 +4,8 @@ import inspect
 from typing import Any
 
 import torch
+from lightning.pytorch.utilities.seed import isolate_rng
+from torch import Tensor
 from torch.optim import Optimizer
 
 from lightning_recipes.errors import UserError, did_you_mean
@@ -35,7 +37,8 @@ def create_optimizer(spec: Spec, groups: list[dict[str, Any]], *, lr: float, wei
         weight_decay: Default decay, likewise; for optimizers that take one.
 
     Raises:
-        UserError: Unknown optimizer, or an argument that it does not take.
+        UserError: Unknown optimizer, an argument that it does not take, or one that cannot take a step here, such as
+            those for sparse gradients or with second derivatives.
     """
     name, arguments = parse_spec(KEY, spec)
     for owned in ("lr", "weight_decay"):
@@ -55,7 +58,42 @@ def create_optimizer(spec: Spec, groups: list[dict[str, Any]], *, lr: float, wei
         optimizer: Optimizer = cls(groups, lr=lr, **{**bound, **arguments})
     except (TypeError, ValueError) as error:
         raise UserError(f"{KEY}: {name} refuses its arguments: {error}") from error
+    try:
+        _take_a_step(cls(_samples(groups), lr=lr, **{**bound, **arguments}))
+    except Exception as error:
+        why = (
+            "it needs second derivatives, which are not computed"
+            if getattr(optimizer, "is_second_order", False)
+            else f"{error or type(error).__name__}".splitlines()[0]
+        )
+        raise UserError(f"{KEY}: {name} cannot train this model: {why}; take another") from error
     return optimizer
+
+
+def _samples(groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Groups with a copy of the smallest parameter of each number of dimensions, in place of all."""
+    sampled = []
+    for group in groups:
+        smallest: dict[int, Tensor] = {}
+        for parameter in sorted(group["params"], key=Tensor.numel):
+            smallest.setdefault(parameter.ndim, parameter)
+        copies = [parameter.detach().clone().requires_grad_() for parameter in smallest.values()]
+        sampled.append({**group, "params": copies})
+    return sampled
+
+
+def _take_a_step(optimizer: Optimizer) -> None:
+    """Take a step as a trainer does: dense gradients of first order, computed in a closure."""
+    parameters = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+    def closure() -> Tensor:
+        optimizer.zero_grad()
+        loss = torch.stack([parameter.square().sum() for parameter in parameters]).sum()
+        loss.backward()  # type: ignore[no-untyped-call]
+        return loss
+
+    with isolate_rng(), torch.enable_grad():
+        optimizer.step(closure)  # type: ignore[arg-type]
 
 
 def _timm_optimizer(name: str) -> tuple[Any, dict[str, Any]]:

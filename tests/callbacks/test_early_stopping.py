@@ -9,7 +9,8 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from lightning_recipes import EarlyStopping, Stage, Stages, UserError
+from lightning_recipes import EarlyStopping, ImageClassifier, Stage, Stages, UserError
+from lightning_recipes.callbacks.checkpoints import LastCheckpoint
 from tests.small import classifier, digits, fit
 
 
@@ -107,3 +108,81 @@ def test_what_cannot_work_is_named() -> None:
         fit(classifier(), digits(), EarlyStopping(scope="stage"), max_epochs=1)
     with pytest.raises(UserError, match=r"EarlyStopping\.monitor: 'val_acc' is not logged"):
         fit(classifier(), digits(), EarlyStopping("val_acc"), max_epochs=1)
+
+
+class StopAt(pl.Callback):
+    """Ends the run as Lightning's ``max_time`` does, after so many optimizer steps."""
+
+    def __init__(self, step: int) -> None:
+        self.step = step
+
+    @override
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
+        trainer.should_stop = trainer.should_stop or trainer.global_step >= self.step
+
+
+@pytest.mark.parametrize("scope", ["run", "stage"])
+@pytest.mark.parametrize("end", ["max_steps", "within", "time"])
+def test_the_best_weights_come_back_at_an_end_that_the_plan_did_not_foresee(
+    end: str, scope: Any, tmp_path: Path
+) -> None:
+    last = LastCheckpoint(dirpath=str(tmp_path))
+    steps = 12 if end == "max_steps" else 14
+
+    def train(**options: Any) -> tuple[pl.Trainer, ImageClassifier, Say]:
+        say, model = Say([3.0, 1.0, 2.0, 2.0]), classifier()
+        more, limit = ([StopAt(steps)], -1) if end == "time" else ([], steps)
+        callbacks = [stages(9), say, stopping(patience=9, scope=scope), last, *more]
+        options |= {"max_epochs": -1, "max_steps": limit, "enable_checkpointing": True}
+        trainer, _ = fit(model, digits(), *callbacks, **options)
+        return trainer, model, say
+
+    trainer, model, say = train()
+    assert trainer.global_step == steps
+    assert same(say.weights[1], dict(model.state_dict()))
+    trained = torch.load(tmp_path / "last.ckpt", weights_only=False)["state_dict"]
+    assert not same(say.weights[1], trained)  # from there the run can go on to the bit
+    if end != "time":  # the run is over: it is said so again, with the same weights
+        again, model, _ = train(ckpt_path=tmp_path / "last.ckpt")
+        assert again.global_step == steps
+        assert same(say.weights[1], dict(model.state_dict()))
+
+
+def test_an_end_within_a_stage_that_has_not_been_judged_does_not_bring_an_earlier_stage_back() -> None:
+    say, model = Validated([1.0, 2.0, 3.0]), classifier()
+    trainer, _ = fit(model, digits(), stages(2, 5), say, stopping(scope="stage"), max_epochs=-1, max_steps=10)
+    assert trainer.global_step == 10
+    assert same(say.last, dict(model.state_dict()))
+    assert not same(say.weights[0], dict(model.state_dict()))
+
+
+class Validated(pl.Callback):
+    """Logs a settled figure in each validation, and keeps the weights of each one, and the last that were trained."""
+
+    def __init__(self, figures: list[float]) -> None:
+        self.figures = figures
+        self.weights: list[dict[str, Tensor]] = []
+
+    @override
+    def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        pl_module.log("figure", self.figures[len(self.weights)])
+        self.weights.append({n: t.clone() for n, t in pl_module.state_dict().items()})
+
+    @override
+    def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
+        self.last = {n: t.clone() for n, t in pl_module.state_dict().items()}
+
+
+def test_epochs_without_a_validation_are_no_epochs_without_improvement() -> None:
+    say, model = Validated([3.0, 1.0, 1.0, 1.0, 0.0]), classifier()  # the same figure again is a new one
+    trainer, _ = fit(model, digits(), say, stopping(), max_epochs=20, check_val_every_n_epoch=2)
+    assert (trainer.current_epoch, len(say.weights)) == (8, 4)
+    assert same(say.weights[1], dict(model.state_dict()))
+
+
+def test_a_figure_that_no_validation_logs_is_refused_at_the_first_that_should() -> None:
+    message = r"EarlyStopping\.monitor: 'val_los' is not logged; there are .*val_loss"
+    with pytest.raises(UserError, match=message):
+        fit(classifier(), digits(), EarlyStopping("val_los"), max_epochs=2, check_val_every_n_epoch=2)
+    with pytest.raises(UserError, match=r"'val_loss' is not logged; there are train_accuracy"):
+        fit(classifier(), digits(), EarlyStopping(), max_epochs=2, limit_val_batches=0)

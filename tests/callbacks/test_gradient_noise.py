@@ -1,10 +1,14 @@
 """Gradient noise against the variance of Neelakantan et al. (2015) and against a step worked out by hand."""
 
+from pathlib import Path
+
+import lightning.pytorch as pl
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
+from typing_extensions import override
 
-from lightning_recipes import GradientNoise, UserError
+from lightning_recipes import GradientNoise, LearningRateFinder, UserError
 from lightning_recipes.callbacks.gradient_noise import add_noise_, noise_std
 from lightning_recipes.randomness import generator_for
 from tests.small import classifier, digits, fit
@@ -43,3 +47,37 @@ def test_one_step_differs_from_plain_descent_by_the_rate_times_the_noise() -> No
 def test_a_bad_value_is_named(key: str, value: float) -> None:
     with pytest.raises(UserError, match=rf"GradientNoise\.{key}: {value} "):
         GradientNoise(**{key: value})
+
+
+class Gradient(pl.Callback):
+    """The gradient of the head's bias at each step, as it is at this place in the list."""
+
+    def __init__(self) -> None:
+        self.seen: list[Tensor] = []
+
+    @override
+    def on_before_optimizer_step(self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: object) -> None:
+        gradient = pl_module.get_parameter("head.bias").grad
+        assert gradient is not None
+        self.seen.append(gradient.clone())
+
+
+@pytest.mark.filterwarnings("ignore:.*the loss never fell.*", "ignore:.*finds nothing.*")
+def test_each_step_of_a_range_test_has_noise_of_its_own_and_training_the_noise_that_it_has_without(
+    tmp_path: Path,
+) -> None:
+    def noise(*callbacks: pl.Callback) -> list[Tensor]:
+        before, after = Gradient(), Gradient()
+        several = [*callbacks, before, GradientNoise(eta=0.04, gamma=0.0), after]
+        fit(classifier(), digits(), *several, max_epochs=1, limit_train_batches=2, default_root_dir=str(tmp_path))
+        return [a - b for a, b in zip(after.seen, before.seen, strict=True)]
+
+    alone = noise()
+    with_test = noise(LearningRateFinder(apply=False, steps=12, orders=2, min_lr=1e-6, max_lr=1e-5))
+    tried, trained = with_test[:-2], with_test[-2:]
+    assert len(tried) == 24
+    for ours, theirs in zip(trained, alone, strict=True):
+        torch.testing.assert_close(ours, theirs)
+    correlation = torch.corrcoef(torch.stack(with_test)) - torch.eye(26)
+    assert correlation.max() < 0.99  # ten numbers a step: none is another's again
+    assert torch.stack(tried).mean(dim=0).abs().max() < 5 * 0.2 / 24**0.5  # no drift: five standard errors

@@ -6,8 +6,9 @@ import pytest
 import torch
 from torch import nn
 from torch.nn import functional as F  # noqa: N812
+from typing_extensions import override
 
-from lightning_recipes import ImageClassifier, Mixing, UserError
+from lightning_recipes import ImageClassifier, Mixing, Stage, Stages, UserError
 from lightning_recipes.data.batch import Batch, MixedBatch
 from lightning_recipes.data.mixing import mix
 from tests.small import classifier, digits, fit
@@ -124,3 +125,28 @@ def test_a_bad_value_is_named(arguments: dict[str, Any], text: str) -> None:
 def test_two_runs_are_the_same_to_the_bit() -> None:
     shas = [fit(classifier(), digits(), Mixing(0.4, 1.0), max_epochs=1)[1] for _ in range(2)]
     assert shas[0] == shas[1]
+
+
+@pytest.mark.parametrize(
+    ("end", "begun"), [({"max_epochs": 3}, 3), ({"max_epochs": -1, "max_steps": 10}, 3), ({"max_epochs": -1}, 4)]
+)
+def test_the_last_epochs_are_the_last_of_the_run_wherever_it_ends(end: dict[str, Any], begun: int) -> None:
+    torch.manual_seed(1)
+    model = Watched("test_resnet", num_classes=10, pretrained=False)
+    model.mixed, model.draws = [], []
+    fit(model, digits(), Stages([Stage("all", epochs=4, lr=1e-3)]), Mixing(off_last_epochs=1), **end)
+    assert dict(model.mixed) == {epoch: epoch < begun - 1 for epoch in range(begun)}
+
+
+class OwnStep(ImageClassifier):
+    """A training step from scratch, as in any tutorial."""
+
+    @override
+    def training_step(self, batch: Any, batch_idx: int) -> torch.Tensor:
+        return self.compute_loss(self(batch[0]), batch[1])
+
+
+def test_a_training_step_of_its_own_that_mixes_nothing_is_refused() -> None:
+    model = OwnStep("test_resnet", num_classes=10, pretrained=False)
+    with pytest.raises(UserError, match=r"Mixing: the training_step of OwnStep mixes nothing; .*self\.mixer"):
+        fit(model, digits(), Mixing(), max_epochs=1)

@@ -129,3 +129,16 @@ def test_without_stages_the_rates_can_be_lowered_but_no_stage_ended() -> None:
     fit(classifier(schedule="constant"), digits(), OnPlateau(patience=0, mode="max", min_delta=9.0), max_epochs=2)
     with pytest.raises(UserError, match="add the Stages callback"):
         fit(classifier(), digits(), OnPlateau("end_stage", patience=0, min_delta=0.9), max_epochs=3)
+
+
+def test_epochs_without_a_validation_are_no_epochs_without_improvement() -> None:
+    class Validated(pl.Callback):
+        @override
+        def on_validation_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+            pl_module.log("judged", {1: 3.0, 3: 2.0, 5: 2.0}[trainer.current_epoch])
+
+    model, watch = classifier(lr=0.01, schedule="constant"), Figures([0.0] * 8)
+    callback = OnPlateau("reduce", monitor="judged", patience=0, factor=0.5)
+    callbacks = [Stages([Stage("all", epochs=7, lr=0.01, schedule="constant")]), Validated(), watch, callback]
+    fit(model, digits(), *callbacks, max_epochs=-1, check_val_every_n_epoch=2)
+    assert [rate for _, rate in watch.seen] == [0.01] * 6 + [0.005]

@@ -123,7 +123,8 @@ def test_activation_regularisation_makes_features_smaller() -> None:
     assert size(ActivationRegularization(2.0)) < 0.9 * size()
 
 
-def test_stochastic_depth_grows_over_the_epochs_along_timms_line_over_the_depth() -> None:
+@pytest.mark.parametrize("planned", [3, 5])
+def test_stochastic_depth_grows_over_the_runs_epochs_along_timms_line_over_the_depth(planned: int) -> None:
     seen: list[list[float]] = []
 
     class Rates(pl.Callback):
@@ -135,7 +136,8 @@ def test_stochastic_depth_grows_over_the_epochs_along_timms_line_over_the_depth(
 
     model = classifier()
     full = [m.drop_prob for m in model.modules() if isinstance(m, DropPath)]
-    fit(model, digits(), StochasticDepth(start=0.5), Rates(), max_epochs=3)
+    plan = StagesCallback([Stage("all", epochs=planned, lr=1e-3)])
+    fit(model, digits(), plan, StochasticDepth(start=0.5), Rates(), max_epochs=3)
     assert max(full) == pytest.approx(0.2)
     for epoch, share in enumerate((0.5, 0.75, 1.0)):
         assert seen[epoch] == pytest.approx([share * rate for rate in full])

@@ -9,7 +9,9 @@ from torch import nn
 
 from lightning_recipes.errors import UserError
 from lightning_recipes.optim.optimizers import _torch_optimizers, create_optimizer
+from lightning_recipes.optim.own_state import untouched_optimizer
 from lightning_recipes.specs import Spec
+from tests.small import classifier, digits, fit
 
 
 def make(spec: Spec) -> torch.optim.Optimizer:
@@ -56,10 +58,29 @@ def test_a_wrong_optimizer_is_named_in_the_error(spec: Spec, text: str) -> None:
 
 
 CANNOT = {
-    "lbfgs": "takes one group of parameters",
-    "sparseadam": "takes sparse gradients alone",
-    "muon": "takes matrices alone",
+    "lbfgs": "refuses its arguments: LBFGS doesn't support per-parameter options",
+    "sparseadam": "cannot train this model: SparseAdam does not support dense gradients",
+    "muon": "refuses its arguments: Muon only supports 2D parameters",
+    "adahessian": "cannot train this model: it needs second derivatives",
 }
+
+
+@pytest.mark.parametrize(("name", "why"), CANNOT.items())
+def test_an_optimizer_that_cannot_train_the_model_is_refused_in_one_line_before_the_first_step(
+    name: str, why: str
+) -> None:
+    with pytest.raises(UserError, match=rf"model\.optimizer: {name} {why}") as refused:
+        fit(classifier(optimizer=name), digits(), max_epochs=1)
+    assert "\n" not in str(refused.value)
+
+
+def test_looking_whether_an_optimizer_works_draws_nothing_and_moves_nothing() -> None:
+    weight = nn.Parameter(torch.ones(2, 2))
+    before = torch.get_rng_state()
+    create_optimizer("adamw", [{"params": [weight]}], lr=0.1, weight_decay=0.2)
+    assert torch.equal(before, torch.get_rng_state())
+    assert torch.equal(weight, torch.ones(2, 2))
+    assert weight.grad is None
 
 
 def every_name() -> list[str]:
@@ -93,3 +114,62 @@ def test_every_optimizer_of_torch_and_timm_goes_downhill_from_a_recipe(name: str
     for _ in range(30):
         optimizer.step(closure)  # type: ignore[arg-type]
     assert losses[-1] < losses[0]
+
+
+def flat(value: Any) -> Any:
+    """The same as plain lists and numbers, to be compared."""
+    if isinstance(value, torch.Tensor):
+        return value.tolist()
+    if isinstance(value, dict):
+        return {str(key): flat(item) for key, item in value.items()}
+    return [flat(item) for item in value] if isinstance(value, (list, tuple)) else value
+
+
+@pytest.mark.filterwarnings("ignore:.*opt_einsum.*")
+@pytest.mark.parametrize(
+    "name",
+    [
+        pytest.param(name, marks=pytest.mark.slow) if name == "kron" else name  # it compiles for each shape
+        for name in every_name()
+        if not name.startswith(("bnb", "fused"))
+    ],
+)
+@pytest.mark.parametrize("steps_before", [0, 2])
+def test_steps_that_are_undone_leave_nothing_with_any_optimizer_of_torch_and_timm(name: str, steps_before: int) -> None:
+    def trained(*, tried: bool) -> tuple[list[torch.Tensor], torch.optim.Optimizer]:
+        torch.manual_seed(0)
+        matrix, bias = nn.Parameter(torch.randn(4, 4)), nn.Parameter(torch.randn(4))
+        groups: list[dict[str, Any]] = [
+            {"params": [matrix], "name": "head", "lr": 1e-2, "weight_decay": 0.01},
+            {"params": [bias], "name": "head/no_decay", "lr": 1e-2, "weight_decay": 0.0},
+        ]
+        optimizer = create_optimizer(name, groups, lr=1e-2, weight_decay=0.01)
+
+        def step(size: float = 1.0) -> None:
+            optimizer.zero_grad()
+            (size * (matrix.square().mean() + bias.square().mean())).backward()  # type: ignore[no-untyped-call]
+            torch.manual_seed(0)
+            optimizer.step()
+
+        for _ in range(steps_before):
+            step()
+        before, names = flat(optimizer.state_dict()), sorted(vars(optimizer))
+        values = [matrix.detach().clone(), bias.detach().clone()]
+        if tried:
+            with untouched_optimizer(optimizer):
+                for group in optimizer.param_groups:
+                    group["lr"] = 0.5
+                for size in (1.0, 30.0, 0.1):
+                    step(size)
+            with torch.no_grad():
+                matrix.copy_(values[0])
+                bias.copy_(values[1])
+        assert flat(optimizer.state_dict()) == before
+        assert sorted(vars(optimizer)) == names
+        for _ in range(3):
+            step()
+        return [matrix.detach(), bias.detach()], optimizer
+
+    (ours, one), (theirs, other) = trained(tried=True), trained(tried=False)
+    assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
+    assert flat(one.state_dict()) == flat(other.state_dict())
