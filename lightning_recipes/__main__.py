@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from lightning_recipes._version import __version__
-from lightning_recipes.errors import did_you_mean
+from lightning_recipes.errors import UserError, did_you_mean
 
 __all__ = ["COMMANDS", "main"]
 
@@ -25,7 +25,8 @@ Commands:
 {commands}
 
 Options:
-  -h, --help     Show this text; COMMAND --help shows the keys of a recipe.
+  -h, --help     Show this text; COMMAND --help shows the keys used most, COMMAND --help KEY one of them,
+                 COMMAND --help all every key.
   --version      Show the version.
 
 A recipe is one YAML file; any of its keys can be given on the command line too, and then wins:
@@ -54,9 +55,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     command = words[0].replace("-", "_")  # commands are Python names: lr-find is lr_find
     if command not in COMMANDS:
-        known = did_you_mean(words[0], COMMANDS) or f"; there are {', '.join(COMMANDS)}"
+        typed = [name.replace("_", "-") for name in COMMANDS]
+        known = did_you_mean(words[0], typed) or f"; there are {', '.join(typed)}"
         print(f"lightning-recipes: '{words[0]}' is not a command{known}", file=sys.stderr)
         return 2
+    asked_for = _help_wanted(words) if command != "prepare" else None
+    if asked_for not in (None, "all"):
+        return _print_help(command, str(asked_for))
     sys.path.insert(0, os.getcwd())  # a user's own classes are named by import path, from where the command is typed
     # Lightning calls jsonargparse by names that it means to rename; nothing a user could do about it.
     os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
@@ -66,7 +71,27 @@ def main(argv: Sequence[str] | None = None) -> int:
         return prepare(words[1:])
     from lightning_recipes.cli import run
 
-    return run([command, *words[1:]])
+    return run([command, "--help"] if asked_for else [command, *words[1:]])
+
+
+def _help_wanted(words: Sequence[str]) -> str | None:
+    """Return the key after ``--help``, or an empty string without one; None where no help is asked for."""
+    for position, word in enumerate(words):
+        option, _, key = word.partition("=")
+        if option in ("-h", "--help"):
+            return key or (words[position + 1] if position + 1 < len(words) else "")
+    return None
+
+
+def _print_help(command: str, key: str) -> int:
+    from lightning_recipes.key_help import command_help, key_help
+
+    try:
+        print(key_help(command, key) if key else command_help(command, COMMANDS[command]), end="")
+    except UserError as error:
+        print(f"lightning-recipes: {error}", file=sys.stderr)
+        return 2
+    return 0
 
 
 if __name__ == "__main__":

@@ -44,6 +44,7 @@ from lightning_recipes.commands.evaluation import (
 )
 from lightning_recipes.commands.lr_find import ONE_STEP, load_weights, only_the_finder
 from lightning_recipes.commands.trainer import RecipesTrainer
+from lightning_recipes.config_checks import check_config
 from lightning_recipes.data.datamodule import ImageDataModule
 from lightning_recipes.errors import UserError
 from lightning_recipes.finished import read_checkpoint
@@ -65,6 +66,7 @@ from lightning_recipes.resuming import last_checkpoint, nothing_left
 from lightning_recipes.run_folder import choose_run_folder
 from lightning_recipes.specs import import_object
 from lightning_recipes.stop_signals import Stopped, StopSignals
+from lightning_recipes.trainer_checks import make_trainer, refuse_callbacks_twice, refuse_endless
 from lightning_recipes.usage import one_line, refuse_null
 from lightning_recipes.views import VIEWS, MultiViewClassifier
 from lightning_recipes.wandb_logger import run_ids_in
@@ -89,6 +91,7 @@ TOP_LEVEL = (
     "wandb",
     "ckpt_path",
 )
+OF_LR_FIND = ("stage", "min_lr", "max_lr", "steps", "orders")
 
 
 class RecipesCLI(LightningCLI):
@@ -174,6 +177,7 @@ class RecipesCLI(LightningCLI):
         if command in EVALUATIONS and (sections := chosen_sections(self.words)):
             self._subcommand_parsers[command].set_defaults(sections)
         super().parse_arguments(parser, args)
+        check_config(self.config[self.config.subcommand])
 
     @override
     def instantiate_classes(self) -> None:
@@ -258,10 +262,11 @@ class RecipesCLI(LightningCLI):
             and config["enable_progress_bar"] is not False
         ):
             callbacks.append(_progress_bar())
+        refuse_callbacks_twice(callbacks)
         logger: Any = False
         if self.subcommand == "lr_find":
             own = self.config[self.subcommand]
-            settings = {name: own[name] for name in ("min_lr", "max_lr", "steps", "orders")}
+            settings = {name: own[name] for name in OF_LR_FIND if name != "stage"}
             callbacks = only_the_finder(callbacks, stage=own.stage, settings=settings)
             config = {**config, **ONE_STEP}
         if self.subcommand == "explain":
@@ -270,6 +275,7 @@ class RecipesCLI(LightningCLI):
         if self.subcommand == "fit":
             if config["barebones"]:
                 raise UserError("trainer.barebones: a run keeps logs, checkpoints and figures; leave it out")
+            refuse_endless(callbacks, config)
             own = self.config[self.subcommand]
             for key, kind in (("errors", ErrorAnalysis), ("gradcam", MisclassifiedGradCAM)):
                 if not any(isinstance(callback, kind) for callback in callbacks):
@@ -285,7 +291,7 @@ class RecipesCLI(LightningCLI):
             if config["logger"] in (None, True) or any(isinstance(one, WandbLogger) for one in logger):
                 callbacks = self._tracked(callbacks)
         options = {**config, "callbacks": callbacks, "logger": logger, "default_root_dir": str(self.run_folder)}
-        trainer = self.trainer_class(**{**options, **kwargs})
+        trainer = make_trainer(self.trainer_class, {**options, **kwargs})
         # `deterministic` also makes PyTorch fill every new tensor before it is written to: that is for debugging.
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
         if isinstance(trainer.accelerator, CPUAccelerator) and not self.datamodule.hparams.get("num_workers"):
@@ -415,6 +421,7 @@ def _choose_what_is_said() -> None:
         r".*callbacks used to create the checkpoint need to be provided.*",  # validate needs none of them
         r".*Checkpoint directory .* exists and is not empty.*",  # a run that goes on
         r".*LightningCLI's args parameter.*",
+        r"Dump of a value that does not round-trip: a tuple .*",  # a recipe has no tuples, only defaults have
         r".*isinstance\(treespec, LeafSpec\).*",
         r".*lr_scheduler.step\(\)` before `optimizer.step\(\)`.*",  # FP16 looks for its scale by skipping steps
     ):
@@ -441,13 +448,18 @@ def run(args: Sequence[str]) -> int:
             return 1
         if mistake is None:
             raise
-        print(f"lightning-recipes: {one_line(mistake, TOP_LEVEL)}", file=sys.stderr)
+        known = (*TOP_LEVEL, *OF_LR_FIND) if args[0] == "lr_find" else TOP_LEVEL
+        print(f"lightning-recipes: {one_line(mistake, known)}", file=sys.stderr)
         return 2
     return 0
 
 
 def _users_mistake(error: BaseException | None) -> BaseException | None:
     """Return the error that a user can mend, from under jsonargparse's wrapping; None for a fault of the program."""
+    outermost = error
     while error is not None and not isinstance(error, (UserError, MisconfigurationException, ArgumentError)):
+        if outermost is not error and error.__cause__ is None and isinstance(error, (ValueError, ModuleNotFoundError)):
+            # A class that the recipe names refuses its arguments, or needs a package.
+            return outermost if str(outermost).startswith("Does not validate") else None
         error = error.__cause__
     return error

@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterable
 from difflib import get_close_matches
 
-__all__ = ["UserError", "did_you_mean", "refuse_bad_values"]
+__all__ = ["UserError", "did_you_mean", "nearest", "refuse_bad_values"]
 
 FROM_WORKER = re.compile(r"Caught (?P<name>\w+) in .*\nOriginal Traceback ")
 
@@ -26,6 +26,33 @@ class UserError(ValueError):
         super().__init__(text)
 
 
+def nearest(name: str, known: Iterable[str], *, most: int = 3) -> list[str]:
+    """Return the known names that ``name`` may be a slip of, the nearest first, each once.
+
+    Args:
+        name: What was given.
+        known: What there is; of names that are as near as another, the first in this order comes first.
+        most: Names at most.
+
+    Example:
+        >>> nearest("adamm", ["radam", "adam", "adamw", "adam", "sgd"])
+        ['adam', 'adamw', 'radam']
+    """
+    names = list(dict.fromkeys(known))
+    near = set(get_close_matches(name, names, n=max(1, len(names)), cutoff=0.6))
+    return sorted((one for one in names if one in near), key=lambda one: _edits(name, one))[:most]
+
+
+def _edits(a: str, b: str) -> int:
+    """Letters to put in, leave out or replace to make ``b`` of ``a`` (Levenshtein 1966)."""
+    row = list(range(len(b) + 1))
+    for i, x in enumerate(a, 1):
+        left, row[0] = row[0], i
+        for j, y in enumerate(b, 1):
+            left, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, left + (x != y))
+    return row[-1]
+
+
 def did_you_mean(name: str, known: Iterable[str], *, most: int = 3) -> str:
     """Return ``"; did you mean a, b?"`` for the known names nearest to ``name``, or an empty string.
 
@@ -35,7 +62,7 @@ def did_you_mean(name: str, known: Iterable[str], *, most: int = 3) -> str:
         >>> did_you_mean("zzz", ["resnet18"])
         ''
     """
-    near = get_close_matches(name, list(known), n=most, cutoff=0.6)
+    near = nearest(name, known, most=most)
     return f"; did you mean {', '.join(near)}?" if near else ""
 
 

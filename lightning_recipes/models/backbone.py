@@ -3,6 +3,7 @@
 import logging
 import re
 from collections.abc import Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -14,6 +15,7 @@ from torch import nn
 
 from lightning_recipes.errors import UserError, did_you_mean
 from lightning_recipes.input_config import InputConfig
+from lightning_recipes.models.hub import cache_alone_if_offline
 from lightning_recipes.models.weights import KEY as PRETRAINED
 from lightning_recipes.models.weights import Weights, describe_misfit, read_weights
 
@@ -131,10 +133,13 @@ def _is_built_for_one_size(name: str) -> bool:
 def _build(name: str, pretrained: bool | str, num_classes: int, kwargs: dict[str, Any], **overlay: Any) -> nn.Module:
     """Call timm, and say in one line what it refuses."""
     source = pretrained if isinstance(pretrained, str) else name
+    from_hub = bool(pretrained) and not overlay and not source.startswith("local-dir:")
+    offline = ""
     try:
-        model: nn.Module = timm.create_model(
-            source, pretrained=bool(pretrained), num_classes=num_classes, **kwargs, **overlay
-        )
+        with cache_alone_if_offline() if from_hub else nullcontext("") as offline:
+            model: nn.Module = timm.create_model(
+                source, pretrained=bool(pretrained), num_classes=num_classes, **kwargs, **overlay
+            )
     except TypeError as error:
         # "an unexpected keyword argument 'x'", "unexpected keyword argument(s): ['x']", "multiple values for ... 'x'"
         found = re.search(r"keyword argument(?:\(s\): \[)? ?'(\w+)'", str(error))
@@ -150,7 +155,7 @@ def _build(name: str, pretrained: bool | str, num_classes: int, kwargs: dict[str
     except Exception as error:
         if not pretrained or overlay:
             raise
-        reason = " ".join(str(error).split())[:160]
+        reason = f"they are not in the cache, and {offline}" if offline else " ".join(str(error).split())
         raise UserError(
             f"{PRETRAINED}: the weights of '{source}' cannot be had ({reason}); give a weights file, or false"
         ) from error

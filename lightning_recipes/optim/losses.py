@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - its name everywhere
 
-from lightning_recipes.errors import UserError, did_you_mean
+from lightning_recipes.errors import UserError, nearest
 from lightning_recipes.specs import Spec, check_arguments, import_object, parse_spec
 
 __all__ = ["LOSSES", "balanced_weights", "create_loss"]
@@ -169,6 +169,23 @@ LOSSES: dict[str, type[nn.Module]] = {
     "soft_f1": SoftF1,
     "mean_squared_error": MeanSquaredError,
 }
+OTHER_NAMES = {
+    "bce": "binary_cross_entropy",
+    "bce_with_logits": "binary_cross_entropy",
+    "bcewithlogitsloss": "binary_cross_entropy",
+    "brier": "mean_squared_error",
+    "categorical_crossentropy": "cross_entropy",
+    "ce": "cross_entropy",
+    "crossentropy": "cross_entropy",
+    "crossentropyloss": "cross_entropy",
+    "dice": "soft_f1",
+    "f1": "soft_f1",
+    "mse": "mean_squared_error",
+    "mseloss": "mean_squared_error",
+    "nll": "cross_entropy",
+    "softmax": "cross_entropy",
+}
+"""What others call a loss, in small letters, and its name here."""
 
 
 def create_loss(spec: Spec, *, num_classes: int, class_counts: Sequence[int] | None = None) -> nn.Module:
@@ -185,7 +202,9 @@ def create_loss(spec: Spec, *, num_classes: int, class_counts: Sequence[int] | N
     """
     name, arguments = parse_spec(KEY, spec)
     if name not in LOSSES and "." not in name:
-        raise UserError(f"{KEY}: '{name}' is not a loss ({', '.join(LOSSES)}){did_you_mean(name, LOSSES)}")
+        known = [OTHER_NAMES[name.lower()]] if name.lower() in OTHER_NAMES else nearest(name.lower(), LOSSES)
+        hint = f"; did you mean {', '.join(known)}?" if known else "; give one of them, or a class by its import path"
+        raise UserError(f"{KEY}: '{name}' is not a loss ({', '.join(LOSSES)}){hint}")
     cls = LOSSES.get(name) or import_object(KEY, name)
     if not (isinstance(cls, type) and issubclass(cls, nn.Module)):
         raise UserError(f"{KEY}: '{name}' is not a subclass of torch.nn.Module; name a class that is")

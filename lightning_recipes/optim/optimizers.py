@@ -102,7 +102,8 @@ def _timm_optimizer(name: str) -> tuple[Any, dict[str, Any]]:
     from timm.optim import get_optimizer_class, get_optimizer_info, list_optimizers
 
     if name.lower() not in list_optimizers():
-        known = [*_torch_optimizers(), *list_optimizers()]
+        letters = len(name)  # a slip of one letter keeps their number
+        known = [*sorted(_torch_optimizers(), key=lambda one: abs(len(one) - letters)), *list_optimizers()]
         raise UserError(f"{KEY}: neither torch nor timm has '{name}'{did_you_mean(name.lower(), known)}")
     try:
         cls = get_optimizer_class(name.lower(), bind_defaults=False)
