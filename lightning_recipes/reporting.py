@@ -37,7 +37,11 @@ def print_summary(folder: Path) -> None:
     if run.errors:
         console.print(_findings(run.errors["diagnosis"]))
     best = summary["best_epoch"]
-    said = "No epoch was validated" if best is None else f"Best of {summary['epochs']} epochs: epoch {best}"
+    said = (
+        "No epoch was validated"
+        if best is None
+        else f"Best of {summary['epochs']} epochs: epoch {best}, counted from 0"
+    )
     _say(f"{said}. Everything is in {folder}; {folder / 'report.html'} shows it.")
     if said := ending(summary):
         command = command_to_go_on(folder, summary)

@@ -60,7 +60,7 @@ def test_a_run_whose_plan_is_over_says_nothing_of_it(tmp_path: Path, capsys: pyt
     out = said(checkpointed(tmp_path / "run"), capsys)
     assert "Ended" not in out
     assert "--ckpt_path" not in out
-    assert "Best of 7 epochs: epoch 3." in out
+    assert "Best of 7 epochs: epoch 3, counted from 0." in out
 
 
 def test_without_a_checkpoint_there_is_no_command(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

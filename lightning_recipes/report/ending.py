@@ -25,7 +25,7 @@ def ending(summary: Mapping[str, Any]) -> str:
         summary: ``summary.json``.
 
     Example:
-        >>> ending({"stopped_by": "max_time", "epochs": 7, "stages": [{"planned_epochs": 30}]})
+        >>> ending({"finished": False, "stopped_by": "max_time", "epochs": 7, "stages": [{"planned_epochs": 30}]})
         'Ended by trainer.max_time after 7 of 30 epochs'
     """
     if summary.get("finished", True):
