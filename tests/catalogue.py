@@ -52,6 +52,10 @@ class OwnClassifier(lr.ImageClassifier):
         return super().features(images) * 2
 
     @override
+    def on_train_batch_start(self, batch: Any, batch_idx: int) -> None:
+        """Nothing."""
+
+    @override
     def on_train_epoch_end(self) -> None:
         """Nothing, and nothing of the parent's either."""
 
@@ -155,7 +159,11 @@ FACTORS: dict[str, dict[str, Level]] = {
         "images": Level(last={"name": "again", "epochs": 1, "train": "head", "lr": 0.5}),
         "cached": Level(last={"name": "again", "epochs": 1, "train": "head", "lr": 0.5, "cache_features": True}),
     },
-    "validating": {"ends": OFF, "within": Level(trainer={"val_check_interval": 0.75})},
+    "validating": {
+        "ends": OFF,
+        "within": Level(trainer={"val_check_interval": 0.75}),
+        "seldom": Level(trainer={"check_val_every_n_epoch": 2}),
+    },
     "end": {"plan": OFF, "steps": Level(trainer={"max_steps": 11})},
     "ramp": {"off": OFF, "on": Level(every={"batch_size": 20})},
     "features": {"images": OFF, "cached": Level(head={"cache_features": True})},

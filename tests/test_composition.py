@@ -110,7 +110,7 @@ def test_the_catalogue_has_every_callback_that_acts_on_a_step() -> None:
     names = {type(callback).__name__ for callback in made if type(callback).__module__.startswith("lightning_recipes")}
     folder = Path(__file__).parents[1] / "lightning_recipes" / "callbacks"
     at_the_end = {"error_analysis", "gradcam", "run_figures", "run_report", "run_summary"}
-    others = {"__init__", "best_checkpoint", "checkpoints", "save_recipe", "stages"}
+    others = {"__init__", "best_checkpoint", "checkpoints", "epoch_lines", "save_recipe", "stages", "stop_on_signal"}
     modules = {path.stem for path in folder.glob("*.py")} - others - at_the_end
     assert {_module_of(name) for name in names} == modules
 
