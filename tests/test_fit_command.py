@@ -10,7 +10,10 @@ from tests.test_cli import SMALL
 
 
 def test_a_log_gets_a_line_an_epoch_and_the_profilers_report(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("NO_COLOR", "1")
@@ -25,7 +28,7 @@ def test_a_log_gets_a_line_an_epoch_and_the_profilers_report(
         figures = r"train_loss \d+\.\d{4}  train_accuracy .* %  val_loss \d+\.\d{4}  val_accuracy .* %"
         assert re.search(rf"{figures}  [1-9]\d* images/s  .* left$", line), line
     assert "\x1b" not in said.out
-    assert "run_training_epoch" in said.out + said.err
+    assert "run_training_epoch" in said.out + said.err + caplog.text
 
     assert main([*words, "--ckpt_path", "last"]) == 0
     out = capfd.readouterr().out

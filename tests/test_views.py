@@ -71,14 +71,14 @@ def test_views_of_the_training_augmentation_are_averaged_and_the_same_each_time(
 
 
 def test_views_are_of_the_split_that_is_judged(tmp_path: Path) -> None:
-    for split, count, value in (("train", 3, 10), ("val", 1, 60), ("test", 2, 110), ("new", 2, 160)):
+    for split, count, value in (("data/train", 3, 10), ("data/val", 1, 60), ("data/test", 2, 110), ("new", 2, 160)):
         for name in ("cat", "dog"):
             (tmp_path / split / name).mkdir(parents=True)
             for i in range(count):
                 image = np.full((40, 40, 3), value + 20 * i, dtype=np.uint8)
                 Image.fromarray(image).save(tmp_path / split / name / f"{i}.png")
     options: dict[str, Any] = {"image_size": 32, "batch_size": 2, "num_workers": 0, "augment": "light"}
-    data = ImageDataModule(str(tmp_path), predict_root=str(tmp_path / "new"), **options)
+    data = ImageDataModule(str(tmp_path / "data"), predict_root=str(tmp_path / "new"), **options)
     torch.manual_seed(0)
     model = ImageClassifier("test_resnet", 2, pretrained=False).eval()
     seen: list[tuple[str, float]] = []

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -92,6 +92,15 @@ def test_it_stops_after_the_step_or_epoch_and_goes_on_to_the_same_weights(name: 
     assert train(tmp_path / "run", ckpt_path=path, **options) == whole
 
 
+@pytest.fixture
+def hears_interrupts() -> Iterator[None]:
+    """A shell's background jobs, and with them the tests' own processes, are deaf to SIGINT."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.mark.usefixtures("hears_interrupts")
 def test_before_the_first_step_it_stops_at_once_and_leaves_nothing(tmp_path: Path) -> None:
     with pytest.raises(Stopped) as stopped:
         train(tmp_path / "run", Send(signal.SIGINT, lambda hook, trainer, batch: hook == "fit"))
