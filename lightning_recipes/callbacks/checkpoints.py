@@ -41,6 +41,21 @@ class LastCheckpoint(Checkpoint):
         """Let no checkpoint of the trainer be torn, whoever saves it."""
         use_whole_checkpoints(trainer)
 
+    @override
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Begin the next epoch where a run with ``max_steps`` goes on from the end of one.
+
+        Lightning takes every run with ``max_steps`` for one that was stopped inside an epoch; at an epoch's end it then
+        runs an empty epoch, counts it, and ends an epoch short of its plan.
+        """
+        loop = trainer.fit_loop
+        if loop.restarted_on_epoch_end:
+            steps, loop.epoch_loop.max_steps = loop.epoch_loop.max_steps, -1  # without it Lightning does it right
+            loop.restarting = False
+            loop.update_restart_stage()
+            loop.epoch_loop.max_steps = steps
+            loop.epoch_progress.increment_completed()
+
     def save(self, trainer: pl.Trainer) -> None:
         """Write ``last.ckpt``; the old one is replaced only when the new one is whole."""
         if not trainer.fast_dev_run:  # type: ignore[attr-defined]

@@ -25,14 +25,25 @@ class KeepEvery(LastCheckpoint):
         trainer.save_checkpoint(self.folder / f"{self.name}-{trainer.global_step:02d}.ckpt")
 
 
-def run(folder: Path, name: str, *, ckpt_path: Path | None = None, cache: bool = True, **data: Any) -> str:
+def run(
+    folder: Path, name: str, *, ckpt_path: Path | None = None, cache: bool = True, max_steps: int = -1, **data: Any
+) -> str:
     keep = KeepEvery(folder, name)
     model = classifier(optimizer="adamw")
     _, sha = fit(
         model, digits(augment="medium", **data), two_stages(cache_features=cache), keep, max_epochs=-1,
-        ckpt_path=ckpt_path, enable_checkpointing=True,
+        ckpt_path=ckpt_path, enable_checkpointing=True, max_steps=max_steps,
     )  # fmt: skip
     return sha
+
+
+@pytest.mark.parametrize("max_steps", [100, 11])
+def test_a_limit_of_steps_changes_no_resume(tmp_path: Path, max_steps: int) -> None:
+    whole = run(tmp_path, "whole", max_steps=max_steps)
+    paths = sorted(tmp_path.glob("whole-*.ckpt"))
+    assert len(paths) == min(STEPS, max_steps)
+    for path in paths[:-1]:
+        assert run(tmp_path, "again", ckpt_path=path, max_steps=max_steps) == whole, path.stem
 
 
 @pytest.mark.parametrize("cache", [True, False])
