@@ -37,19 +37,23 @@ __all__ = ["LearningRateFinder"]
 
 log = logging.getLogger(__name__)
 
-FALL = 0.01  # a smoothed loss that falls by less than a hundredth has not fallen
+FALL = 0.1  # of a smoothed loss that falls by less than a tenth, the way down is the luck of the images
 ENOUGH = 5  # points that a curve needs
+HELD_OUT = 128  # images; with 32 of them the rate at which the loss has risen by half is off by a factor of up to ten
 
 
 class LearningRateFinder(pl.Callback):
     """Find the base rate of a stage by a range test at its start, also right after unfreezing.
 
     The rate rises geometrically from ``min_lr`` to ``max_lr``, one optimizer step at each; all layer groups rise by one
-    factor, so their ratios stay. After each step the loss is taken on one batch that is not trained on: always the same
-    one, so that the curve shows the weights and not the luck of the batches, and a held-out one, so that learning by
+    factor, so their ratios stay. After each step the loss is taken on 128 validation images: always the same, so that
+    the curve shows the weights and not the luck of the batches, and none that any stage trained on, so that learning by
     heart does not count. It is smoothed, and the test ends early where it diverges. This is done for several data
     orders, each from the same weights and on other images as far as there are any, and the curves' mean decides; what
     the single curves suggest is the spread.
+
+    Where the loss falls by less than a tenth, as after a head that has learned all that its features give, there is no
+    descent to read a rate from, and the rule ``divergence`` takes the place of the one that is asked for.
 
     Nothing else changes: weights, statistics, optimizer, loss scale, order of the data, random draws and logs are to
     the bit as without it. Every step goes through the trainer's strategy and precision, so accumulation, mixed
@@ -60,13 +64,14 @@ class LearningRateFinder(pl.Callback):
     Source: Smith (2015), "Cyclical Learning Rates for Training Neural Networks", section 3.3.
 
     When: a new data set, backbone or optimizer, whose rate nobody knows. Not with: a stage that has little left to
-    learn, where any rate from a wide range does and the test says that the loss never fell.
+    learn, where any rate from a wide range does.
 
     Args:
         stages: Names of the stages to test (default: every stage; without stages, the run's start).
         suggestion: Which rate to take. ``steep``: the loss falls fastest, of nearly equal slopes the highest rate;
             ``valley``: the middle of the longest descent; ``slide``: the end of the steady descent, from above;
-            ``minimum``: a tenth of the rate of the lowest loss. All are reported.
+            ``minimum``: a tenth of the rate of the lowest loss; ``divergence``: a tenth of the rate at which the loss
+            has risen by half. All are reported.
         apply: Set the rate; false only reports.
         min_lr: First rate of the head, > 0.
         max_lr: Last rate of the head, > ``min_lr``.
@@ -83,7 +88,7 @@ class LearningRateFinder(pl.Callback):
     def __init__(
         self,
         stages: list[str] | None = None,
-        suggestion: Literal["steep", "valley", "slide", "minimum"] = "steep",
+        suggestion: Literal["steep", "valley", "slide", "minimum", "divergence"] = "steep",
         apply: bool = True,
         min_lr: float = 1e-6,
         max_lr: float = 10.0,
@@ -142,9 +147,10 @@ class LearningRateFinder(pl.Callback):
         raw = self.curves(trainer, module, rates)
         curves = [smooth(curve, self.smoothing) for curve in raw]
         found, problem = self._judge(rates, curves)
-        chosen = found.get(self.suggestion)
+        rule = "divergence" if list(found) == ["divergence"] else self.suggestion
+        chosen = found.get(rule)
         if problem is None and chosen is None:
-            problem = f"the rule '{self.suggestion}' finds nothing on this curve"
+            problem = f"the rule '{rule}' finds nothing on this curve"
         if problem is not None:
             rank_zero_warn(f"LearningRateFinder: stage '{name}': {problem}; its rate stays at {recipe_lr:g}")
         lr = recipe_lr if problem is not None or chosen is None or not self.apply else chosen.lr
@@ -152,7 +158,7 @@ class LearningRateFinder(pl.Callback):
             "lr": lr,
             "applied": self.apply and problem is None,
             "recipe_lr": recipe_lr,
-            "suggestion": self.suggestion,
+            "suggestion": rule,
             "suggestions": {rule: asdict(s) for rule, s in found.items()},
             "problem": problem,
             "optimizer_steps": sum(len(curve) for curve in raw),
@@ -203,10 +209,13 @@ class LearningRateFinder(pl.Callback):
         """Return the suggestions, and what is wrong with the curves if something is."""
         if min(map(len, curves)) < ENOUGH:
             return {}, f"the loss was not finite after {min(map(len, curves))} steps from a rate of {rates[0]:g} on"
-        mean = mean_curve(curves)
+        mean, found = mean_curve(curves), suggest(rates, curves)
         if min(mean) > (1 - FALL) * mean[0]:
-            return {}, f"the loss never fell below its start of {mean[0]:.4g} up to a rate of {rates[len(mean) - 1]:g}"
-        return suggest(rates, curves), None
+            found = {rule: s for rule, s in found.items() if rule == "divergence"}
+            highest = f"{rates[len(mean) - 1]:g}"
+            neither = f"the loss of {mean[0]:.4g} hardly fell, and did not rise, up to a rate of {highest}"
+            return found, None if found else neither
+        return found, None
 
     def _report(
         self,
@@ -220,7 +229,8 @@ class LearningRateFinder(pl.Callback):
         listed = ", ".join(f"{rule} {s.lr:.2g} [{s.low:.2g}..{s.high:.2g}]" for rule, s in found.items())
         does = "takes" if result["applied"] else "keeps"
         if trainer.is_global_zero:
-            log.info("stage '%s' %s a rate of %.3g (%s)", name, does, result["lr"], listed or "no suggestion")
+            flat = "; its loss has no descent to read a rate from" if list(found) == ["divergence"] else ""
+            log.info("stage '%s' %s a rate of %.3g (%s)%s", name, does, result["lr"], listed or "no suggestion", flat)
         if not trainer.is_global_zero or trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
         folder = Path(trainer.default_root_dir)
@@ -236,10 +246,10 @@ def _plan(module: pl.LightningModule) -> Plan:
 
 
 def _batches(trainer: pl.Trainer, order: int) -> tuple[Iterator[Any], list[Any]]:
-    """Return batches to train on without end, and one that is held out; of a foreign data module the first is."""
+    """Return batches to train on without end, and some that are held out; of a foreign data module the first is."""
     datamodule = trainer.datamodule  # type: ignore[attr-defined]
     if hasattr(datamodule, "rehearsal_dataloaders"):
-        trained, held_out = datamodule.rehearsal_dataloaders(order, held_out=trainer.accumulate_grad_batches)
+        trained, held_out = datamodule.rehearsal_dataloaders(order, held_out=HELD_OUT)
         return _endless(trained), list(held_out)
     batches = _endless(trainer.train_dataloader or [])
     return batches, [next(batches)]

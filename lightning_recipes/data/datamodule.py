@@ -12,6 +12,7 @@ import lightning.pytorch as pl
 import numpy as np
 import torch
 from lightning.pytorch.utilities import rank_zero_warn
+from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader
 from typing_extensions import override
@@ -20,7 +21,7 @@ from lightning_recipes.data.dataset import FeatureDataset, ImageDataset
 from lightning_recipes.data.features import Extract, compute_features
 from lightning_recipes.data.loader import TrainLoader, keep_batch
 from lightning_recipes.data.open import OpenedData, open_splits, open_unlabelled
-from lightning_recipes.data.sampler import EpochSampler, FixedSampler, Key, RehearsalSampler
+from lightning_recipes.data.sampler import EpochSampler, FixedSampler, Key
 from lightning_recipes.data.shards import ShardSampler, stratified_order
 from lightning_recipes.data.source import ImageSource, Subset
 from lightning_recipes.data.splits import refuse_draw
@@ -288,19 +289,20 @@ class ImageDataModule(pl.LightningDataModule):
     def rehearsal_dataloaders(self, order: int = 0, held_out: int = 0) -> tuple[TrainLoader, DataLoader[Any]]:
         """Return training images of the current stage in orders that no epoch of the run has, and some held out.
 
+        Held out are validation images: those that an earlier stage trained on are known by heart, so their loss rises
+        with every change of the weights, also with a good one.
+
         Args:
-            order: Which rehearsal; each has other orders, and holds out other images as far as there are any.
-            held_out: Batches to hold out; where the images are too few for that, the second loader has one batch that
-                is trained on too.
+            order: Which rehearsal; each has another order, and holds out other images as far as there are any.
+            held_out: Validation images of all processes to hold out, at most as many as there are, and as many in each.
         """
-        settings = self.settings_of(self._stage())
-        labels, how = self.opened.splits.train.labels, self._sampler_options()
-        sampler = RehearsalSampler(labels, settings.batch_size, order=order, held_out=held_out, **how)
-        first = REHEARSAL_EPOCH + order * 2**12
-        trained = self._make_train_loader(settings, sampler, first_epoch=first)
-        options: dict[str, Any] = {"collate_fn": keep_batch} if settings.cache_features else {}
-        keys: Any = sampler.held_out_keys(first)
-        return trained, DataLoader(trained.dataset, batch_size=settings.batch_size, sampler=keys, **options)
+        settings, source = self.settings_of(self._stage()), self.opened.splits.val
+        sampler = EpochSampler(self.opened.splits.train.labels, settings.batch_size, **self._sampler_options())
+        trained = self._make_train_loader(settings, sampler, first_epoch=REHEARSAL_EPOCH + order * 2**12)
+        in_order, world_size = stratified_order(source.labels, self.hparams["split_seed"]), sampler.num_replicas
+        each = max(1, min(held_out, len(source)) // world_size)
+        some = np.resize(np.roll(in_order, -order * held_out), each * world_size)
+        return trained, self._eval_loader("val", source, settings, order=some)
 
     @override
     def val_dataloader(self) -> DataLoader[Any]:
@@ -424,9 +426,12 @@ class ImageDataModule(pl.LightningDataModule):
         dataset = self._dataset(source, settings, train=True)
         return TrainLoader(dataset, sampler, **self._worker_options(), **position)
 
-    def _eval_loader(self, split: str, source: ImageSource, settings: LoaderSettings) -> DataLoader[Any]:
+    def _eval_loader(
+        self, split: str, source: ImageSource, settings: LoaderSettings, *, order: NDArray[np.int64] | None = None
+    ) -> DataLoader[Any]:
         # Predictions keep the order of the files; figures of a first part of the images are to be those of the whole.
-        order = None if split == "predict" else stratified_order(source.labels, self.hparams["split_seed"])
+        if order is None and split != "predict":
+            order = stratified_order(source.labels, self.hparams["split_seed"])
         world_size, rank = self._trainer_value("world_size", 1), self._trainer_value("global_rank", 0)
         sampler = ShardSampler(source, order=order, num_replicas=world_size, rank=rank)
         batch_size = self._eval_batch_size(settings)

@@ -1,7 +1,7 @@
 """The order of training images as a function of (seed, epoch)."""
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Literal, NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
@@ -11,7 +11,7 @@ from typing_extensions import override
 
 from lightning_recipes.randomness import generator_for
 
-__all__ = ["EpochSampler", "FixedSampler", "Key", "RehearsalSampler", "balanced_order"]
+__all__ = ["EpochSampler", "FixedSampler", "Key", "balanced_order"]
 
 
 Labels = Sequence[int] | NDArray[np.int64]
@@ -117,37 +117,3 @@ class FixedSampler(EpochSampler, SequentialSampler):  # type: ignore[misc]  # yi
     def set_epoch(self, epoch: int) -> None:
         """Stay in the first."""
         super().set_epoch(0)
-
-
-class RehearsalSampler(EpochSampler):
-    """Hands out keys of training images without some that are held out.
-
-    Args:
-        labels: As in :class:`EpochSampler`.
-        batch_size: Images a process a batch.
-        order: Which rehearsal; each holds out other images, as far as there are any.
-        held_out: Batches to hold out, over all processes; none where nothing would be left to train on.
-        options: Further arguments of :class:`EpochSampler`.
-    """
-
-    def __init__(self, labels: Labels, batch_size: int, *, order: int = 0, held_out: int = 0, **options: Any) -> None:
-        super().__init__(labels, batch_size, **options)
-        whole = batch_size * self.num_replicas
-        self.held_out: list[int] = []
-        shuffled = torch.randperm(len(labels), generator=generator_for("held_out")).tolist()
-        count = held_out * whole if len(labels) >= (held_out + 1) * whole else 0
-        self.held_out = shuffled[order * count % len(labels) :][:count] if count else []
-        if len(self.held_out) < count:  # round the corner
-            self.held_out += shuffled[: count - len(self.held_out)]
-        self.num_batches = len(self.keys()) // whole
-
-    @override
-    def keys(self) -> list[Key]:
-        """Return the keys of this epoch, of all ranks, in their order, without the images that are held out."""
-        out = set(self.held_out)
-        return [key for key in EpochSampler.keys(self) if key.index not in out]
-
-    def held_out_keys(self, epoch: int) -> list[Key]:
-        """Return this rank's keys of the images that are held out; of the first batch where none are."""
-        chosen = self.held_out or [key.index for key in self.keys()[: self.batch_size * self.num_replicas]]
-        return [Key(epoch, index) for index in chosen[self.rank :: self.num_replicas]]

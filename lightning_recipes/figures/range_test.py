@@ -45,7 +45,7 @@ def range_test_figure(
         axes.plot(x, mean, color="tab:blue", linewidth=2, label=f"mean of {len(curves)} data orders")
         low, high = min(map(min, band)), mean[0]
         axes.set_ylim(low - 0.1 * (high - low), high + 0.5 * (high - low) + 1e-9)
-    colours = ("tab:red", "tab:green", "tab:purple", "tab:orange")
+    colours = ("tab:red", "tab:green", "tab:purple", "tab:orange", "tab:brown")
     for (name, found), colour in zip(suggestions.items(), colours, strict=False):
         is_chosen = name == chosen
         label = f"{name}: {found.lr:.2g} [{found.low:.2g} to {found.high:.2g}]"

@@ -129,11 +129,22 @@ def minimum(rates: Floats, losses: Floats) -> float | None:
     return float(rates[int(np.argmin(losses))]) / 10
 
 
+def divergence(rates: Floats, losses: Floats, *, rise: float = 1.5) -> float | None:
+    """Return a tenth of the rate at which the loss has risen to ``rise`` times its start; None if it never does.
+
+    It asks what the weights bear, not where they learn fastest, so it has an answer also where a head that has learned
+    all that its features give leaves the loss no way down in a step or two at each rate.
+    """
+    above = np.flatnonzero(np.asarray(losses, dtype=float) > rise * losses[0])
+    return float(rates[int(above[0])]) / 10 if len(above) else None
+
+
 SUGGESTIONS: dict[str, Callable[[Floats, Floats], float | None]] = {
     "steep": steep,
     "valley": valley,
     "slide": slide,
     "minimum": minimum,
+    "divergence": divergence,
 }
 
 

@@ -62,7 +62,7 @@ class Gradient(pl.Callback):
         self.seen.append(gradient.clone())
 
 
-@pytest.mark.filterwarnings("ignore:.*the loss never fell.*", "ignore:.*finds nothing.*")
+@pytest.mark.filterwarnings("ignore:.*hardly fell.*", "ignore:.*finds nothing.*")
 def test_each_step_of_a_range_test_has_noise_of_its_own_and_training_the_noise_that_it_has_without(
     tmp_path: Path,
 ) -> None:

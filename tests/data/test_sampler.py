@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from lightning_recipes.data.sampler import EpochSampler, Key, RehearsalSampler
+from lightning_recipes.data.sampler import EpochSampler, Key
 
 LABELS = [0] * 20 + [1] * 13
 
@@ -65,29 +65,6 @@ def test_the_runs_seed_changes_the_order(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_labels_may_be_a_numpy_array() -> None:
     sampler = EpochSampler(np.asarray(LABELS), 4, balance=True)
     assert sampler.num_batches == len(list(sampler)) // 4 == 10
-
-
-def test_a_rehearsal_never_trains_on_what_it_holds_out_and_each_holds_out_other_images() -> None:
-    labels, seen = [0, 1] * 20, []
-    for order in range(3):
-        ranks = [RehearsalSampler(labels, 3, order=order, held_out=2, num_replicas=2, rank=rank) for rank in (0, 1)]
-        held_out = [key.index for sampler in ranks for key in sampler.held_out_keys(7)]
-        assert len(set(held_out)) == 12
-        for epoch in range(3):
-            for sampler in ranks:
-                sampler.set_epoch(epoch)
-                trained = [key.index for key in sampler]
-                assert len(trained) == 12 == len(sampler)
-                assert not set(trained) & set(held_out)
-        seen.append(set(held_out))
-    assert not seen[0] & seen[1]
-    assert not seen[1] & seen[2]
-
-
-def test_a_rehearsal_on_too_few_images_trains_on_all_and_judges_on_a_batch_of_them() -> None:
-    sampler = RehearsalSampler([0, 1] * 3, 4, held_out=1)
-    assert len(sampler) == 4
-    assert len(sampler.held_out_keys(0)) == 4
 
 
 def test_uniform_batches_hold_every_class_equally_often_and_every_image() -> None:
