@@ -39,14 +39,14 @@ log = logging.getLogger(__name__)
 
 FALL = 0.1  # of a smoothed loss that falls by less than a tenth, the way down is the luck of the images
 ENOUGH = 5  # points that a curve needs
-HELD_OUT = 128  # images; with 32 of them the rate at which the loss has risen by half is off by a factor of up to ten
+HELD_OUT = 64  # images; of 32 the rate at which the loss has risen by half is off by a factor of up to ten, of 64 by three
 
 
 class LearningRateFinder(pl.Callback):
     """Find the base rate of a stage by a range test at its start, also right after unfreezing.
 
     The rate rises geometrically from ``min_lr`` to ``max_lr``, one optimizer step at each; all layer groups rise by one
-    factor, so their ratios stay. After each step the loss is taken on 128 validation images: always the same, so that
+    factor, so their ratios stay. After each step the loss is taken on 64 validation images: always the same, so that
     the curve shows the weights and not the luck of the batches, and none that any stage trained on, so that learning by
     heart does not count. It is smoothed, and the test ends early where it diverges. This is done for several data
     orders, each from the same weights and on other images as far as there are any, and the curves' mean decides; what

@@ -8,7 +8,7 @@ from typing_extensions import override
 
 from lightning_recipes.environment import environment
 from lightning_recipes.resume.folder import answers_for, newest_recipe
-from lightning_recipes.whole_files import write_json
+from lightning_recipes.whole_files import whole_file, write_json
 
 __all__ = ["SaveRecipe"]
 
@@ -44,7 +44,8 @@ class SaveRecipe(pl.Callback):
             return
         number = 0 if newest is None else int(newest.stem.partition("-")[2] or 0) + 1
         name = f"config-{number}.yaml" if number else "config.yaml"
-        (self.folder / name).write_text(self.text, encoding="utf-8")
+        with whole_file(self.folder / name) as part:
+            part.write_text(self.text, encoding="utf-8")
 
     def _say_what_changes(self) -> None:
         if self.checkpoint is None:

@@ -54,8 +54,9 @@ def layer_groups(backbone: nn.Module, head: nn.Module) -> list[LayerGroup]:
         members = tuple((f"{ROOT}.{p}", parameters[p]) for p in parameters if position[p] == number)
         groups.append((name, members))
     modules: list[list[nn.Module]] = [[] for _ in groups]
+    last = _last_groups(position)
     for path, module in backbone.named_modules():
-        modules[_last_group(path, module, position, len(groups))].append(module)
+        modules[min(last.get(path, 0), len(groups) - 1)].append(module)
     heads = tuple((f"head.{name}", parameter) for name, parameter in head.named_parameters())
     return [
         *(LayerGroup(name, members, tuple(m)) for (name, members), m in zip(groups, modules, strict=True)),
@@ -82,10 +83,14 @@ def _positions(backbone: Any, parameters: Sequence[str]) -> dict[str, int]:
     return position
 
 
-def _last_group(path: str, module: nn.Module, position: dict[str, int], count: int) -> int:
-    """Return the last group that a module reaches into."""
-    inside = [number for name, number in position.items() if not path or name.startswith(f"{path}.")]
-    return min(max(inside, default=0), count - 1)
+def _last_groups(position: dict[str, int]) -> dict[str, int]:
+    """Return the last group that each module reaches into, by the module's path; the root's is empty."""
+    last: dict[str, int] = {}
+    for name, number in position.items():
+        parts = name.split(".")[:-1]
+        for path in (".".join(parts[:depth]) for depth in range(len(parts) + 1)):
+            last[path] = max(last.get(path, 0), number)
+    return last
 
 
 def _names(position: dict[str, int]) -> list[str]:
