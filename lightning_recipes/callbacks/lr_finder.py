@@ -39,7 +39,7 @@ log = logging.getLogger(__name__)
 
 FALL = 0.1  # of a smoothed loss that falls by less than a tenth, the way down is the luck of the images
 ENOUGH = 5  # points that a curve needs
-HELD_OUT = 64  # images; of 32 the rate at which the loss has risen by half is off by a factor of up to ten, of 64 by three
+HELD_OUT = 64  # images; with 32 of them the rate of a rise by half is off by up to ten times, with 64 by three
 
 
 class LearningRateFinder(pl.Callback):
