@@ -1,7 +1,7 @@
 """The learning rate finder against a grid of nine rates, and its time against that of training steps.
 
 For each set of images, for the head alone (cached features) and for all layers (after a head that is trained alike
-every time): train at each rate of the grid and at each of the finder's four suggestions, with the same seeds. The best
+every time): train at each rate of the grid and at each of the finder's suggestions, with the same seeds. The best
 rate of the grid is chosen with hindsight, by the mean over all seeds. Differences are paired by seed; intervals are
 95 % by Student's t. Shown are accuracy / loss on the validation images.
 
@@ -135,6 +135,13 @@ def paired(ours: list[float], theirs: list[float]) -> tuple[float, float]:
     return mean_and_half([a - b for a, b in zip(ours, theirs, strict=True)])
 
 
+def taken(result: dict[str, Any], rule: str) -> float:
+    """The rate that the finder takes under a rule: by divergence where there is no descent, else the recipe's."""
+    suggestions = result["suggestions"]
+    found = suggestions.get(rule) or suggestions.get("divergence") or {"lr": result["recipe_lr"]}
+    return float(found["lr"])
+
+
 def compare(setting: Setting, data: ImageDataModule, seeds: int, **finder: Any) -> None:
     grid = {lr: [train(setting, data, seed, lr) for seed in range(seeds)] for lr in setting.grid}
     accuracy = {lr: statistics.fmean(a for a, _ in runs) for lr, runs in grid.items()}
@@ -144,9 +151,9 @@ def compare(setting: Setting, data: ImageDataModule, seeds: int, **finder: Any) 
     print("  grid:    " + "  ".join(f"{lr:.0e}: {accuracy[lr]:.3f} / {loss[lr]:.3f}" for lr in grid))
     print(f"  best: {best:.0e} by accuracy, {accuracy[best]:.3f}; {best_loss:.0e} by loss, {loss[best_loss]:.3f}")
     found = [find(setting, data, seed, **finder) for seed in range(seeds)]
-    for rule in ("steep", "valley", "slide", "minimum"):
-        rates = [result["suggestions"].get(rule, {"lr": result["recipe_lr"]})["lr"] for result in found]
-        kept = sum(rule not in result["suggestions"] for result in found)
+    for rule in ("steep", "valley", "slide", "minimum", "divergence"):
+        rates = [taken(result, rule) for result in found]
+        kept = sum(not result["suggestions"] for result in found)
         runs = [train(setting, data, seed, rate) for seed, rate in enumerate(rates)]
         a, a_half = paired([r[0] for r in runs], [r[0] for r in grid[best]])
         b, b_half = paired([r[1] for r in runs], [r[1] for r in grid[best_loss]])
