@@ -27,7 +27,7 @@ NO_MAPPING = re.compile(r"'\w+' object has no attribute 'keys'")
 NO_CLASS = re.compile(r"Expected a dot import path string: (?P<value>.*)$")
 NOT_IN_MODULE = re.compile(r"module '(?P<module>[\w.]+)' has no attribute '(?P<name>\w+)'")
 NO_MODULE = re.compile(r"No module named '(?P<name>[\w.]+)'")
-NOT_OF_KIND = re.compile(r"Import path (?P<path>\S+) does not correspond to a subclass of (?P<kind>\w+)")
+NOT_OF_KIND = re.compile(r"Import path (?:(?P<path>\S+) )?does not correspond to a subclass of (?P<kind>\w+)")
 NO_MEMBER = re.compile(r"Not a valid subclass of (?P<kind>\w+)(?:\. Got value: (?P<value>.*))?$")
 NOISE = re.compile(
     r"^(Does not validate against any of the Union subtypes|Subtypes: |Errors:|Given value|Expected a path but)"
@@ -113,7 +113,9 @@ def _about(key: str, line: str, path: str, known: Sequence[str]) -> str:
         hint = class_hint(path, key) or "; give an import path that works from this folder"
         return f"{key}: there is no module '{found['name']}'{hint}"
     if found := NOT_OF_KIND.match(line):
-        return f"{key}: '{found['path']}' is not a subclass of {found['kind']}; name one that is"
+        from_python = "; others are trained from Python, with Lightning's Trainer" if key == "data" else ""
+        named = f"'{found['path']}' " if found["path"] else ""
+        return f"{key}: {named}is not a subclass of {found['kind']}; name one that is{from_python}"
     place = key or path
     if NO_MAPPING.match(line):
         return f"{place}.init_args: is no mapping; give each argument by its name"

@@ -200,6 +200,11 @@ MISTAKES: dict[str, tuple[str, list[str], str]] = {
         [],
         "data: 'torch.nn.ReLU' is not a subclass of ",
     ),
+    "a data module of one's own": (
+        SMALL,
+        ["--data", "lightning.pytorch.demos.boring_classes.BoringDataModule"],
+        "data: is not a subclass of ImageDataModule; name one that is; others are trained from Python",
+    ),
 }
 
 
