@@ -36,7 +36,9 @@ class ErrorAnalysis(pl.Callback):
     """Analyse the validation images at the end of a fit, with the weights of the run's best checkpoint.
 
     Writes into the trainer's ``default_root_dir``, which Lightning takes for the current folder where none is given (on
-    the command line: the run's folder). ``errors.json``: confusion matrix, the pairs that are confused most, precision, recall and F1 of each class
+    the command line: the run's folder).
+
+    ``errors.json``: confusion matrix, the pairs that are confused most, precision, recall and F1 of each class
     with intervals, the highest losses, calibration error and the temperature that mends it, and a diagnosis in words
     with the number that led to each sentence. ``label_issues.csv`` lists the images whose label is most probably wrong
     (split, path, given, suggested, margin, confident), worst first; training images too where ``label_folds`` is
