@@ -20,6 +20,7 @@ from lightning_recipes.data.batch import Batch, Features, MixedBatch, split_batc
 from lightning_recipes.errors import UserError, refuse_bad_values
 from lightning_recipes.evaluation.metrics import loss_mean
 from lightning_recipes.input_config import InputConfig
+from lightning_recipes.kept_arguments import cannot_be_kept, plain
 from lightning_recipes.keyed_steps import KeyedSteps
 from lightning_recipes.models.averaging import copy_weights_, swap_weights_
 from lightning_recipes.models.backbone import check_image_size, create_backbone
@@ -324,6 +325,7 @@ class ImageClassifier(KeyedSteps, Staged):
             check_image_size(self.backbone, size)
         if stage == "fit":
             self.judged_input = self.input_used
+            self._refuse_what_cannot_be_kept()
         if stage == "fit" and self.plan is None:
             self.plan_changes = []
         if stage == "fit" and (found := dropout_before_norm(self)) is not None:
@@ -334,6 +336,15 @@ class ImageClassifier(KeyedSteps, Staged):
         chosen = self.hparams["compile"]
         if stage == "fit" and chosen is not False:
             self.backbone.compile(**(chosen if isinstance(chosen, dict) else {}))
+
+    def _refuse_what_cannot_be_kept(self) -> None:
+        """Say before the training, not after it, that its checkpoints could not be read back."""
+        arguments = {name: value for name, value in self.hparams.items() if not name.startswith("_")}
+        if self.trainer.checkpoint_callbacks and (lost := cannot_be_kept(arguments)):
+            raise UserError(
+                f"model.{lost[0]}: a {type(arguments[lost[0]]).__name__} cannot be read back from a checkpoint; give "
+                "plain values, or make it in the class and not by an argument"
+            )
 
     @override
     def use_plan(self, plan: Plan) -> None:
@@ -429,7 +440,7 @@ class ImageClassifier(KeyedSteps, Staged):
 
         Data that fits JSON where the arguments of a subclass do.
         """
-        arguments = {name: value for name, value in self.hparams.items() if not name.startswith("_")}
+        arguments = {name: plain(value) for name, value in self.hparams.items() if not name.startswith("_")}
         if "pretrained" in arguments:  # where they came from: they are in the file now
             arguments |= {"pretrained": False, "backbone_kwargs": self._backbone_arguments or None}
         return {
@@ -446,9 +457,7 @@ class ImageClassifier(KeyedSteps, Staged):
         known = checkpoint.get(self.CHECKPOINT_HYPER_PARAMS_KEY, {})
         checkpoint |= self.finished_model()
         checkpoint[self.CHECKPOINT_HYPER_PARAMS_KEY] = {**known, **checkpoint[self.CHECKPOINT_HYPER_PARAMS_KEY]}
-        checkpoint["metrics"] = {
-            name: float(value) for name, value in self.trainer.callback_metrics.items() if name.startswith("val_")
-        }
+        checkpoint["metrics"] = {name: float(value) for name, value in self.trainer.callback_metrics.items()}
         checkpoint["data_class_path"] = None if self.datamodule() is None else _path_of(self.datamodule())
         checkpoint["plan_changes"] = self.plan_changes
         # A file of weights alone has those to be used.
@@ -471,7 +480,7 @@ class ImageClassifier(KeyedSteps, Staged):
         if "input_config" in checkpoint:
             used = InputConfig.of(checkpoint["input_config"])
             self.input_config = InputConfig.of(checkpoint.get("pretrained_input_config", checkpoint["input_config"]))
-            self.judged_input = None if fitting else used
+            self.judged_input = self.input_used if fitting else used
         if fitting:
             self.apply_plan_changes(checkpoint.get("plan_changes", []))
 

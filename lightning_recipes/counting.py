@@ -10,7 +10,7 @@ from lightning_recipes.schedules.resolve import resolve_schedule
 from lightning_recipes.specs import Spec
 from lightning_recipes.timeline import Timeline
 
-__all__ = ["count_plan", "epochs_to_train", "limited", "logs_this_step", "optimizer_step_key"]
+__all__ = ["count_plan", "epochs_to_train", "limited", "logs_this_step", "optimizer_step_key", "validates_after"]
 
 
 def count_plan(plan: Plan | None, schedule: Spec, trainer: pl.Trainer, datamodule: Any) -> Timeline:
@@ -84,3 +84,13 @@ def epochs_to_train(timeline: Timeline, trainer: pl.Trainer) -> int:
     if trainer.max_steps >= 0:
         ends.append(math.ceil(timeline.epoch_of(trainer.max_steps)))
     return min(ends)
+
+
+def validates_after(trainer: pl.Trainer, batch_idx: int) -> bool:
+    """Tell whether a validation inside the epoch follows; a run that goes on from before it would leave it out."""
+    every = trainer.val_check_batch
+    if not trainer.enable_validation or every is None or math.isinf(every):
+        return False
+    whole_run = trainer.check_val_every_n_epoch is None
+    number = trainer.fit_loop.epoch_loop.total_batch_idx if whole_run else batch_idx
+    return bool((number + 1) % every == 0)

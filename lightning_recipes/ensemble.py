@@ -130,5 +130,5 @@ class EnsembleClassifier(Evaluator):
 
 
 def _input_of(member: Any) -> InputConfig:
-    found: InputConfig = member.judged_input or member.input_config
+    found: InputConfig = member.input_judged
     return found

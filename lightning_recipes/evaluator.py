@@ -58,6 +58,11 @@ class Evaluator(pl.LightningModule):
         return len(labels)
 
     @property
+    def input_judged(self) -> InputConfig:
+        """How a picture becomes an input where the weights were judged, else as it is used now."""
+        return self.judged_input or self.input_used
+
+    @property
     def input_used(self) -> InputConfig:
         """How a picture becomes an input now: in the current stage of a fit, else as the weights were judged."""
         found = getattr(self.datamodule(), "input_config", None)
@@ -91,7 +96,7 @@ class Evaluator(pl.LightningModule):
     @torch.inference_mode()
     def _probabilities_of(self, pictures: Sequence[Pictures]) -> Tensor:
         """Probabilities (N, C), float32 on the CPU."""
-        images = images_of(pictures, self.judged_input or self.input_config).to(self.device)
+        images = images_of(pictures, self.input_judged).to(self.device)
         logits: Tensor = self(images)
         return logits.float().softmax(dim=1).cpu()
 

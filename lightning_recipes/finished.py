@@ -4,6 +4,7 @@
 arguments (backbone, head, classes), the task, and how a picture becomes an input in the stage that they were judged in.
 """
 
+import inspect
 import sys
 from collections.abc import Mapping
 from importlib import import_module
@@ -79,7 +80,12 @@ def _build(file: Path, checkpoint: dict[str, Any], changed: Mapping[str, Any]) -
     if "backbone" not in arguments:
         raise UserError(f"{KEY}: '{file}' does not say which backbone it is of; it is none of an ImageClassifier")
     kind = _class_of(file, checkpoint)
-    module = kind(**{**arguments, "pretrained": False, "init": None, **changed})
+    arguments |= {"pretrained": False, "init": None}
+    takes = inspect.signature(kind).parameters
+    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in takes.values()):
+        # Lightning keeps what a class hands to its parent, too.
+        arguments = {name: value for name, value in arguments.items() if name in takes}
+    module = kind(**{**arguments, **changed})
     module.on_load_checkpoint(checkpoint)
     try:
         module.load_state_dict(checkpoint["state_dict"])

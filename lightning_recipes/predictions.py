@@ -1,14 +1,15 @@
 """What a module says of images, over all processes; and of the validation images at a fit's end, computed once."""
 
 import copy
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
-from weakref import WeakKeyDictionary
 
 import lightning.pytorch as pl
 import torch
+from lightning.pytorch.trainer.states import RunningStage
 from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor
 
@@ -86,7 +87,7 @@ def over_validation(
     if limit == 0:
         return None
     if hasattr(data, "evaluation_loader"):
-        loader = data.evaluation_loader("val", module.judged_input or module.input_config)
+        loader = data.evaluation_loader("val", module.input_judged)
     else:
         loader = data.val_dataloader()
     whole = isinstance(limit, float) and limit == 1  # also of a loader that does not know its length
@@ -95,15 +96,30 @@ def over_validation(
 
 def _over(trainer: pl.Trainer, batches: Any, probabilities_of: Callable[[Any], Tensor]) -> Predictions | None:
     parts, seen = [], 0
-    for batch in batches:
-        batch = trainer.strategy.batch_to_device(trainer.precision_plugin.convert_input(batch))
-        with trainer.precision_plugin.forward_context():
-            probabilities = probabilities_of(batch)
-        index = batch[2] if len(batch) > 2 else torch.arange(seen, seen + len(batch[1]))
-        seen += len(batch[1])
-        parts.append({"index": index.cpu(), "labels": batch[1].cpu(), "probabilities": probabilities.cpu()})
+    with _validating(trainer):
+        for batch in batches:
+            batch = trainer.strategy.batch_to_device(trainer.precision_plugin.convert_input(batch))
+            with trainer.precision_plugin.forward_context():
+                probabilities = probabilities_of(batch)
+            index = batch[2] if len(batch) > 2 else torch.arange(seen, seen + len(batch[1]))
+            seen += len(batch[1])
+            parts.append({"index": index.cpu(), "labels": batch[1].cpu(), "probabilities": probabilities.cpu()})
     found = gather_by_index(parts, trainer.world_size)
     return None if found is None else Predictions(found["index"], found["labels"], found["probabilities"])
+
+
+@contextmanager
+def _validating(trainer: pl.Trainer) -> Iterator[None]:
+    """Let the module's transfer hooks, which may augment while it trains, see a validation."""
+    module, stage = trainer.lightning_module, trainer.state.stage
+    was_training = module.training
+    trainer.state.stage = RunningStage.VALIDATING
+    module.eval()
+    try:
+        yield
+    finally:
+        module.train(was_training)
+        trainer.state.stage = stage
 
 
 @torch.inference_mode()
@@ -148,7 +164,7 @@ def predict_split(
         return None
     was_training = module.training
     module.eval()
-    loader = data.evaluation_loader(split, module.judged_input or module.input_config, indices)
+    loader = data.evaluation_loader(split, module.input_judged, indices)
     found = _over(trainer, loader, lambda batch: module.logits_of(batch).float().softmax(dim=1))
     module.train(was_training)
     if found is None:
@@ -178,30 +194,32 @@ def gather_predictions(outputs: Sequence[dict[str, Any]], world_size: int) -> di
     }
 
 
-_JUDGED: WeakKeyDictionary[pl.Trainer, tuple[int, ImageClassifier, Predictions | None]] = WeakKeyDictionary()
+_JUDGED = "_judged_by_lightning_recipes"  # where a trainer keeps it, for as long as there is the trainer
 
 
 def judged(trainer: pl.Trainer, module: ImageClassifier) -> tuple[ImageClassifier, Predictions | None]:
-    """Return what a fit is judged by: the model of its best checkpoint, and its predictions; computed once a fit.
+    """Return what a fit is judged by: the model of its best checkpoint, and its predictions; computed once a module.
 
     Without a judge, or where nothing was validated, the model is the module as it is. To be called when the fit is
     over, by every process.
     """
-    known = _JUDGED.get(trainer)
-    if known is None or known[0] != trainer.global_step:
+    known: Any = getattr(trainer, _JUDGED, None)
+    if known is None or known[0] is not module or known[1] != trainer.global_step:
         best = best_of(trainer)
         model = module if best is None else _model_of(best, module)
         found = predict_validation(trainer, model)
         if best is not None and found is not None:
             _compare(best, found)
-        known = (trainer.global_step, model, found)
-        _JUDGED[trainer] = known
-    return known[1], known[2]
+        known = (module, trainer.global_step, model, found)
+        setattr(trainer, _JUDGED, known)
+    return known[2], known[3]
 
 
 def _model_of(best: Best, module: ImageClassifier) -> ImageClassifier:
     """Return the model that the file holds; a copy of the module, whose class may be one that nobody can import."""
-    model = copy.deepcopy(module)
+    # What a step has left on the module, such as its output, hangs on a graph, which cannot be copied.
+    graphs = [t for m in module.modules() for t in vars(m).values() if isinstance(t, Tensor) and not t.is_leaf]
+    model = copy.deepcopy(module, {id(tensor): tensor.detach() for tensor in graphs})
     model.trainer = None
     checkpoint = torch.load(best.path, map_location=module.device, weights_only=True)
     model.on_load_checkpoint(checkpoint)

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -9,7 +10,18 @@ from typing import Any
 
 import yaml
 
-__all__ = ["RunContents"]
+__all__ = ["RunContents", "is_recipe_of_run", "newest_recipe"]
+
+
+def is_recipe_of_run(name: str) -> re.Match[str] | None:
+    """Match ``config.yaml``, and ``config-1.yaml`` and on where a run went on with another recipe."""
+    return re.fullmatch(r"config(?:-(\d+))?\.yaml", name)
+
+
+def newest_recipe(folder: Path) -> Path | None:
+    """Return the recipe that a run was last trained with: ``config.yaml`` or the highest ``config-N.yaml``."""
+    found = [(int(m[1] or 0), path) for path in folder.glob("config*.yaml") if (m := is_recipe_of_run(path.name))]
+    return max(found)[1] if found else None
 
 
 @dataclass(frozen=True)
@@ -24,9 +36,9 @@ class RunContents:
 
     @cached_property
     def recipe(self) -> dict[str, Any]:
-        """``config.yaml``: the recipe as it was run."""
-        path = self.folder / "config.yaml"
-        return (yaml.safe_load(path.read_text(encoding="utf-8")) or {}) if path.exists() else {}
+        """``config.yaml``, or the newest that took its place: the recipe as it was run."""
+        path = newest_recipe(self.folder)
+        return {} if path is None else yaml.safe_load(path.read_text(encoding="utf-8")) or {}
 
     @cached_property
     def summary(self) -> dict[str, Any]:

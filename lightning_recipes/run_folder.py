@@ -7,6 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 from lightning_recipes.errors import UserError
+from lightning_recipes.run_contents import is_recipe_of_run
 
 try:
     import fcntl
@@ -38,7 +39,7 @@ class RunFolder:
     def __init__(self, path: Path) -> None:
         self.path = path
         self._made: list[Path] = []  # outermost first
-        self._before: set[str] = set()
+        self._before: set[str] | None = None  # None where it is not ours
         self._lock: int | None = None
 
     def claim(self, *, must_be_new: bool = False, patience: float = 0.0) -> bool:
@@ -111,12 +112,14 @@ class RunFolder:
         """Let go of the folder; what a run that failed before it began has put there is removed.
 
         Args:
-            failed: The command did not end well; where nothing had been trained by then, the folder is as before.
+            failed: The command did not end well; where nothing had been trained by then, a folder that was claimed is
+                as before. One that was only chosen is nobody's to clean.
         """
         with suppress(OSError):
-            if failed and not any((self.path / name).exists() for name in RESULTS):
+            ours = self._before is not None
+            if failed and ours and not any((self.path / name).exists() for name in RESULTS):
                 for entry in list(self.path.iterdir()):
-                    if entry.name not in self._before:
+                    if entry.name not in (self._before or ()):
                         shutil.rmtree(entry, ignore_errors=True) if entry.is_dir() else entry.unlink()
             for folder in reversed(self._made):
                 folder.rmdir()  # only what is empty
@@ -149,7 +152,7 @@ def choose_run_folder(
     newest = _newest(recipe)
     if run_dir is not None:
         path = Path(run_dir)
-    elif resume and config is not None and config.name == "config.yaml" and holds_run(config.parent):
+    elif resume and config is not None and is_recipe_of_run(config.name) and holds_run(config.parent):
         path = config.parent
     elif resume and newest is not None:
         path = newest

@@ -227,3 +227,39 @@ def test_a_trainer_validates_a_loaded_model_as_it_was_judged(tmp_path: Path) -> 
         of_python, datamodule=digits(), ckpt_path=tmp_path / "best.ckpt", verbose=False
     )
     assert again[0]["val_loss"] == pytest.approx(in_fit["val_loss"], rel=1e-5)
+
+
+class Narrow(lr.ImageClassifier):
+    """Takes what it needs, and hands the rest to its parent."""
+
+    def __init__(self, num_classes: int, width: int = 3) -> None:
+        super().__init__("test_resnet", num_classes, pretrained=False)
+        self.save_hyperparameters()
+
+
+def test_a_class_that_takes_fewer_arguments_than_its_parent_comes_back(tmp_path: Path) -> None:
+    model = Narrow(10, width=5)
+    best = BestCheckpoint(dirpath=str(tmp_path))
+    fit(model, digits(), best, max_epochs=1, enable_checkpointing=True, default_root_dir=str(tmp_path))
+    again = lr.load(tmp_path / "best.ckpt")
+    assert type(again) is Narrow
+    assert again.hparams["width"] == 5
+    images = torch.randn(2, 3, 32, 32)
+    with torch.inference_mode():
+        assert torch.equal(again(images), model.eval()(images))
+
+
+def test_numbers_of_numpy_and_paths_are_plain_in_the_file(tmp_path: Path) -> None:
+    trained(tmp_path, lr.ImageClassifier, lr=np.float64(0.01), weight_decay=np.float32(0.5))
+    assert lr.load(tmp_path / "best.ckpt").hparams["weight_decay"] == 0.5
+
+
+def test_an_argument_that_no_file_gives_back_is_refused_before_the_training(tmp_path: Path) -> None:
+    class Takes(lr.ImageClassifier):
+        def __init__(self, *args: Any, maker: object = None, **kwargs: Any) -> None:
+            super().__init__(*args, **kwargs)
+            self.save_hyperparameters()
+
+    with pytest.raises(lr.UserError, match=r"model\.maker: a type cannot be read back from a checkpoint"):
+        trained(tmp_path, Takes, maker=nn.ReLU)
+    assert not list(tmp_path.iterdir())

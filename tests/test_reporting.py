@@ -70,6 +70,13 @@ def test_without_a_checkpoint_there_is_no_command(tmp_path: Path, capsys: pytest
     assert command_to_go_on(tmp_path, SUMMARY | STOPPED) == ""
 
 
+def test_a_run_goes_on_with_the_recipe_that_it_was_last_trained_with(tmp_path: Path) -> None:
+    folder = checkpointed(tmp_path)
+    for name in ("config.yaml", "config-1.yaml", "config-10.yaml", "config-2.yaml"):
+        (folder / name).write_text("")
+    assert f"--config {folder / 'config-10.yaml'} " in command_to_go_on(folder, SUMMARY | STOPPED)
+
+
 def test_a_plan_without_end_is_not_counted() -> None:
     assert ending({"finished": False, "stopped_by": "max_time", "epochs": 7, "stages": [{"planned_epochs": -1}]}) == (
         "Ended by trainer.max_time after 7 epochs"

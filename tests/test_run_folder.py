@@ -113,3 +113,12 @@ def test_the_newest_run_is_gone_on_with_not_a_folder_in_which_none_began(
 def test_a_folder_that_cannot_be_made_is_named(name: str) -> None:
     with pytest.raises(UserError, match=r"run_dir: '.*; name another folder|a folder that can be written"):
         choose_run_folder(name, "small")
+
+
+def test_a_folder_that_was_only_chosen_is_nobodys_to_clean(tmp_path: Path) -> None:
+    """As by each of the processes that torchrun or srun starts side by side."""
+    (tmp_path / "mine" / "sub").mkdir(parents=True)
+    (tmp_path / "mine" / "thesis.txt").write_text("all of it")
+    with pytest.raises(ValueError, match="late"), choose_run_folder(str(tmp_path / "mine"), "small", claim=False):
+        raise ValueError("late")
+    assert sorted(path.name for path in (tmp_path / "mine").iterdir()) == ["sub", "thesis.txt"]

@@ -10,6 +10,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from typing_extensions import override
 
 from lightning_recipes.checkpoint_io import damage_of, use_whole_checkpoints
+from lightning_recipes.counting import validates_after
 from lightning_recipes.errors import UserError
 from lightning_recipes.whole_files import named_failures
 
@@ -33,6 +34,7 @@ class LastCheckpoint(Checkpoint):
         if every_n_train_steps is not None and not every_n_train_steps >= 1:
             raise UserError(f"LastCheckpoint.every_n_train_steps: {every_n_train_steps} is not a number >= 1")
         self.every_n_train_steps, self.dirpath = every_n_train_steps, dirpath
+        self._is_late = False
         self.asked_for: Callable[[], bool] = lambda: False
         """Whether to save at the end of this batch, whatever its number; as where a signal asks to stop."""
 
@@ -68,16 +70,22 @@ class LastCheckpoint(Checkpoint):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Save inside an epoch, but neither at its last batch nor between the steps of an accumulation."""
+        """Save inside an epoch, but neither at its last batch nor between the steps of an accumulation.
+
+        Nor where a validation comes next, which a run that goes on from there would leave out: then a step later.
+        """
         every = self.every_n_train_steps
         stepped = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
-        due = every is not None and trainer.global_step % every == 0
+        due = self._is_late or (every is not None and trainer.global_step % every == 0)
         if stepped and not trainer.is_last_batch and (due or self.asked_for()):
-            self.save(trainer)
+            self._is_late = validates_after(trainer, batch_idx)
+            if not self._is_late:
+                self.save(trainer)
 
     @override
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Save at the end of the epoch."""
+        self._is_late = False
         self.save(trainer)
 
 

@@ -142,7 +142,7 @@ class ErrorAnalysis(pl.Callback):
         if not hasattr(trainer.datamodule, "train_features"):  # type: ignore[attr-defined]
             return None
         extract = partial(best.extract_features, precision=trainer.precision_plugin)
-        used = best.judged_input or best.input_config
+        used = best.input_judged
         data = trainer.datamodule.train_features(extract, used)  # type: ignore[attr-defined]
         if not data.features.isfinite().all():  # of a training that diverged
             return None

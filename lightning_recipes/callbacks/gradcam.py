@@ -79,6 +79,7 @@ class MisclassifiedGradCAM(pl.Callback):
         wrong = int((predictions.predicted != predictions.labels).sum())
         folder = Path(trainer.default_root_dir)
         rows = choose_mistakes(predictions.labels, predictions.probabilities, most=self.images, by=self.by)
+        _forget(folder / "figures")
         if not rows:
             log.info("none of %d validation images is misclassified: nothing to explain", len(predictions.labels))
             return
@@ -115,7 +116,7 @@ class MisclassifiedGradCAM(pl.Callback):
             rows: Of the predictions.
         """
         data = trainer.datamodule  # type: ignore[attr-defined]
-        used = module.judged_input or module.input_config
+        used = module.input_judged
         images = _images(data, predictions.indices[rows].tolist(), used)
         predicted, true = predictions.predicted[rows], predictions.labels[rows]
         heat = self._heat(module, trainer.precision_plugin.convert_input(images), (predicted, true))
@@ -161,6 +162,13 @@ def _images(data: Any, indices: list[int], used: InputConfig) -> Tensor:
         return images
     dataset = data.val_dataloader().dataset
     return torch.stack([dataset[index][0] for index in indices])
+
+
+def _forget(figures: Path) -> None:
+    """Remove the pictures of before a run went on: it may have fewer mistakes now, or none."""
+    for old in (figures / "gradcam.png", *(figures / "gradcam").glob("[0-9][0-9].png")):
+        old.unlink(missing_ok=True)
+    (figures / "gradcam" / "mistakes.csv").unlink(missing_ok=True)
 
 
 def _shown(images: Tensor, used: InputConfig) -> Tensor:

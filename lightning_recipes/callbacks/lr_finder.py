@@ -71,7 +71,7 @@ class LearningRateFinder(pl.Callback):
         suggestion: Which rate to take. ``steep``: the loss falls fastest, of nearly equal slopes the highest rate;
             ``valley``: the middle of the longest descent; ``slide``: the end of the steady descent, from above;
             ``minimum``: a tenth of the rate of the lowest loss; ``divergence``: a tenth of the rate at which the loss
-            has risen by half. All are reported.
+            has risen by half. All that find one are reported.
         apply: Set the rate; false only reports.
         min_lr: First rate of the head, > 0.
         max_lr: Last rate of the head, > ``min_lr``.
@@ -174,8 +174,8 @@ class LearningRateFinder(pl.Callback):
         """Return the loss on held-out images after a step at each rate, for each data order, until it diverges."""
         curves = []
         for order in range(self.orders):
-            trained, held_out = _batches(trainer, order)
             with no_trace(trainer, module) as optimizer:
+                trained, held_out = _batches(trainer, order)
                 curves.append(self._curve(trainer, module.base_lr, optimizer, rates, trained, held_out, order))
         return curves
 
@@ -257,8 +257,12 @@ def _batches(trainer: pl.Trainer, order: int) -> tuple[Iterator[Any], list[Any]]
 
 def _endless(loader: Iterable[Any]) -> Iterator[Any]:
     """Pass over the loader again and again."""
-    while True:
-        yield from loader
+    empty = False
+    while not empty:
+        empty = True
+        for batch in loader:
+            empty = False
+            yield batch
 
 
 def _file_name(stage: str) -> str:

@@ -7,7 +7,8 @@ from lightning.pytorch.utilities import rank_zero_warn
 from typing_extensions import override
 
 from lightning_recipes.environment import environment
-from lightning_recipes.resume.folder import answers_for, newest_recipe
+from lightning_recipes.resume.folder import answers_for
+from lightning_recipes.run_contents import newest_recipe
 from lightning_recipes.whole_files import whole_file, write_json
 
 __all__ = ["SaveRecipe"]

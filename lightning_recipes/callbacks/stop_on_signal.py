@@ -1,12 +1,12 @@
 """A training that is asked to stop by a signal ends after its step, with nothing lost."""
 
-import math
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
 from typing_extensions import override
 
+from lightning_recipes.counting import validates_after
 from lightning_recipes.stop_signals import Stopped, StopSignals
 
 __all__ = ["StopOnSignal"]
@@ -60,7 +60,7 @@ class StopOnSignal(pl.Callback):
     ) -> None:
         """Settle whether this batch is the last."""
         stepped = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
-        if stepped and not trainer.is_last_batch and not _validates_after(trainer, batch_idx):
+        if stepped and not trainer.is_last_batch and not validates_after(trainer, batch_idx):
             self.stopping = self._agreed(trainer)
 
     def _agreed(self, trainer: pl.Trainer) -> int:
@@ -73,13 +73,3 @@ class StopOnSignal(pl.Callback):
         if number:
             self.signals.received = self.signals.received or number
             raise Stopped(number, together=True)
-
-
-def _validates_after(trainer: pl.Trainer, batch_idx: int) -> bool:
-    """Tell whether a validation inside the epoch follows; a run that goes on from before it would leave it out."""
-    every = trainer.val_check_batch
-    if not trainer.enable_validation or every is None or math.isinf(every):
-        return False
-    whole_run = trainer.check_val_every_n_epoch is None
-    number = trainer.fit_loop.epoch_loop.total_batch_idx if whole_run else batch_idx
-    return bool((number + 1) % every == 0)

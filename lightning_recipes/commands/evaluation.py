@@ -110,7 +110,7 @@ def make_data(section: Any) -> pl.LightningDataModule:
 
 def use_typed_input(model: Evaluator, data: Any, given: set[str]) -> None:
     """Judge at another size or normalisation where one was typed; the recipe's own does not come before the file's."""
-    used = model.judged_input or model.input_config
+    used = model.input_judged
     typed = {name: getattr(data, "hparams", {}).get(name) for name in SEEN if f"data.{name}" in given}
     changed: dict[str, Any] = {
         name: tuple(v) if isinstance(v, list) else v for name, v in typed.items() if v is not None

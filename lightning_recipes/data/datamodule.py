@@ -255,8 +255,9 @@ class ImageDataModule(pl.LightningDataModule):
         images = len(EpochSampler(self.opened.splits.train.labels, 1, **self._sampler_options()))
         return max(1, images)
 
-    def _eval_batch_size(self, settings: LoaderSettings) -> int:
-        size: int = self.hparams["eval_batch_size"] or min(settings.batch_size, MOST_AT_ONCE)
+    def _eval_batch_size(self) -> int:
+        """Of the whole run, not of a stage: a limit of batches, and a loss of batches, is then one everywhere."""
+        size: int = self.hparams["eval_batch_size"] or min(self._batch_size(self.hparams["batch_size"]), MOST_AT_ONCE)
         return size
 
     def train_batches(self, position: int = 0) -> int:
@@ -319,6 +320,8 @@ class ImageDataModule(pl.LightningDataModule):
             input_config: How they become inputs, such as that of a best checkpoint.
             indices: Some of them (default: all); batches then count positions in this list.
         """
+        if split == "val" and indices is None and type(self).val_dataloader is not ImageDataModule.val_dataloader:
+            return self.val_dataloader()  # a subclass validates on images of its own
         source = self._source(split)
         source = source if indices is None else Subset(source, np.asarray(indices, dtype=np.int64))
         return self._eval_loader(split, source, replace(self.settings_of(None), input=input_config))
@@ -434,7 +437,7 @@ class ImageDataModule(pl.LightningDataModule):
             order = stratified_order(source.labels, self.hparams["split_seed"])
         world_size, rank = self._trainer_value("world_size", 1), self._trainer_value("global_rank", 0)
         sampler = ShardSampler(source, order=order, num_replicas=world_size, rank=rank)
-        batch_size = self._eval_batch_size(settings)
+        batch_size = self._eval_batch_size()
         if settings.cache_features:
             features = self._cached(split, source, settings)
             return DataLoader(features, batch_size=batch_size, sampler=sampler, collate_fn=keep_batch)
@@ -474,7 +477,7 @@ class ImageDataModule(pl.LightningDataModule):
         return compute_features(
             self._dataset(source, settings),
             extract,
-            batch_size=self._eval_batch_size(settings),
+            batch_size=self._eval_batch_size(),
             num_workers=self._workers(),
             world_size=self._trainer_value("world_size", 1),
             rank=self._trainer_value("global_rank", 0),

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lightning_recipes.run_contents import newest_recipe
+
 __all__ = ["command_to_go_on", "ending"]
 
 WORDS = {
@@ -49,7 +51,8 @@ def command_to_go_on(folder: Path, summary: Mapping[str, Any]) -> str:
     """
     if summary.get("finished", True) or not (folder / "checkpoints" / "last.ckpt").exists():
         return ""
-    words = ["--config", str(folder / "config.yaml"), "--run_dir", str(folder), "--ckpt_path", "last"]
+    recipe = newest_recipe(folder) or folder / "config.yaml"
+    words = ["--config", str(recipe), "--run_dir", str(folder), "--ckpt_path", "last"]
     limit = summary.get("stopped_by")
     if limit in NO_LIMIT:
         words += [f"--trainer.{limit}", NO_LIMIT[limit]]

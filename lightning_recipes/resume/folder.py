@@ -1,6 +1,5 @@
 """The recipe that a checkpoint was made with, and how far it has come."""
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -11,18 +10,9 @@ from lightning_recipes.errors import UserError
 from lightning_recipes.resume.answers import recipe_answers
 from lightning_recipes.resume.rules import Answer
 from lightning_recipes.resume.stages import Reached
+from lightning_recipes.run_contents import newest_recipe
 
-__all__ = ["answers_for", "newest_recipe", "refuse_what_cannot_be"]
-
-
-def newest_recipe(folder: Path) -> Path | None:
-    """Return the recipe that a run was last trained with: ``config.yaml`` or the highest ``config-N.yaml``."""
-    found = [(int(m[1] or 0), path) for path in folder.glob("config*.yaml") if (m := _number(path.name))]
-    return max(found)[1] if found else None
-
-
-def _number(name: str) -> re.Match[str] | None:
-    return re.fullmatch(r"config(?:-(\d+))?\.yaml", name)
+__all__ = ["answers_for", "refuse_what_cannot_be"]
 
 
 def _recipe_of(checkpoint: Path) -> Path | None:
