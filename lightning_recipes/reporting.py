@@ -11,7 +11,7 @@ from rich.text import Text
 from lightning_recipes.report.ending import command_to_go_on, ending
 from lightning_recipes.report.parts import finding, number, percent
 from lightning_recipes.report.sections import analysed_before
-from lightning_recipes.run_contents import RunContents, newest_recipe
+from lightning_recipes.run_contents import RunContents
 from lightning_recipes.whole_files import write_csv
 
 __all__ = [
@@ -97,8 +97,7 @@ def print_stopped(folder: Path, signal: str = "") -> None:
     else:
         text = (
             f"{stopped} after {summary['epochs']} epochs, at step {summary['global_step']}."
-            f" {folder} holds what is done; it goes on with\n"
-            f"  lightning-recipes fit --config {newest_recipe(folder)} --run_dir {folder} --ckpt_path last"
+            f" {folder} holds what is done; it goes on with\n  {command_to_go_on(folder, summary)}"
         )
     Console().print(text, soft_wrap=True, highlight=False)
 

@@ -59,7 +59,7 @@ class LastCheckpoint(Checkpoint):
             loop.epoch_progress.increment_completed()
 
     def save(self, trainer: pl.Trainer) -> None:
-        """Write ``last.ckpt``; the old one is replaced only when the new one is whole."""
+        """Write ``last.ckpt``; the one before is ``previous.ckpt`` from then on, so one of the two is always whole."""
         if not trainer.fast_dev_run:  # type: ignore[attr-defined]
             path = os.path.join(self.dirpath or os.path.join(trainer.default_root_dir, "checkpoints"), "last.ckpt")
             if trainer.is_global_zero:
