@@ -42,7 +42,9 @@ def range_test_figure(
         band = [curve[: len(mean)] for curve in curves]
         x = rates[: len(mean)]
         axes.fill_between(x, np.min(band, axis=0), np.max(band, axis=0), color="tab:blue", alpha=0.15, linewidth=0)
-        axes.plot(x, mean, color="tab:blue", linewidth=2, label=f"mean of {len(curves)} data orders")
+        axes.plot(
+            x, mean, color="tab:blue", linewidth=2, label=f"mean of {len(curves)} data order{'s' * (len(curves) > 1)}"
+        )
         low, high = min(map(min, band)), mean[0]
         axes.set_ylim(low - 0.1 * (high - low), high + 0.5 * (high - low) + 1e-9)
     colours = ("tab:red", "tab:green", "tab:purple", "tab:orange", "tab:brown")
