@@ -80,6 +80,9 @@ class MisclassifiedGradCAM(pl.Callback):
         folder = Path(trainer.default_root_dir)
         rows = choose_mistakes(predictions.labels, predictions.probabilities, most=self.images, by=self.by)
         _forget(folder / "figures")
+        if not predictions.probabilities.isfinite().all():
+            log.info("the network gives no numbers, as after a training that diverged: nothing to explain")
+            return
         if not rows:
             log.info("none of %d validation images is misclassified: nothing to explain", len(predictions.labels))
             return

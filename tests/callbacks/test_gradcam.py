@@ -70,6 +70,17 @@ def test_where_nothing_is_wrong_that_is_said(tmp_path: Path, caplog: pytest.LogC
     assert not (tmp_path / "figures").exists()
 
 
+@pytest.mark.filterwarnings("ignore:Encountered `nan` values")
+def test_a_training_that_diverged_ends_without_pictures_and_takes_those_of_before(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert explained(tmp_path, images=3)
+    with caplog.at_level(logging.INFO, "lightning_recipes"):
+        assert explained(tmp_path, model=classifier(optimizer="sgd", lr=1e30, schedule="constant")) == []
+    assert "the network gives no numbers" in caplog.text
+    assert not (tmp_path / "figures" / "gradcam.png").exists()
+
+
 def test_the_best_epochs_weights_are_explained_and_the_training_is_untouched(tmp_path: Path) -> None:
     def train(name: str, *callbacks: Any) -> str:
         folder = tmp_path / name
