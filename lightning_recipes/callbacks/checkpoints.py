@@ -20,6 +20,9 @@ __all__ = ["LastCheckpoint"]
 class LastCheckpoint(Checkpoint):
     """Keep ``last.ckpt`` at the end of every epoch and, if asked for, inside it; the one before is ``previous.ckpt``.
 
+    Where ``max_steps`` or ``max_time`` ends a run inside an epoch, at that step, so that a run that goes on trains the
+    rest of the epoch.
+
     Never at an epoch's last batch: a run resumed from there would lose the hooks of the epoch's end and count its
     progress wrong, and the checkpoint of the epoch's end is a moment later anyway.
 
@@ -76,17 +79,23 @@ class LastCheckpoint(Checkpoint):
         """
         every = self.every_n_train_steps
         stepped = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
-        due = self._is_late or (every is not None and trainer.global_step % every == 0)
-        if stepped and not trainer.is_last_batch and (due or self.asked_for()):
+        due = self._is_late or (every is not None and trainer.global_step % every == 0) or self.asked_for()
+        if stepped and not trainer.is_last_batch and (due or _ends_here(trainer)):
             self._is_late = validates_after(trainer, batch_idx)
-            if not self._is_late:
+            if not self._is_late or _ends_here(trainer):
                 self.save(trainer)
 
     @override
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Save at the end of the epoch."""
+        """Save at the end of the epoch; of one that was cut off, what there is was saved at its last step."""
         self._is_late = False
-        self.save(trainer)
+        if trainer.is_last_batch:
+            self.save(trainer)
+
+
+def _ends_here(trainer: pl.Trainer) -> bool:
+    """Tell whether the run is over with this step, wherever its epoch stands."""
+    return trainer.should_stop or 0 < trainer.max_steps <= trainer.global_step
 
 
 def _keep_as_previous(path: Path) -> None:

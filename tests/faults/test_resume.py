@@ -46,6 +46,19 @@ def test_a_limit_of_steps_changes_no_resume(tmp_path: Path, max_steps: int) -> N
         assert run(tmp_path, "again", ckpt_path=path, max_steps=max_steps) == whole, path.stem
 
 
+@pytest.mark.parametrize("steps", [3, 6, 8])
+def test_a_run_that_a_limit_ended_inside_an_epoch_goes_on_with_the_rest_of_it(tmp_path: Path, steps: int) -> None:
+    def train(folder: str, **options: Any) -> tuple[int, str]:
+        last = LastCheckpoint(dirpath=str(tmp_path / folder))
+        plan, data = two_stages(), digits(augment="medium")
+        trainer, sha = fit(classifier(), data, plan, last, max_epochs=-1, enable_checkpointing=True, **options)
+        return trainer.global_step, sha
+
+    whole = train("whole")
+    assert train("cut", max_steps=steps)[0] == steps
+    assert train("cut", ckpt_path=tmp_path / "cut" / "last.ckpt") == whole
+
+
 @pytest.mark.parametrize("cache", [True, False])
 def test_every_resume_and_every_resume_of_a_resume_ends_at_the_same_weights(tmp_path: Path, cache: bool) -> None:
     whole = run(tmp_path, "whole", cache=cache)
