@@ -337,9 +337,13 @@ class ImageClassifier(KeyedSteps, Staged):
         if stage == "fit" and chosen is not False:
             self.backbone.compile(**(chosen if isinstance(chosen, dict) else {}))
 
+    def _plain_arguments(self) -> dict[str, Any]:
+        """What the class was made with, as a checkpoint keeps it; without what Lightning adds."""
+        return {name: plain(value) for name, value in self.hparams.items() if not name.startswith("_")}
+
     def _refuse_what_cannot_be_kept(self) -> None:
         """Say before the training, not after it, that its checkpoints could not be read back."""
-        arguments = {name: value for name, value in self.hparams.items() if not name.startswith("_")}
+        arguments = self._plain_arguments()
         if self.trainer.checkpoint_callbacks and (lost := cannot_be_kept(arguments)):
             raise UserError(
                 f"model.{lost[0]}: a {type(arguments[lost[0]]).__name__} cannot be read back from a checkpoint; give "
@@ -440,7 +444,7 @@ class ImageClassifier(KeyedSteps, Staged):
 
         Data that fits JSON where the arguments of a subclass do.
         """
-        arguments = {name: plain(value) for name, value in self.hparams.items() if not name.startswith("_")}
+        arguments = self._plain_arguments()
         if "pretrained" in arguments:  # where they came from: they are in the file now
             arguments |= {"pretrained": False, "backbone_kwargs": self._backbone_arguments or None}
         return {

@@ -4,7 +4,6 @@
 arguments (backbone, head, classes), the task, and how a picture becomes an input in the stage that they were judged in.
 """
 
-import inspect
 import sys
 from collections.abc import Mapping
 from importlib import import_module
@@ -17,6 +16,7 @@ from lightning_recipes.classifier import ImageClassifier
 from lightning_recipes.ensemble import EnsembleClassifier
 from lightning_recipes.errors import UserError
 from lightning_recipes.models.snapshots import Snapshot, find_snapshots
+from lightning_recipes.specs import taken_by
 
 __all__ = ["load", "read_checkpoint"]
 
@@ -80,12 +80,8 @@ def _build(file: Path, checkpoint: dict[str, Any], changed: Mapping[str, Any]) -
     if "backbone" not in arguments:
         raise UserError(f"{KEY}: '{file}' does not say which backbone it is of; it is none of an ImageClassifier")
     kind = _class_of(file, checkpoint)
-    arguments |= {"pretrained": False, "init": None}
-    takes = inspect.signature(kind).parameters
-    if not any(parameter.kind is parameter.VAR_KEYWORD for parameter in takes.values()):
-        # Lightning keeps what a class hands to its parent, too.
-        arguments = {name: value for name, value in arguments.items() if name in takes}
-    module = kind(**{**arguments, **changed})
+    # Only what the class takes: Lightning keeps what it hands to its parent, too.
+    module = kind(**{**taken_by(kind, {**arguments, "pretrained": False, "init": None}), **changed})
     module.on_load_checkpoint(checkpoint)
     try:
         module.load_state_dict(checkpoint["state_dict"])

@@ -28,8 +28,8 @@ def plain(value: Any) -> Any:
 
 
 def cannot_be_kept(arguments: Mapping[str, Any]) -> list[str]:
-    """Return the names of arguments that ``torch.load(weights_only=True)`` does not give back."""
-    return [name for name, value in arguments.items() if not _comes_back(plain(value))]
+    """Return the names of plain arguments that ``torch.load(weights_only=True)`` does not give back."""
+    return [name for name, value in arguments.items() if not _comes_back(value)]
 
 
 def _comes_back(value: Any) -> bool:

@@ -80,7 +80,7 @@ def over_validation(
     Args:
         trainer: Whose data module, ``limit_val_batches``, precision, device and processes are used; every process has
             to call.
-        module: Says how pictures become inputs.
+        module: Says how pictures become inputs; in eval mode meanwhile.
         probabilities_of: From a batch on the device to a row an image.
     """
     data, limit = trainer.datamodule, trainer.limit_val_batches  # type: ignore[attr-defined]
@@ -91,12 +91,15 @@ def over_validation(
     else:
         loader = data.val_dataloader()
     whole = isinstance(limit, float) and limit == 1  # also of a loader that does not know its length
-    return _over(trainer, loader if whole else islice(loader, limited(len(loader), limit)), probabilities_of)
+    batches = loader if whole else islice(loader, limited(len(loader), limit))
+    return _over(trainer, module, batches, probabilities_of)
 
 
-def _over(trainer: pl.Trainer, batches: Any, probabilities_of: Callable[[Any], Tensor]) -> Predictions | None:
+def _over(
+    trainer: pl.Trainer, module: Evaluator, batches: Any, probabilities_of: Callable[[Any], Tensor]
+) -> Predictions | None:
     parts, seen = [], 0
-    with _validating(trainer):
+    with _validating(trainer, module):
         for batch in batches:
             batch = trainer.strategy.batch_to_device(trainer.precision_plugin.convert_input(batch))
             with trainer.precision_plugin.forward_context():
@@ -109,16 +112,17 @@ def _over(trainer: pl.Trainer, batches: Any, probabilities_of: Callable[[Any], T
 
 
 @contextmanager
-def _validating(trainer: pl.Trainer) -> Iterator[None]:
-    """Let the module's transfer hooks, which may augment while it trains, see a validation."""
-    module, stage = trainer.lightning_module, trainer.state.stage
-    was_training = module.training
+def _validating(trainer: pl.Trainer, module: Evaluator) -> Iterator[None]:
+    """Have a module in eval mode, and the trainer's own, whose transfer hooks may augment while it trains."""
+    stage, modes = trainer.state.stage, [(m, m.training) for m in (trainer.lightning_module, module)]
     trainer.state.stage = RunningStage.VALIDATING
-    module.eval()
     try:
+        for each, _ in modes:
+            each.eval()
         yield
     finally:
-        module.train(was_training)
+        for each, was_training in modes:
+            each.train(was_training)
         trainer.state.stage = stage
 
 
@@ -132,8 +136,7 @@ def predict_validation(trainer: pl.Trainer, module: ImageClassifier) -> Predicti
         trainer: Whose precision, device and processes are used; every process has to call.
         module: In any mode; used in eval mode and left as it was.
     """
-    was_training, mean = module.training, loss_mean().to(module.device)
-    module.eval()
+    mean = loss_mean().to(module.device)
 
     def probabilities_of(batch: Any) -> Tensor:
         logits, labels = module.logits_of(batch), batch[1]
@@ -141,7 +144,6 @@ def predict_validation(trainer: pl.Trainer, module: ImageClassifier) -> Predicti
         return logits.float().softmax(dim=1)
 
     found = over_validation(trainer, module, probabilities_of)
-    module.train(was_training)
     if found is None:
         return None
     return Predictions(found.indices, found.labels, found.probabilities, float(mean.compute()))
@@ -162,11 +164,8 @@ def predict_split(
     data = trainer.datamodule  # type: ignore[attr-defined]
     if not hasattr(data, "evaluation_loader"):
         return None
-    was_training = module.training
-    module.eval()
     loader = data.evaluation_loader(split, module.input_judged, indices)
-    found = _over(trainer, loader, lambda batch: module.logits_of(batch).float().softmax(dim=1))
-    module.train(was_training)
+    found = _over(trainer, module, loader, lambda batch: module.logits_of(batch).float().softmax(dim=1))
     if found is None:
         return None
     return Predictions(torch.as_tensor(indices)[found.indices], found.labels, found.probabilities)

@@ -7,7 +7,12 @@ from lightning.pytorch.callbacks import Timer
 
 from lightning_recipes.plan import Plan
 
-__all__ = ["what_stopped"]
+__all__ = ["out_of_steps", "what_stopped"]
+
+
+def out_of_steps(trainer: pl.Trainer) -> bool:
+    """Tell whether ``max_steps`` is reached."""
+    return 0 < trainer.max_steps <= trainer.global_step
 
 
 def what_stopped(trainer: pl.Trainer, module: Any, exception: BaseException | None = None) -> str | None:
@@ -30,7 +35,7 @@ def what_stopped(trainer: pl.Trainer, module: Any, exception: BaseException | No
     ended = any(kind == "stop" for kind, _ in getattr(module, "plan_changes", []))
     if ended or (planned is not None and 0 <= planned <= done):
         return None
-    if trainer.max_steps > 0 and trainer.global_step >= trainer.max_steps:
+    if out_of_steps(trainer):
         # Without epochs to count to, so many steps are the plan.
         return None if planned is None or planned < 0 else "max_steps"
     timers = [callback for callback in trainer.callbacks if isinstance(callback, Timer)]  # type: ignore[attr-defined]

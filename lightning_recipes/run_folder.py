@@ -116,10 +116,9 @@ class RunFolder:
                 as before. One that was only chosen is nobody's to clean.
         """
         with suppress(OSError):
-            ours = self._before is not None
-            if failed and ours and not any((self.path / name).exists() for name in RESULTS):
+            if failed and self._before is not None and not any((self.path / name).exists() for name in RESULTS):
                 for entry in list(self.path.iterdir()):
-                    if entry.name not in (self._before or ()):
+                    if entry.name not in self._before:
                         shutil.rmtree(entry, ignore_errors=True) if entry.is_dir() else entry.unlink()
             for folder in reversed(self._made):
                 folder.rmdir()  # only what is empty

@@ -7,7 +7,7 @@ from typing import Any
 
 from lightning_recipes.errors import UserError, did_you_mean
 
-__all__ = ["Spec", "check_arguments", "import_object", "parse_spec"]
+__all__ = ["Spec", "check_arguments", "import_object", "parse_spec", "taken_by"]
 
 Spec = str | dict[str, Any]
 """``"adamw"``, ``{"name": "adamw", "betas": [0.9, 0.95]}`` or ``{"class_path": ..., "init_args": {...}}``."""
@@ -63,3 +63,10 @@ def check_arguments(key: str, function: Callable[..., Any], arguments: Mapping[s
         if name not in known:
             label = getattr(function, "__name__", str(function))
             raise UserError(f"{key}.{name}: '{label}' takes no such argument{did_you_mean(name, known)}")
+
+
+def taken_by(function: Callable[..., Any], arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of some keyword arguments that a function or class takes; all of them where it takes any."""
+    parameters = inspect.signature(function).parameters
+    everything = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    return {name: value for name, value in arguments.items() if everything or name in parameters}

@@ -12,6 +12,7 @@ from typing_extensions import override
 from lightning_recipes.checkpoint_io import damage_of, use_whole_checkpoints
 from lightning_recipes.counting import validates_after
 from lightning_recipes.errors import UserError
+from lightning_recipes.run_end import out_of_steps
 from lightning_recipes.whole_files import named_failures
 
 __all__ = ["LastCheckpoint"]
@@ -78,12 +79,13 @@ class LastCheckpoint(Checkpoint):
         Nor where a validation comes next, which a run that goes on from there would leave out: then a step later.
         """
         every = self.every_n_train_steps
-        stepped = (batch_idx + 1) % trainer.accumulate_grad_batches == 0
+        if (batch_idx + 1) % trainer.accumulate_grad_batches or trainer.is_last_batch:
+            return
+        ends = trainer.should_stop or out_of_steps(trainer)
         due = self._is_late or (every is not None and trainer.global_step % every == 0) or self.asked_for()
-        if stepped and not trainer.is_last_batch and (due or _ends_here(trainer)):
-            self._is_late = validates_after(trainer, batch_idx)
-            if not self._is_late or _ends_here(trainer):
-                self.save(trainer)
+        self._is_late = due and not ends and validates_after(trainer, batch_idx)
+        if (due or ends) and not self._is_late:
+            self.save(trainer)
 
     @override
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -91,11 +93,6 @@ class LastCheckpoint(Checkpoint):
         self._is_late = False
         if trainer.is_last_batch:
             self.save(trainer)
-
-
-def _ends_here(trainer: pl.Trainer) -> bool:
-    """Tell whether the run is over with this step, wherever its epoch stands."""
-    return trainer.should_stop or 0 < trainer.max_steps <= trainer.global_step
 
 
 def _keep_as_previous(path: Path) -> None:

@@ -11,7 +11,7 @@ from lightning_recipes.errors import UserError, did_you_mean
 from lightning_recipes.schedules import cycles, decays
 from lightning_recipes.schedules.checks import require
 from lightning_recipes.schedules.progress import Progress
-from lightning_recipes.specs import Spec, check_arguments, import_object, parse_spec
+from lightning_recipes.specs import Spec, check_arguments, import_object, parse_spec, taken_by
 
 __all__ = ["SCHEDULES", "Curve", "Schedule", "resolve_schedule"]
 
@@ -133,11 +133,7 @@ def _names(function: Callable[..., Any]) -> set[str]:
 def _bind(function: Callable[..., Any] | None, arguments: dict[str, Any]) -> Any:
     if function is None:
         return None
-    parameters = inspect.signature(function).parameters.values()
-    everything = any(p.kind is p.VAR_KEYWORD for p in parameters)
-    return functools.partial(
-        function, **{k: v for k, v in arguments.items() if everything or k in {p.name for p in parameters}}
-    )
+    return functools.partial(function, **taken_by(function, arguments))
 
 
 def _try(schedule: Schedule) -> None:
