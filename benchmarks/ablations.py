@@ -25,7 +25,7 @@ from measuring import mean_and_half, start
 from subset import unpack_subset
 
 from lightning_recipes import ImageClassifier, ImageDataModule, Stage, Stages
-from lightning_recipes.specs import import_object
+from lightning_recipes.components import import_object
 
 RECIPES = Path(__file__).parents[1] / "configs" / "ablations"
 FULL_EPOCHS = 30

@@ -22,7 +22,7 @@ import numpy as np
 from measuring import start
 
 from lightning_recipes import ErrorAnalysis, ImageClassifier, ImageDataModule, Stage, Stages
-from lightning_recipes.data.source import Subset
+from lightning_recipes.data.sources.source import Subset
 
 QUIET: dict[str, Any] = {
     "logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "enable_model_summary": False,

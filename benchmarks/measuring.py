@@ -6,7 +6,7 @@ import statistics
 import warnings
 from collections.abc import Sequence
 
-from lightning_recipes.memory import keep_freed_memory
+from lightning_recipes.engine.malloc import keep_freed_memory
 
 T_975 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 7: 2.447, 8: 2.365, 9: 2.306, 10: 2.262}
 """97.5 % quantile of Student's t by the number of values, whose mean has one degree of freedom less."""

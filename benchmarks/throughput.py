@@ -20,7 +20,7 @@ from torch import nn
 
 from lightning_recipes import ImageClassifier, ImageDataModule, Stage, Stages
 from lightning_recipes.data.batch import Features
-from lightning_recipes.data.loader import TrainLoader
+from lightning_recipes.data.loading.train_loader import TrainLoader
 
 STAGES = {
     "frozen": Stage("frozen", epochs=1, train="head", lr=1e-3, augment="light"),

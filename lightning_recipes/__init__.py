@@ -24,18 +24,18 @@ if TYPE_CHECKING:
     from lightning_recipes.callbacks.micro_batches import MicroBatches
     from lightning_recipes.callbacks.mixing import Mixing
     from lightning_recipes.callbacks.on_plateau import OnPlateau
-    from lightning_recipes.callbacks.run_summary import RunSummary
+    from lightning_recipes.callbacks.recording.run_summary import RunSummary
     from lightning_recipes.callbacks.snapshots import SnapshotEnsemble
     from lightning_recipes.callbacks.stages import Stages
     from lightning_recipes.callbacks.stochastic_depth import StochasticDepth
     from lightning_recipes.callbacks.wandb_tracker import WandbTracker
-    from lightning_recipes.classifier import ImageClassifier
     from lightning_recipes.data.datamodule import ImageDataModule
-    from lightning_recipes.ensemble import EnsembleClassifier
     from lightning_recipes.errors import UserError
     from lightning_recipes.evaluation.prediction import Prediction
-    from lightning_recipes.finished import load
-    from lightning_recipes.plan import Plan, Stage
+    from lightning_recipes.modules.classifier import ImageClassifier
+    from lightning_recipes.modules.ensemble import EnsembleClassifier
+    from lightning_recipes.modules.load import load
+    from lightning_recipes.stages.plan import Plan, Stage
 
 __all__ = [
     "EMA",
@@ -74,11 +74,11 @@ _HOMES = {
     "BestCheckpoint": "callbacks.best_checkpoint",
     "EMA": "callbacks.ema",
     "EarlyStopping": "callbacks.early_stopping",
-    "EnsembleClassifier": "ensemble",
+    "EnsembleClassifier": "modules.ensemble",
     "ErrorAnalysis": "callbacks.error_analysis",
     "GradientClipping": "callbacks.gradient_clipping",
     "GradientNoise": "callbacks.gradient_noise",
-    "ImageClassifier": "classifier",
+    "ImageClassifier": "modules.classifier",
     "ImageDataModule": "data.datamodule",
     "L1": "callbacks.l1",
     "LastCheckpoint": "callbacks.checkpoints",
@@ -88,16 +88,16 @@ _HOMES = {
     "MisclassifiedGradCAM": "callbacks.gradcam",
     "Mixing": "callbacks.mixing",
     "OnPlateau": "callbacks.on_plateau",
-    "Plan": "plan",
+    "Plan": "stages.plan",
     "Prediction": "evaluation.prediction",
-    "RunSummary": "callbacks.run_summary",
+    "RunSummary": "callbacks.recording.run_summary",
     "SnapshotEnsemble": "callbacks.snapshots",
-    "Stage": "plan",
+    "Stage": "stages.plan",
     "Stages": "callbacks.stages",
     "StochasticDepth": "callbacks.stochastic_depth",
     "WandbTracker": "callbacks.wandb_tracker",
     "UserError": "errors",
-    "load": "finished",
+    "load": "modules.load",
 }
 
 

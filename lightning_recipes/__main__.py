@@ -66,10 +66,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Lightning calls jsonargparse by names that it means to rename; nothing a user could do about it.
     os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
     if command == "prepare":  # needs no Lightning
-        from lightning_recipes.commands.prepare import run as prepare
+        from lightning_recipes.cli.commands.prepare import run as prepare
 
         return prepare(words[1:])
-    from lightning_recipes.cli import run
+    from lightning_recipes.cli.app import run
 
     return run([command, "--help"] if asked_for else [command, *words[1:]])
 
@@ -84,7 +84,7 @@ def _help_wanted(words: Sequence[str]) -> str | None:
 
 
 def _print_help(command: str, key: str) -> int:
-    from lightning_recipes.key_help import command_help, key_help
+    from lightning_recipes.cli.key_help import command_help, key_help
 
     try:
         print(key_help(command, key) if key else command_help(command, COMMANDS[command]), end="")

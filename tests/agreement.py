@@ -11,7 +11,7 @@ import lightning.pytorch as pl
 import numpy as np
 
 import lightning_recipes as lr
-from lightning_recipes.best import read_best
+from lightning_recipes.engine.best import read_best
 from lightning_recipes.input_config import InputConfig
 from tests.small import QUIET
 

@@ -7,10 +7,10 @@ import lightning.pytorch as pl
 import torch
 
 from lightning_recipes.callbacks.stages import Stages
-from lightning_recipes.classifier import ImageClassifier
 from lightning_recipes.data.datamodule import ImageDataModule
 from lightning_recipes.models.fingerprint import weights_sha256
-from lightning_recipes.plan import Stage
+from lightning_recipes.modules.classifier import ImageClassifier
+from lightning_recipes.stages.plan import Stage
 
 QUIET: dict[str, Any] = {
     "accelerator": "cpu",

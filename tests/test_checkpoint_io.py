@@ -14,9 +14,9 @@ from lightning.pytorch.callbacks import ModelCheckpoint
 from typing_extensions import override
 
 from lightning_recipes.callbacks.checkpoints import LastCheckpoint
-from lightning_recipes.checkpoint_io import WholeCheckpointIO
+from lightning_recipes.engine.checkpoint_io import WholeCheckpointIO
 from lightning_recipes.errors import UserError
-from lightning_recipes.resuming import last_checkpoint
+from lightning_recipes.run.resume.last_checkpoint import last_checkpoint
 from tests.small import classifier, digits, fit, two_stages
 
 

@@ -23,7 +23,7 @@ import lightning_recipes
 from lightning_recipes.callbacks.best_checkpoint import BestCheckpoint
 from lightning_recipes.callbacks.checkpoints import LastCheckpoint
 from lightning_recipes.callbacks.error_analysis import ErrorAnalysis
-from lightning_recipes.callbacks.run_summary import RunSummary
+from lightning_recipes.callbacks.recording.run_summary import RunSummary
 from tests.agreement import disagreements
 from tests.catalogue import FACTORS, Recipe, data_of, every_pair, pairwise_recipes, run, uses
 

@@ -16,7 +16,7 @@ from typing_extensions import override
 import lightning_recipes as lr
 from lightning_recipes import BestCheckpoint, SnapshotEnsemble, Stage, Stages
 from lightning_recipes.models.backbone import create_backbone
-from lightning_recipes.models.snapshots import find_snapshots
+from lightning_recipes.models.snapshot_files import find_snapshots
 from tests.small import classifier, digits, fit
 from tests.test_judge import GOOD
 
@@ -191,7 +191,7 @@ def test_a_head_is_restored_for_the_same_classes_whatever_its_shape(
     assert all(torch.equal(value, first.head.state_dict()[name]) for name, value in same.head.state_dict().items())
     with pytest.warns(UserWarning, match=r"model\.pretrained: the head of '.*best\.ckpt' is of another shape"):
         lr.ImageClassifier("test_resnet", 10, class_names=NAMES, pretrained=path)
-    with caplog.at_level("INFO", "lightning_recipes.classifier"):
+    with caplog.at_level("INFO", "lightning_recipes.modules.classifier"):
         other = lr.ImageClassifier("test_resnet", 10, class_names=NAMES[::-1], pretrained=path)
     assert "is for 10 classes (digit 0, digit 1" in caplog.text
     images, labels = torch.randn(4, 3, 32, 32), torch.tensor([1, 2, 3, 4])

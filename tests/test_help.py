@@ -11,8 +11,8 @@ from lightning.pytorch import Trainer
 
 import lightning_recipes
 from lightning_recipes.__main__ import COMMANDS, main
+from lightning_recipes.cli.key_help import SECTIONS, USED_MOST, key_help
 from lightning_recipes.errors import UserError
-from lightning_recipes.key_help import SECTIONS, USED_MOST, key_help
 
 ROOT = Path(__file__).parents[1]
 

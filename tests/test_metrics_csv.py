@@ -3,7 +3,7 @@
 import csv
 from pathlib import Path
 
-from lightning_recipes.metrics_csv import MetricsCSV
+from lightning_recipes.loggers.csv import MetricsCSV
 
 
 def rows(folder: Path) -> list[dict[str, str]]:

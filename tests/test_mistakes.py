@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from lightning_recipes.__main__ import main
+from lightning_recipes.cli.packaged import packaged_recipes
+from lightning_recipes.cli.recipe_file import check_recipe_file
 from lightning_recipes.errors import UserError
-from lightning_recipes.packaged import packaged_recipes
-from lightning_recipes.recipe_file import check_recipe_file
 from tests.test_cli import SMALL
 
 CALLBACK = "    - class_path: lightning_recipes.Stages"

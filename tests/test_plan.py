@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from lightning_recipes.errors import UserError
-from lightning_recipes.plan import Plan, Stage
+from lightning_recipes.stages.plan import Plan, Stage
 
 PLAN = Plan((Stage("head", epochs=2, train="head"), Stage("some", epochs=1, train=3), Stage("all", epochs=3)))
 

@@ -8,7 +8,7 @@ import rich
 from rich.cells import cell_len
 from rich.console import Console
 
-from lightning_recipes.progress_bar import OneLineProgressBar
+from lightning_recipes.callbacks.progress_bar import OneLineProgressBar
 from tests.small import classifier, digits, fit
 
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from lightning_recipes.__main__ import main
-from lightning_recipes.packaged import name_recipes
-from lightning_recipes.run_contents import RunContents
+from lightning_recipes.cli.packaged import name_recipes
+from lightning_recipes.run.reader import RunContents
 from tests.wandb_file import sessions
 
 CONFIGS = Path(__file__).parents[1] / "configs"

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from lightning_recipes.report import report_html, write_report
+from lightning_recipes.run.report import report_html, write_report
 
 HOSTILE = '<script>alert("x")</script>'
 PIXEL = base64.b64decode(

@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 from rich.cells import cell_len
 
-from lightning_recipes.report.ending import command_to_go_on, ending
-from lightning_recipes.reporting import print_evaluation, print_range_test, print_summary
+from lightning_recipes.cli.console import print_evaluation, print_range_test, print_summary
+from lightning_recipes.run.report.ending import command_to_go_on, ending
 
 SUMMARY: dict[str, Any] = {
     "recipe": "small", "epochs": 7, "global_step": 700, "seconds": 75.2, "finished": True, "stopped_by": None,

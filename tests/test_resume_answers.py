@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 
-from lightning_recipes.resume.answers import recipe_answers
-from lightning_recipes.resume.stages import Reached
+from lightning_recipes.run.resume.answers import recipe_answers
+from lightning_recipes.run.resume.stages import Reached
 
 STAGES = "lightning_recipes.Stages"
 

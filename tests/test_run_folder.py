@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from lightning_recipes.errors import UserError
-from lightning_recipes.run_folder import choose_run_folder
+from lightning_recipes.run.folder import choose_run_folder
 
 ROOT = Path(__file__).parents[1]
 CLAIM = """
 import sys, time
 from pathlib import Path
 from lightning_recipes.errors import UserError
-from lightning_recipes.run_folder import choose_run_folder
+from lightning_recipes.run.folder import choose_run_folder
 run_dir, resume, start, hold = sys.argv[1] or None, sys.argv[2] == "resume", float(sys.argv[3]), float(sys.argv[4])
 while time.time() < start:
     pass

@@ -4,9 +4,9 @@ from typing import Any
 
 import pytest
 
-from lightning_recipes.plan import Plan, Stage
 from lightning_recipes.schedules.resolve import resolve_schedule
-from lightning_recipes.timeline import Timeline
+from lightning_recipes.stages.plan import Plan, Stage
+from lightning_recipes.stages.timeline import Timeline
 
 PLAN = Plan((Stage("head", epochs=2, train="head"), Stage("some", epochs=1, train=3), Stage("all", epochs=3)))
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from lightning_recipes import ImageClassifier, ImageDataModule, UserError
 from lightning_recipes.__main__ import main
-from lightning_recipes.views import VIEWS, MultiViewClassifier
+from lightning_recipes.modules.tta import VIEWS, MultiViewClassifier
 from tests.small import QUIET, digits
 
 IMAGES = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))

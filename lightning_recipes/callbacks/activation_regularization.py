@@ -6,9 +6,9 @@ import lightning.pytorch as pl
 from torch import Tensor, nn
 from typing_extensions import override
 
-from lightning_recipes.classifier import ImageClassifier
 from lightning_recipes.errors import UserError
-from lightning_recipes.require import require_classifier
+from lightning_recipes.modules.classifier import ImageClassifier
+from lightning_recipes.modules.require import require_classifier
 
 __all__ = ["ActivationRegularization"]
 

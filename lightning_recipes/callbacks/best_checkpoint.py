@@ -10,8 +10,8 @@ from lightning.pytorch.callbacks import Checkpoint, WeightAveraging
 from lightning.pytorch.utilities import rank_zero_warn
 from typing_extensions import override
 
-from lightning_recipes.best import Best, read_best
-from lightning_recipes.checkpoint_io import use_whole_checkpoints
+from lightning_recipes.engine.best import Best, read_best
+from lightning_recipes.engine.checkpoint_io import use_whole_checkpoints
 from lightning_recipes.errors import UserError
 
 __all__ = ["BestCheckpoint"]

@@ -9,11 +9,12 @@ import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Checkpoint
 from typing_extensions import override
 
-from lightning_recipes.checkpoint_io import damage_of, use_whole_checkpoints
-from lightning_recipes.counting import validates_after
+from lightning_recipes.atomic_io import named_failures
+from lightning_recipes.engine.checkpoint_io import use_whole_checkpoints
+from lightning_recipes.engine.run_end import out_of_steps
 from lightning_recipes.errors import UserError
-from lightning_recipes.run_end import out_of_steps
-from lightning_recipes.whole_files import named_failures
+from lightning_recipes.models.checkpoint_file import damage_of
+from lightning_recipes.stages.step_count import validates_after
 
 __all__ = ["LastCheckpoint"]
 

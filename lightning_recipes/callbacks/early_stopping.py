@@ -7,11 +7,11 @@ import lightning.pytorch as pl
 from torch import Tensor
 from typing_extensions import override
 
-from lightning_recipes.classifier import ImageClassifier
+from lightning_recipes.engine.monitored_metric import Monitored
 from lightning_recipes.errors import UserError
-from lightning_recipes.monitored import Monitored
+from lightning_recipes.modules.classifier import ImageClassifier
+from lightning_recipes.modules.require import require_classifier
 from lightning_recipes.optim.plateau import PlateauDetector
-from lightning_recipes.require import require_classifier
 
 __all__ = ["EarlyStopping"]
 

@@ -8,11 +8,11 @@ from torchmetrics import MeanMetric
 from torchmetrics.classification import MulticlassAccuracy
 from typing_extensions import override
 
-from lightning_recipes.classifier import ImageClassifier
 from lightning_recipes.errors import UserError
 from lightning_recipes.evaluation.metrics import loss_mean
 from lightning_recipes.models.averaging import move_towards_
-from lightning_recipes.require import require_classifier
+from lightning_recipes.modules.classifier import ImageClassifier
+from lightning_recipes.modules.require import require_classifier
 
 __all__ = ["EMA", "decay_at"]
 

@@ -8,7 +8,7 @@ import lightning.pytorch as pl
 from lightning.pytorch.callbacks import ProgressBar
 from typing_extensions import override
 
-from lightning_recipes.plan import Plan
+from lightning_recipes.stages.plan import Plan
 
 __all__ = ["EpochLines", "epoch_line"]
 

@@ -10,8 +10,10 @@ import lightning.pytorch as pl
 import torch
 from typing_extensions import override
 
-from lightning_recipes.best import best_of
-from lightning_recipes.classifier import ImageClassifier
+from lightning_recipes.atomic_io import write_csv, write_json
+from lightning_recipes.engine.best import best_of
+from lightning_recipes.engine.outcome import outcome_of, predict_training
+from lightning_recipes.engine.predictions import Predictions, judged, names_of
 from lightning_recipes.errors import UserError
 from lightning_recipes.evaluation.calibration import calibration_figures, cooled, reliability
 from lightning_recipes.evaluation.confusion import confusion_matrix, most_confused, per_class
@@ -23,9 +25,7 @@ from lightning_recipes.evaluation.outcome import Outcome
 from lightning_recipes.figures.calibration import calibration_figure
 from lightning_recipes.figures.confusion import confusion_figure
 from lightning_recipes.figures.saving import save_figure
-from lightning_recipes.predictions import Predictions, judged, names_of
-from lightning_recipes.run_outcome import outcome_of, predict_training
-from lightning_recipes.whole_files import write_csv, write_json
+from lightning_recipes.modules.classifier import ImageClassifier
 
 __all__ = ["ErrorAnalysis"]
 

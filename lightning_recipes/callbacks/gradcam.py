@@ -10,15 +10,15 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from lightning_recipes.classifier import ImageClassifier
+from lightning_recipes.atomic_io import write_csv
+from lightning_recipes.engine.predictions import Predictions, judged, names_of, predict_validation
 from lightning_recipes.errors import UserError
 from lightning_recipes.evaluation.mistakes import ORDERS, choose_mistakes
 from lightning_recipes.figures.gradcam import Mistake, gradcam_figure, mistake_figure
 from lightning_recipes.figures.saving import save_figure
 from lightning_recipes.input_config import InputConfig
 from lightning_recipes.models.heatmaps import find_target, grad_cam
-from lightning_recipes.predictions import Predictions, judged, names_of, predict_validation
-from lightning_recipes.whole_files import write_csv
+from lightning_recipes.modules.classifier import ImageClassifier
 
 __all__ = ["MisclassifiedGradCAM"]
 

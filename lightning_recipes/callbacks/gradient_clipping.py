@@ -8,7 +8,6 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from typing_extensions import override
 
-from lightning_recipes.counting import logs_this_step
 from lightning_recipes.errors import UserError
 from lightning_recipes.optim.gradients import (
     clip_by_norm_,
@@ -18,6 +17,7 @@ from lightning_recipes.optim.gradients import (
     require_unscaled_gradients,
 )
 from lightning_recipes.optim.parameter_groups import named_groups
+from lightning_recipes.stages.step_count import logs_this_step
 
 __all__ = ["GradientClipping"]
 

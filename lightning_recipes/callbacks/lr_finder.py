@@ -15,10 +15,13 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch.optim import Optimizer
 from typing_extensions import override
 
-from lightning_recipes.classifier import ImageClassifier
+from lightning_recipes.atomic_io import write_json
+from lightning_recipes.engine.trial_steps import no_trace, rehearse_loss, rehearse_step
 from lightning_recipes.errors import UserError, refuse_bad_values
 from lightning_recipes.figures.range_test import range_test_figure
 from lightning_recipes.figures.saving import save_figure
+from lightning_recipes.modules.classifier import ImageClassifier
+from lightning_recipes.modules.require import require_classifier
 from lightning_recipes.optim.range_test import (
     SUGGESTIONS,
     Suggestion,
@@ -28,10 +31,7 @@ from lightning_recipes.optim.range_test import (
     smooth,
     suggest,
 )
-from lightning_recipes.plan import Plan
-from lightning_recipes.rehearsal import no_trace, rehearse_loss, rehearse_step
-from lightning_recipes.require import require_classifier
-from lightning_recipes.whole_files import write_json
+from lightning_recipes.stages.plan import Plan
 
 __all__ = ["LearningRateFinder"]
 

@@ -9,10 +9,10 @@ from lightning.pytorch.utilities.memory import garbage_collection_cuda, is_oom_e
 from torch.optim import Optimizer
 from typing_extensions import override
 
-from lightning_recipes.classifier import ImageClassifier
+from lightning_recipes.engine.trial_steps import no_trace
 from lightning_recipes.errors import UserError
-from lightning_recipes.rehearsal import no_trace
-from lightning_recipes.require import require_classifier
+from lightning_recipes.modules.classifier import ImageClassifier
+from lightning_recipes.modules.require import require_classifier
 
 __all__ = ["MicroBatches"]
 

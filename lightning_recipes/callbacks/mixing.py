@@ -5,12 +5,12 @@ from typing import Any
 import lightning.pytorch as pl
 from typing_extensions import override
 
-from lightning_recipes.classifier import ImageClassifier
 from lightning_recipes.data.batch import Batch
-from lightning_recipes.data.mixing import mix
+from lightning_recipes.data.transforms.mix_batch import mix
 from lightning_recipes.errors import UserError, refuse_bad_values
+from lightning_recipes.modules.classifier import ImageClassifier
+from lightning_recipes.modules.require import require_classifier
 from lightning_recipes.randomness import numpy_generator_for, seed_for
-from lightning_recipes.require import require_classifier
 
 __all__ = ["Mixing"]
 

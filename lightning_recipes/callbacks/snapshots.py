@@ -9,17 +9,17 @@ from typing import Any
 import lightning.pytorch as pl
 from typing_extensions import override
 
-from lightning_recipes.classifier import ImageClassifier
-from lightning_recipes.ensemble import EnsembleClassifier
+from lightning_recipes.atomic_io import write_json
+from lightning_recipes.engine.predictions import over_validation
 from lightning_recipes.errors import UserError
-from lightning_recipes.evaluation.ensemble import Judged, average_weights, disagreement, judge, judge_last
+from lightning_recipes.evaluation.mean_probabilities import Judged, average_weights, disagreement, judge, judge_last
 from lightning_recipes.figures.saving import save_figure
 from lightning_recipes.figures.snapshots import CycleCurve, snapshot_figure
 from lightning_recipes.models.norm_statistics import reestimate_statistics
-from lightning_recipes.models.snapshots import INDEX, find_snapshots, save_snapshot
-from lightning_recipes.predictions import over_validation
-from lightning_recipes.require import require_classifier
-from lightning_recipes.whole_files import write_json
+from lightning_recipes.models.snapshot_files import INDEX, find_snapshots, save_snapshot
+from lightning_recipes.modules.classifier import ImageClassifier
+from lightning_recipes.modules.ensemble import EnsembleClassifier
+from lightning_recipes.modules.require import require_classifier
 
 __all__ = ["SnapshotEnsemble"]
 

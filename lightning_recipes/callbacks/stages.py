@@ -8,12 +8,12 @@ from collections.abc import Sequence
 import lightning.pytorch as pl
 from typing_extensions import override
 
-from lightning_recipes.classifier import ImageClassifier
 from lightning_recipes.data.datamodule import ImageDataModule
+from lightning_recipes.engine.ddp import wrap_again
 from lightning_recipes.errors import UserError
-from lightning_recipes.plan import Plan, Stage
-from lightning_recipes.replicas import wrap_again
-from lightning_recipes.require import require_classifier
+from lightning_recipes.modules.classifier import ImageClassifier
+from lightning_recipes.modules.require import require_classifier
+from lightning_recipes.stages.plan import Plan, Stage
 
 __all__ = ["Stages"]
 

@@ -1,12 +1,12 @@
 """Stochastic depth that grows: early epochs train the whole network, late ones drop more of its blocks."""
 
 import lightning.pytorch as pl
-from timm.layers import DropPath
 from typing_extensions import override
 
-from lightning_recipes.classifier import ImageClassifier
 from lightning_recipes.errors import UserError
-from lightning_recipes.require import require_classifier
+from lightning_recipes.models.drop_path import DropPath, droppable_blocks
+from lightning_recipes.modules.classifier import ImageClassifier
+from lightning_recipes.modules.require import require_classifier
 
 __all__ = ["StochasticDepth", "ramp"]
 
@@ -50,7 +50,7 @@ class StochasticDepth(pl.Callback):
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Find the blocks that can be dropped."""
         module = require_classifier(pl_module, "StochasticDepth")
-        blocks = [m for m in module.backbone.modules() if isinstance(m, DropPath)]
+        blocks = droppable_blocks(module.backbone)
         if not any(block.drop_prob for block in blocks):
             raise UserError(
                 "StochasticDepth: this backbone drops no blocks; set model.backbone_kwargs: {drop_path_rate: 0.1}"

@@ -6,8 +6,8 @@ import lightning.pytorch as pl
 import torch
 from typing_extensions import override
 
-from lightning_recipes.counting import validates_after
-from lightning_recipes.stop_signals import Stopped, StopSignals
+from lightning_recipes.engine.stop_signals import Stopped, StopSignals
+from lightning_recipes.stages.step_count import validates_after
 
 __all__ = ["StopOnSignal"]
 

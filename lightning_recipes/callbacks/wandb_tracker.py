@@ -12,16 +12,16 @@ from lightning.pytorch.utilities import rank_zero_only
 from torch.optim import Optimizer
 from typing_extensions import override
 
-from lightning_recipes.best import best_of
-from lightning_recipes.counting import logs_this_step
-from lightning_recipes.environment import environment
+from lightning_recipes.engine.best import best_of
 from lightning_recipes.errors import refuse_bad_values
+from lightning_recipes.loggers.wandb import BackgroundWandbLogger, run_ids_in
+from lightning_recipes.loggers.wandb_page import log_artifacts, log_tables
 from lightning_recipes.optim.gradients import hides_gradients, norms_by_group
 from lightning_recipes.optim.parameter_groups import named_groups
-from lightning_recipes.plan import Plan
-from lightning_recipes.run_contents import RunContents
-from lightning_recipes.wandb_logger import BackgroundWandbLogger, run_ids_in
-from lightning_recipes.wandb_page import log_artifacts, log_tables
+from lightning_recipes.run.environment import environment
+from lightning_recipes.run.reader import RunContents
+from lightning_recipes.stages.plan import Plan
+from lightning_recipes.stages.step_count import logs_this_step
 
 __all__ = ["WandbTracker"]
 

@@ -17,18 +17,18 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from typing_extensions import override
 
-from lightning_recipes.data.dataset import FeatureDataset, ImageDataset
-from lightning_recipes.data.features import Extract, compute_features
-from lightning_recipes.data.loader import TrainLoader, keep_batch
-from lightning_recipes.data.open import OpenedData, open_splits, open_unlabelled
-from lightning_recipes.data.sampler import EpochSampler, FixedSampler, Key
-from lightning_recipes.data.shards import ShardSampler, stratified_order
-from lightning_recipes.data.source import ImageSource, Subset
-from lightning_recipes.data.splits import refuse_draw
-from lightning_recipes.data.transforms import Transform, decoded_size, eval_transform, train_transform
+from lightning_recipes.data.loading.cached_features import Extract, compute_features
+from lightning_recipes.data.loading.dataset import FeatureDataset, ImageDataset
+from lightning_recipes.data.loading.eval_sampler import ShardSampler, stratified_order
+from lightning_recipes.data.loading.train_loader import TrainLoader, keep_batch
+from lightning_recipes.data.loading.train_sampler import EpochSampler, FixedSampler, Key
+from lightning_recipes.data.sources.open import OpenedData, open_splits, open_unlabelled
+from lightning_recipes.data.sources.source import ImageSource, Subset
+from lightning_recipes.data.sources.splits import refuse_draw
+from lightning_recipes.data.transforms.image_transforms import Transform, decoded_size, eval_transform, train_transform
 from lightning_recipes.errors import UserError
 from lightning_recipes.input_config import MIN_IMAGE_SIZE, InputConfig
-from lightning_recipes.plan import Plan, Stage
+from lightning_recipes.stages.plan import Plan, Stage
 
 __all__ = ["ImageDataModule", "LoaderSettings"]
 

@@ -12,9 +12,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from lightning_recipes.data.decode import decode_rgb, to_rgb
-from lightning_recipes.data.depth import is_deep, is_deep_grey
-from lightning_recipes.data.transforms import decoded_size, eval_transform
+from lightning_recipes.data.images.decode import decode_rgb, to_rgb
+from lightning_recipes.data.images.depth import is_deep, is_deep_grey
+from lightning_recipes.data.transforms.image_transforms import decoded_size, eval_transform
 from lightning_recipes.errors import UserError
 from lightning_recipes.input_config import InputConfig
 

@@ -8,11 +8,11 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Literal, NamedTuple
 
-from lightning_recipes.data.files import FileSource
-from lightning_recipes.data.folders import SPLIT_NAMES
-from lightning_recipes.data.open import open_parts
+from lightning_recipes.atomic_io import write_csv
+from lightning_recipes.data.sources.files import FileSource
+from lightning_recipes.data.sources.folders import SPLIT_NAMES
+from lightning_recipes.data.sources.open import open_parts
 from lightning_recipes.errors import UserError, did_you_mean
-from lightning_recipes.whole_files import write_csv
 
 __all__ = ["Prepared", "prepare"]
 

@@ -40,7 +40,8 @@ class Outcome:
         stage_starts: The epochs in which stages begin; what trains, and on what, changes there.
         epochs: That were trained.
         planned_epochs: That were to be trained; None where there was no such number.
-        stopped_by: What ended the run before its plan was over, see :func:`lightning_recipes.run_end.what_stopped`.
+        stopped_by: What ended the run before its plan was over, in a word
+            (:func:`lightning_recipes.engine.run_end.what_stopped`).
         doubtful_labels: Validation images that confident learning counts as mislabelled.
     """
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from lightning_recipes.figures.names import class_labels
+from lightning_recipes.figures.class_labels import class_labels
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

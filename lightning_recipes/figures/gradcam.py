@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lightning_recipes.figures.names import class_labels, plain
+from lightning_recipes.figures.class_labels import class_labels, plain
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from lightning_recipes.figures.names import plain
+from lightning_recipes.figures.class_labels import plain
 from lightning_recipes.optim.range_test import Suggestion, mean_curve
 
 if TYPE_CHECKING:

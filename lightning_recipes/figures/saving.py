@@ -4,8 +4,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from lightning_recipes.atomic_io import whole_file
 from lightning_recipes.figures.fonts import families_for, say_once, undrawable
-from lightning_recipes.whole_files import whole_file
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from lightning_recipes.figures.class_labels import short
 from lightning_recipes.figures.fonts import can_draw
-from lightning_recipes.figures.names import short
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -70,7 +70,7 @@ def create_backbone(
     Args:
         name: timm's name, with or without a tag.
         num_classes: C.
-        pretrained: See :class:`lightning_recipes.classifier.ImageClassifier`.
+        pretrained: See :class:`lightning_recipes.modules.classifier.ImageClassifier`.
         backbone_kwargs: Arguments of the architecture; they come before what a weights file asks for.
         image_size: Passed on where the architecture is built for one size.
         activation: One of :data:`ACTIVATIONS`, in place of the architecture's own.

@@ -10,8 +10,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from lightning_recipes.atomic_io import whole_file
 from lightning_recipes.errors import UserError
-from lightning_recipes.whole_files import whole_file
 
 __all__ = ["Weights", "describe_misfit", "read_weights", "save_weights"]
 

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - its name everywhere
 
+from lightning_recipes.components import Spec, check_arguments, import_object, parse_spec
 from lightning_recipes.errors import UserError, nearest
-from lightning_recipes.specs import Spec, check_arguments, import_object, parse_spec
 
 __all__ = ["LOSSES", "balanced_weights", "create_loss"]
 

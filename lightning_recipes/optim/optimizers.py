@@ -8,8 +8,8 @@ from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor
 from torch.optim import Optimizer
 
+from lightning_recipes.components import Spec, check_arguments, import_object, parse_spec
 from lightning_recipes.errors import UserError, did_you_mean
-from lightning_recipes.specs import Spec, check_arguments, import_object, parse_spec
 
 __all__ = ["create_optimizer"]
 

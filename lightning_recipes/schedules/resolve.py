@@ -7,11 +7,11 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from lightning_recipes.components import Spec, check_arguments, import_object, parse_spec, taken_by
 from lightning_recipes.errors import UserError, did_you_mean
 from lightning_recipes.schedules import cycles, decays
 from lightning_recipes.schedules.checks import require
 from lightning_recipes.schedules.progress import Progress
-from lightning_recipes.specs import Spec, check_arguments, import_object, parse_spec, taken_by
 
 __all__ = ["SCHEDULES", "Curve", "Schedule", "resolve_schedule"]
 

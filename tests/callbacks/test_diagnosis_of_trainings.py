@@ -15,7 +15,7 @@ from torch import nn
 from typing_extensions import override
 
 from lightning_recipes import BestCheckpoint, ErrorAnalysis, ImageClassifier, ImageDataModule, RunSummary, Stage, Stages
-from lightning_recipes.data.source import Subset
+from lightning_recipes.data.sources.source import Subset
 from tests.small import classifier, fit
 
 

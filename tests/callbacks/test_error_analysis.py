@@ -23,7 +23,7 @@ from lightning_recipes import (
     UserError,
     load,
 )
-from lightning_recipes.data.source import Subset
+from lightning_recipes.data.sources.source import Subset
 from lightning_recipes.figures.confusion import confusion_figure
 from tests.faults.test_resume import KeepEvery
 from tests.small import classifier, digits, fit

@@ -12,9 +12,9 @@ from typing_extensions import override
 
 from lightning_recipes.callbacks.lr_finder import LearningRateFinder
 from lightning_recipes.callbacks.stages import Stages
-from lightning_recipes.classifier import ImageClassifier
 from lightning_recipes.errors import UserError
-from lightning_recipes.plan import Stage
+from lightning_recipes.modules.classifier import ImageClassifier
+from lightning_recipes.stages.plan import Stage
 from tests.small import classifier, digits, fit
 
 

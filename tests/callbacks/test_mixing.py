@@ -10,7 +10,7 @@ from typing_extensions import override
 
 from lightning_recipes import ImageClassifier, Mixing, Stage, Stages, UserError
 from lightning_recipes.data.batch import Batch, MixedBatch
-from lightning_recipes.data.mixing import mix
+from lightning_recipes.data.transforms.mix_batch import mix
 from tests.small import classifier, digits, fit
 
 IMAGES = torch.arange(4.0)[:, None, None, None].expand(4, 3, 8, 8).clone()  # image i is all i

@@ -1,7 +1,7 @@
 """curves.png: what training is measured on comes from the data module and the plan."""
 
-from lightning_recipes.callbacks.run_figures import measured
-from lightning_recipes.plan import Plan, Stage
+from lightning_recipes.callbacks.recording.run_figures import measured
+from lightning_recipes.stages.plan import Plan, Stage
 from tests.small import digits
 
 PLAN = Plan(

@@ -13,11 +13,11 @@ from sklearn.metrics import accuracy_score, log_loss
 from lightning_recipes.callbacks.on_plateau import OnPlateau
 from lightning_recipes.callbacks.snapshots import SnapshotEnsemble
 from lightning_recipes.callbacks.stages import Stages
-from lightning_recipes.ensemble import EnsembleClassifier
 from lightning_recipes.errors import UserError
-from lightning_recipes.evaluation.ensemble import average_weights, disagreement, judge_last
+from lightning_recipes.evaluation.mean_probabilities import average_weights, disagreement, judge_last
 from lightning_recipes.models.norm_statistics import reestimate_statistics
-from lightning_recipes.plan import Stage
+from lightning_recipes.modules.ensemble import EnsembleClassifier
+from lightning_recipes.stages.plan import Stage
 from tests.faults.test_resume import KeepEvery
 from tests.small import QUIET, classifier, digits, fit
 

@@ -28,10 +28,10 @@ from lightning_recipes import (
     UserError,
 )
 from lightning_recipes import WandbTracker as Tracker
+from lightning_recipes.loggers.wandb import BackgroundWandbLogger
+from lightning_recipes.loggers.wandb_page import tables_of
 from lightning_recipes.optim.gradients import norms_by_group
-from lightning_recipes.run_contents import RunContents
-from lightning_recipes.wandb_logger import BackgroundWandbLogger
-from lightning_recipes.wandb_page import tables_of
+from lightning_recipes.run.reader import RunContents
 from tests.small import classifier, digits, fit, two_stages
 from tests.wandb_file import read_offline_run, sessions
 

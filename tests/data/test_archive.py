@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 
-from lightning_recipes.data.archive import Zip
+from lightning_recipes.data.sources.archive import Zip
 from lightning_recipes.errors import UserError
 
 DATA = {"b/2.bin": os.urandom(5000), "a/1.txt": b"one" * 9000, "a/é.txt": b"", "c.txt": b"x"}

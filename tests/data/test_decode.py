@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lightning_recipes.data.decode import decode_rgb
+from lightning_recipes.data.images.decode import decode_rgb
 from lightning_recipes.errors import UserError
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)

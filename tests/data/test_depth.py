@@ -9,9 +9,9 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from lightning_recipes.data.decode import decode_rgb
-from lightning_recipes.data.open import open_splits
+from lightning_recipes.data.images.decode import decode_rgb
 from lightning_recipes.data.pictures import images_of
+from lightning_recipes.data.sources.open import open_splits
 from lightning_recipes.input_config import InputConfig
 
 PLAIN = InputConfig(16, (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))

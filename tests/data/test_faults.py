@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lightning_recipes.data.decode import decode_rgb
-from lightning_recipes.data.faults import fault_of
+from lightning_recipes.data.images.decode import decode_rgb
+from lightning_recipes.data.sources.faults import fault_of
 from lightning_recipes.errors import UserError
 
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from lightning_recipes.data.open import open_splits
+from lightning_recipes.data.sources.open import open_splits
 from lightning_recipes.errors import UserError
 
 

@@ -6,7 +6,7 @@ import tracemalloc
 import numpy as np
 import pytest
 
-from lightning_recipes.data.names import Names, Picked
+from lightning_recipes.data.sources.picked import Names, Picked
 
 LIST = ["ants/1.jpg", "", "bees/é.png", "bad\udcff.png", "蟻.png", "x" * 300]
 

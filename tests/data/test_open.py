@@ -14,8 +14,8 @@ from PIL import Image
 from sklearn.datasets import load_digits
 from torch.utils.data import DataLoader
 
-from lightning_recipes.data.dataset import ImageDataset
-from lightning_recipes.data.open import open_splits, open_unlabelled
+from lightning_recipes.data.loading.dataset import ImageDataset
+from lightning_recipes.data.sources.open import open_splits, open_unlabelled
 from lightning_recipes.errors import UserError
 
 

@@ -10,8 +10,8 @@ import pytest
 from PIL import Image
 
 from lightning_recipes.__main__ import main
-from lightning_recipes.data.open import open_splits
 from lightning_recipes.data.prepare import prepare
+from lightning_recipes.data.sources.open import open_splits
 from lightning_recipes.errors import UserError
 
 HEADER = "split,path,given,suggested,margin,confident\n"

@@ -5,7 +5,7 @@ from collections import Counter
 import numpy as np
 import pytest
 
-from lightning_recipes.data.sampler import EpochSampler, Key
+from lightning_recipes.data.loading.train_sampler import EpochSampler, Key
 
 LABELS = [0] * 20 + [1] * 13
 

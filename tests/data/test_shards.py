@@ -14,9 +14,9 @@ from PIL import Image
 from torch.utils.data import DataLoader
 from typing_extensions import override
 
-from lightning_recipes.callbacks.run_summary import RunSummary
+from lightning_recipes.callbacks.recording.run_summary import RunSummary
 from lightning_recipes.data.datamodule import ImageDataModule
-from lightning_recipes.data.shards import ShardSampler, stratified_order
+from lightning_recipes.data.loading.eval_sampler import ShardSampler, stratified_order
 from tests.small import QUIET, classifier, digits, fit
 
 LONG_TAIL = np.repeat(np.arange(30), [400, 200, 100, 50, 25, *[10] * 5, *[3] * 10, *[1] * 10])

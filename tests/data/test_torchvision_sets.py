@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lightning_recipes.data.open import open_splits
+from lightning_recipes.data.sources.open import open_splits
 from lightning_recipes.errors import UserError
 
 

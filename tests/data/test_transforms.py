@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from timm.data import create_transform
 
-from lightning_recipes.data.transforms import Transform, eval_transform, train_transform
+from lightning_recipes.data.transforms.image_transforms import Transform, eval_transform, train_transform
 from lightning_recipes.errors import UserError
 from lightning_recipes.input_config import InputConfig
 
@@ -131,7 +131,8 @@ def test_a_pipeline_that_normalises_itself_is_told_not_to() -> None:
 
 
 def test_albumentations_is_imported_when_it_is_used_and_not_before() -> None:
-    code = "import sys, lightning_recipes.data.transforms; sys.exit(bool({'albumentations', 'cv2'} & set(sys.modules)))"
+    imported = "import sys, lightning_recipes.data.transforms.image_transforms"
+    code = f"{imported}; sys.exit(bool({{'albumentations', 'cv2'}} & set(sys.modules)))"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 

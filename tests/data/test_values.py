@@ -4,7 +4,7 @@ import pytest
 
 from lightning_recipes.data.datamodule import ImageDataModule
 from lightning_recipes.errors import UserError
-from lightning_recipes.plan import Stage
+from lightning_recipes.stages.plan import Stage
 
 
 @pytest.mark.parametrize(

@@ -15,11 +15,11 @@ from typing_extensions import override
 from lightning_recipes import EMA, L1, EarlyStopping, GradientClipping, GradientNoise, MaxNorm, MicroBatches, Mixing
 from lightning_recipes.callbacks.best_checkpoint import BestCheckpoint
 from lightning_recipes.callbacks.lr_finder import LearningRateFinder
-from lightning_recipes.callbacks.run_summary import RunSummary
+from lightning_recipes.callbacks.recording.run_summary import RunSummary
 from lightning_recipes.callbacks.snapshots import SnapshotEnsemble
 from lightning_recipes.callbacks.stages import Stages
-from lightning_recipes.ensemble import EnsembleClassifier
-from lightning_recipes.plan import Stage
+from lightning_recipes.modules.ensemble import EnsembleClassifier
+from lightning_recipes.stages.plan import Stage
 from tests.small import QUIET, classifier, digits, fit
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork.*", "ignore:.*fork.*:DeprecationWarning")

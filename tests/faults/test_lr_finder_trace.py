@@ -11,7 +11,7 @@ from lightning.pytorch.plugins import MixedPrecision
 from typing_extensions import override
 
 from lightning_recipes.callbacks.lr_finder import LearningRateFinder
-from lightning_recipes.metrics_csv import MetricsCSV
+from lightning_recipes.loggers.csv import MetricsCSV
 from tests.faults.test_resume import KeepEvery
 from tests.small import classifier, digits, fit, two_stages
 

@@ -16,12 +16,12 @@ import pytest
 import torch
 from typing_extensions import override
 
+from lightning_recipes.atomic_io import WriteError, failed_write
 from lightning_recipes.callbacks.checkpoints import LastCheckpoint
-from lightning_recipes.callbacks.run_summary import RunSummary
+from lightning_recipes.callbacks.recording.run_summary import RunSummary
 from lightning_recipes.callbacks.stop_on_signal import StopOnSignal
-from lightning_recipes.checkpoint_io import WholeCheckpointIO
-from lightning_recipes.stop_signals import Stopped, StopSignals
-from lightning_recipes.whole_files import WriteError, failed_write
+from lightning_recipes.engine.checkpoint_io import WholeCheckpointIO
+from lightning_recipes.engine.stop_signals import Stopped, StopSignals
 from tests.faults.test_kill import start
 from tests.small import classifier, digits, fit, two_stages
 from tests.test_cli import SMALL
@@ -117,7 +117,7 @@ def test_a_signal_in_the_last_epoch_lets_the_run_end(tmp_path: Path) -> None:
 def test_the_second_signal_ends_the_process_at_once() -> None:
     waits = """
 import time
-from lightning_recipes.stop_signals import StopSignals
+from lightning_recipes.engine.stop_signals import StopSignals
 with StopSignals() as signals:
     signals.patient = True
     print("ready", flush=True)

@@ -14,9 +14,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 from lightning_recipes.figures import fonts
+from lightning_recipes.figures.class_labels import class_labels, plain, short
 from lightning_recipes.figures.confusion import confusion_figure
 from lightning_recipes.figures.gradcam import Mistake, gradcam_figure
-from lightning_recipes.figures.names import class_labels, plain, short
 from lightning_recipes.figures.saving import save_figure
 from lightning_recipes.figures.schedule import PlannedRun, schedule_figure
 

@@ -7,10 +7,10 @@ import timm.optim
 import torch
 from torch import nn
 
+from lightning_recipes.components import Spec
 from lightning_recipes.errors import UserError
 from lightning_recipes.optim.optimizers import _torch_optimizers, create_optimizer
 from lightning_recipes.optim.own_state import untouched_optimizer
-from lightning_recipes.specs import Spec
 from tests.small import classifier, digits, fit
 
 

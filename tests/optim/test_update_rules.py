@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import Tensor, nn
 
+from lightning_recipes.components import Spec
 from lightning_recipes.optim.optimizers import create_optimizer
-from lightning_recipes.specs import Spec
 
 LR, STEPS, DECAY = 0.1, 12, 0.05
 HESSIAN = torch.tensor([[3.0, 1.0], [1.0, 2.0]], dtype=torch.float64)

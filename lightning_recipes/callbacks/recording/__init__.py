@@ -1,0 +1,1 @@
+"""What every run writes into its folder: summary, figures, report, recipe."""

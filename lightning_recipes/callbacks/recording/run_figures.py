@@ -1,0 +1,106 @@
+"""``figures/``: what a run is planned to be, and what it looked like, as pictures."""
+
+import math
+from contextlib import suppress
+from pathlib import Path
+
+import lightning.pytorch as pl
+from typing_extensions import override
+
+from lightning_recipes.figures.curves import learning_curves
+from lightning_recipes.figures.saving import save_figure
+from lightning_recipes.figures.schedule import PlannedRun, schedule_figure
+from lightning_recipes.modules.classifier import ImageClassifier
+from lightning_recipes.optim.parameter_groups import layer_learning_rate, named_groups
+from lightning_recipes.run.reader import RunContents
+from lightning_recipes.stages.plan import Plan
+
+__all__ = ["RunFigures", "measured", "planned_run"]
+
+MOMENTS = 1000  # more than a picture is wide
+
+
+class RunFigures(pl.Callback):
+    """Draw ``figures/schedule.png`` before training and ``figures/curves.png``, from ``metrics.csv``, after it.
+
+    Args:
+        folder: The run's folder.
+    """
+
+    def __init__(self, folder: str) -> None:
+        self.folder = Path(folder)
+
+    @override
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Draw the plan, unless an earlier session has."""
+        path = self.folder / "figures" / "schedule.png"
+        if not trainer.is_global_zero or trainer.fast_dev_run or path.exists():  # type: ignore[attr-defined]
+            return
+        if isinstance(pl_module, ImageClassifier):
+            save_figure(schedule_figure(planned_run(trainer, pl_module)), path, key="schedule", loggers=trainer.loggers)
+
+    @override
+    def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Draw the curves; a run that logged nothing has none."""
+        self._draw_curves(trainer, pl_module)
+
+    @override
+    def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
+        """Draw the curves of a run that was stopped, if an epoch was done."""
+        if trainer.state.fn == "fit" and trainer.current_epoch > 0:
+            with suppress(OSError):  # a disk that is full may be the reason
+                self._draw_curves(trainer, pl_module)
+
+    def _draw_curves(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        if not trainer.is_global_zero or not (rows := RunContents(self.folder).metrics):
+            return
+        plan = getattr(module, "plan", None)
+        plan = plan if isinstance(plan, Plan) else None
+        starts = {s.name: plan.start_of(i) for i, s in enumerate(plan.stages)} if plan else {}
+        figure = learning_curves(rows, starts, measured(trainer.datamodule, plan) if plan else {})  # type: ignore[attr-defined]
+        save_figure(figure, self.folder / "figures" / "curves.png", key="curves", loggers=trainer.loggers)
+
+
+def measured(data: object, plan: Plan) -> dict[str, str]:
+    """Return what training is measured on in each stage; nothing where the data module does not say."""
+    settings = getattr(data, "settings_of", None)
+    if settings is None:
+        return {}
+    names = {}
+    for stage in plan.stages:
+        loaders = settings(stage)
+        plain = loaders.augment in (None, "none")
+        images = "images as they are" if plain else "augmented images"
+        names[stage.name] = "cached features (no augmentation)" if loaders.cache_features else images
+    return names
+
+
+def planned_run(trainer: pl.Trainer, module: ImageClassifier) -> PlannedRun:
+    """Return what a run is planned to be, at no more than about a thousand of its moments."""
+    timeline, groups = module.timeline, _groups(trainer)
+    stages = timeline.plan.stages
+    run = PlannedRun(rates={name: [] for name in groups})
+    if module.plan is not None:
+        run.boundaries = {s.name: float(timeline.plan.start_of(i)) for i, s in enumerate(stages)}
+    settings = getattr(trainer.datamodule, "settings_of", None)  # type: ignore[attr-defined]
+    loaders = None if settings is None else [settings(s if module.plan is not None else None) for s in stages]
+    images_a_sample = trainer.world_size * trainer.accumulate_grad_batches
+    for step in range(0, timeline.steps, max(1, math.ceil(timeline.steps / MOMENTS))):
+        position, _ = timeline.at(step)
+        stage, factor = stages[position], timeline.factor(step)
+        lr, lr_decay = module.rates_of(stage)
+        trainable = stage.trainable_of(len(groups))
+        for name, depth in groups.items():
+            base = layer_learning_rate(lr, lr_decay, depth)
+            run.rates[name].append(base * factor if depth < trainable else math.nan)
+        run.epochs.append(timeline.epoch_of(step))
+        run.momentum.append(timeline.momentum(step))
+        if loaders is not None:
+            run.batch_size.append(loaders[position].batch_size * images_a_sample)
+            run.image_size.append(loaders[position].image_size)
+    return run
+
+
+def _groups(trainer: pl.Trainer) -> dict[str, int]:
+    """Depth of each layer group, stem first, by its name."""
+    return {name: group["depth"] for group, name in named_groups(trainer.optimizers[0])}

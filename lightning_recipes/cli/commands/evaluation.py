@@ -1,0 +1,147 @@
+"""``validate``, ``test``, ``predict`` and ``explain``: a finished model, and the images to use it on."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+from jsonargparse import ArgumentParser, Namespace
+
+from lightning_recipes.components import current_path, import_object
+from lightning_recipes.data.datamodule import ImageDataModule
+from lightning_recipes.errors import UserError
+from lightning_recipes.models.checkpoint_file import read_checkpoint
+from lightning_recipes.models.snapshot_files import find_snapshots
+from lightning_recipes.modules.classification import Evaluator
+from lightning_recipes.modules.load import ADDED_BY_LIGHTNING, load
+
+__all__ = [
+    "EVALUATIONS",
+    "chosen_sections",
+    "given_on_the_command_line",
+    "make_data",
+    "make_model",
+    "require_same_classes",
+    "use_typed_input",
+]
+
+EVALUATIONS = ("validate", "test", "predict", "explain")
+SEEN = ("image_size", "mean", "std")  # keys of the data that the checkpoint knows better than the recipe
+SECTIONS = {
+    "model": ("class_path", "hyper_parameters"),
+    "data": ("data_class_path", "datamodule_hyper_parameters"),
+}
+"""Where a checkpoint has the class and the arguments of each."""
+LINKED = ("num_classes", "class_names", "class_counts")  # what a recipe does not give
+PLACEHOLDERS = {
+    "model": {"class_path": "lightning_recipes.ImageClassifier", "init_args": {"backbone": "the file's own"}},
+    "data": {"class_path": "lightning_recipes.ImageDataModule", "init_args": {}},
+}
+
+
+def given_on_the_command_line(words: Sequence[str]) -> set[str]:
+    """Return the keys that were typed, such as ``data.image_size``; classes' arguments without ``init_args``.
+
+    Example:
+        >>> sorted(given_on_the_command_line(["validate", "--data.init_args.image_size=64", "--views", "flip"]))
+        ['data.image_size', 'views']
+    """
+    return {word[2:].partition("=")[0].replace(".init_args", "") for word in words if word.startswith("--")}
+
+
+def chosen_sections(words: Sequence[str]) -> dict[str, Any]:
+    """Return model and data as the checkpoint has them, for a command line that may name no recipe.
+
+    Args:
+        words: Of the command line; without a checkpoint in them, or with one that cannot be read, nothing is returned.
+    """
+    path = _value_of("--ckpt_path", words)
+    try:
+        checkpoint = _first_of(Path(path)) if path else {}
+    except UserError:  # said later, in its own words
+        checkpoint = {}
+    return {
+        section: _section(dict(checkpoint.get(arguments) or {}), checkpoint.get(kind)) or PLACEHOLDERS[section]
+        for section, (kind, arguments) in SECTIONS.items()
+    }
+
+
+def _section(arguments: dict[str, Any], kind: str | None) -> dict[str, Any] | None:
+    kind = kind or arguments.get("_class_path")
+    left_out = (*ADDED_BY_LIGHTNING, *LINKED)
+    try:
+        import_object("class_path", str(kind))
+    except (UserError, ValueError):  # of a class that is not here: said when the model is made
+        return None
+    return {
+        "class_path": current_path(str(kind)),
+        "init_args": {k: v for k, v in arguments.items() if k not in left_out},
+    }
+
+
+def _value_of(option: str, words: Sequence[str]) -> str | None:
+    for word, following in zip(words, [*words[1:], ""], strict=True):
+        name, equals, value = word.partition("=")
+        if name == option:
+            return value if equals else following
+    return None
+
+
+def _first_of(path: Path) -> Mapping[str, Any]:
+    return find_snapshots(path)[0].checkpoint() if path.is_dir() else read_checkpoint(path)
+
+
+def make_model(ckpt_path: str, section: Any, given: set[str]) -> Evaluator:
+    """Return the model of a checkpoint, with the arguments that were typed in place of the file's.
+
+    Args:
+        ckpt_path: A checkpoint, a snapshot, or a folder of them.
+        section: The recipe's ``model``.
+        given: Keys that were typed.
+    """
+    typed = dict(section.get("init_args") or {}) if section else {}
+    return load(ckpt_path, **{name: value for name, value in typed.items() if f"model.{name}" in given})
+
+
+def make_data(section: Any) -> pl.LightningDataModule:
+    """Return the data module that a recipe names."""
+    parser = ArgumentParser(exit_on_error=False)
+    parser.add_subclass_arguments(pl.LightningDataModule, "data", fail_untyped=False)
+    made: pl.LightningDataModule = parser.instantiate_classes(Namespace(data=section)).data  # type: ignore[no-untyped-call]
+    return made
+
+
+def use_typed_input(model: Evaluator, data: Any, given: set[str]) -> None:
+    """Judge at another size or normalisation where one was typed; the recipe's own does not come before the file's."""
+    used = model.input_judged
+    typed = {name: getattr(data, "hparams", {}).get(name) for name in SEEN if f"data.{name}" in given}
+    changed: dict[str, Any] = {
+        name: tuple(v) if isinstance(v, list) else v for name, v in typed.items() if v is not None
+    }
+    for member in model.modules():
+        if isinstance(member, Evaluator):
+            member.judged_input = replace(member.judged_input or used, **changed)
+
+
+def require_same_classes(model: Evaluator, data: Any, *, needed: bool) -> None:
+    """Refuse data of other classes than the model tells apart.
+
+    Args:
+        model: A finished one.
+        data: Its ``classes`` are compared, where it has any.
+        needed: Whether labels are used at all.
+
+    Raises:
+        UserError: They differ.
+    """
+    if not needed or not isinstance(data, ImageDataModule):
+        return
+    ours, theirs = model.class_names, data.classes
+    if len(theirs) != model.num_classes:
+        raise UserError(
+            f"ckpt_path: the checkpoint has {model.num_classes} classes, the data has {len(theirs)}; "
+            "use the data it was made for"
+        )
+    if ours and list(ours) != theirs:
+        raise UserError(f"ckpt_path: the checkpoint's classes {list(ours)[:5]} are not the data's {theirs[:5]}")

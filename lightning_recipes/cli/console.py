@@ -1,0 +1,164 @@
+"""What the command line prints when it is done."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from lightning_recipes.atomic_io import write_csv
+from lightning_recipes.run.reader import RunContents
+from lightning_recipes.run.report.ending import command_to_go_on, ending
+from lightning_recipes.run.report.parts import finding, number, percent
+from lightning_recipes.run.report.sections import analysed_before
+
+__all__ = [
+    "print_evaluation",
+    "print_explanation",
+    "print_gain",
+    "print_range_test",
+    "print_stopped",
+    "print_summary",
+    "write_predictions",
+]
+
+
+def print_summary(folder: Path) -> None:
+    """Print what a run reached, with its interval, what ended it, how it goes on, and where it lies."""
+    run = RunContents(folder)
+    summary = run.summary
+    title = f"{summary['recipe']}: {summary['epochs']} epochs in {summary['seconds']:.0f} s"
+    console = Console()
+    console.print(_table(title, ("metric", "value", "95 % interval"), _rows(summary)))
+    if said := analysed_before(run):
+        _say(f"{said}.")
+    if run.errors:
+        console.print(_findings(run.errors["diagnosis"]))
+    best = summary["best_epoch"]
+    said = (
+        "No epoch was validated"
+        if best is None
+        else f"Best of {summary['epochs']} epochs: epoch {best}, counted from 0"
+    )
+    _say(f"{said}. Everything is in {folder}; {folder / 'report.html'} shows it.")
+    if said := ending(summary):
+        command = command_to_go_on(folder, summary)
+        _say(f"{said}." + (f" It goes on with\n  {command}" if command else ""))
+
+
+def _say(text: str) -> None:
+    """Print a text as it is: names and paths are no markup, and a command is copied as one line."""
+    Console().print(text, soft_wrap=True, markup=False, highlight=False)
+
+
+def _rows(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    """What was reached: name, value, interval."""
+    images = summary["val_images"]
+    name = "val_accuracy" if images is None else f"val_accuracy ({images} images)"
+    rows = [(name, percent(summary["val_accuracy"]), _between(summary["val_accuracy_ci95"]))]
+    rows.append(("val_loss", number(summary["val_loss"], ".4f"), ""))
+    if summary.get("ensemble_val_accuracy") is not None:
+        name, interval = f"ensemble of {len(summary['snapshots'])} snapshots", summary["ensemble_val_accuracy_ci95"]
+        rows.append((name, percent(summary["ensemble_val_accuracy"]), _between(interval)))
+    for stage in summary["stages"]:
+        name = " ".join(f"stage {stage['name']} (images/s)".split())
+        rows.append((name, number(stage["images_per_second"], ",.0f"), ""))
+    return rows
+
+
+def _table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
+    """Return a table whose numbers stay whole in a narrow terminal, where names are wrapped."""
+    table = Table(title=Text(title), title_justify="left")
+    for column, heading in enumerate(headings):
+        table.add_column(heading, overflow="fold", no_wrap=column > 0, justify="right" if column else "left")
+    for name, *values in rows:
+        table.add_row(Text(name), *values)  # names of stages are no markup
+    return table
+
+
+def _between(interval: Sequence[float] | None) -> str:
+    return "" if interval is None else f"{percent(interval[0])} to {percent(interval[1])}"
+
+
+def print_stopped(folder: Path, signal: str = "") -> None:
+    """Print how a run that was interrupted goes on.
+
+    Args:
+        folder: The run's.
+        signal: What stopped it, such as ``SIGTERM``.
+    """
+    stopped, summary = f"Stopped by {signal}" if signal else "Stopped", RunContents(folder).summary
+    if not summary:
+        text = f"{stopped} before the first step: nothing is lost."
+    elif not (folder / "checkpoints" / "last.ckpt").exists():
+        text = f"{stopped} before the first checkpoint; {folder} can be removed."
+    else:
+        text = (
+            f"{stopped} after {summary['epochs']} epochs, at step {summary['global_step']}."
+            f" {folder} holds what is done; it goes on with\n  {command_to_go_on(folder, summary)}"
+        )
+    Console().print(text, soft_wrap=True, highlight=False)
+
+
+def _findings(diagnosis: Sequence[Mapping[str, str]]) -> Table:
+    """What to try next: what the numbers say, what to do, and the number that says so."""
+    table = Table.grid(padding=(0, 1))
+    for said in diagnosis:
+        part = finding(**said)
+        table.add_row("*", Text(f"{part['what']}.", style="bold"))
+        table.add_row("", Text(f"{part['advice']}."))
+        table.add_row("", Text(f"Read off: {part['number']}.", style="dim"))
+    return table
+
+
+def print_range_test(folder: Path) -> None:
+    """Print what the range test suggests, and where it lies."""
+    console = Console()
+    for stage, result in RunContents(folder).range_tests.items():
+        title = f"Range test of stage '{stage}' (recipe: {number(result['recipe_lr'], '.3g')})"
+        rows = [
+            (
+                rule + (" *" if rule == result["suggestion"] else ""),
+                f"{s['lr']:.2g}",
+                f"{s['low']:.2g} to {s['high']:.2g}",
+            )
+            for rule, s in result["suggestions"].items()
+        ]
+        console.print(_table(title, ("suggestion", "learning\nrate", "over the\ndata orders"), rows))
+        if result["problem"]:
+            _say(f"No rate can be advised: {result['problem']}.")
+    _say(f"The recipe's choice is marked *. Figure and curves are in {folder}")
+
+
+def print_evaluation(command: str, results: Sequence[Mapping[str, float]]) -> None:
+    """Print the metrics of ``validate`` or ``test``."""
+    rows = [(name, f"{value:.4f}") for metrics in results for name, value in metrics.items()]
+    Console().print(_table(command, ("metric", "value"), rows))
+
+
+def print_gain(gain: float, half: float, images: int) -> None:
+    """Print what several views add to the accuracy."""
+    Console().print(f"The views add {gain:+.1%} ± {half:.1%} to the accuracy (paired over {images} images, 95 %)")
+
+
+def print_explanation(folder: Path) -> None:
+    """Say where the pictures of what is wrong lie, if anything is wrong."""
+    path = folder / "figures" / "gradcam.png"
+    if path.exists():
+        _say(f"What it gets wrong is in {path}, each image on its own in {path.with_suffix('')}")
+
+
+def write_predictions(path: Path, predictions: Mapping[str, Any], classes: Sequence[str]) -> None:
+    """Write one row an image: path, predicted, and the probability of each class.
+
+    Args:
+        path: The file.
+        predictions: ``paths``, predicted ``labels`` and ``probabilities`` (N, C).
+        classes: Their names, in the order of the probabilities.
+    """
+    parts = zip(*(predictions[name] for name in ("paths", "labels", "probabilities")), strict=True)
+    rows = ([name, label, *(f"{p:.6f}" for p in probabilities.tolist())] for name, label, probabilities in parts)
+    write_csv(path, ["path", "predicted", *classes], rows)
+    Console().print(f"Predictions are in {path}", soft_wrap=True)

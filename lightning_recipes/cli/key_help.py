@@ -1,0 +1,198 @@
+"""Help on keys in an instant: read off signatures and docstrings in the source, without importing what they are of."""
+
+import ast
+import inspect
+import re
+import shutil
+import sys
+import textwrap
+from collections.abc import Iterator
+from dataclasses import dataclass
+from importlib.util import find_spec
+from pathlib import Path
+
+import lightning_recipes
+from lightning_recipes.errors import UserError, did_you_mean
+
+__all__ = ["command_help", "key_help"]
+
+PACKAGE = Path(__file__).parents[1]
+SECTIONS = {
+    "data": "ImageDataModule",
+    "model": "ImageClassifier",
+    "trainer": "Trainer",
+    "best_checkpoint": "BestCheckpoint",
+    "last_checkpoint": "LastCheckpoint",
+    "errors": "ErrorAnalysis",
+    "gradcam": "MisclassifiedGradCAM",
+    "wandb": "WandbTracker",
+}
+"""Keys of the top level that have keys below them, and the classes that take these."""
+OF_THE_RUN = {
+    "config": "Recipe: a YAML file, or the name of one that comes with the package, such as quickstart.",
+    "seed_everything": "Seed of the run (default: 0).",
+    "recipe": "Name of the run (default: the file's).",
+    "run_dir": "Folder of the run (default: runs/<recipe>/<number>).",
+    "ckpt_path": "Checkpoint to use or to go on from; fit takes last for the run's own.",
+    "views": "Views of each image whose probabilities validate, test and predict average (default: the image alone).",
+}
+BRIEFLY = {
+    "trainer.accelerator": "auto, cpu, gpu or mps (default: auto).",
+    "trainer.callbacks": "Stages, EarlyStopping, EMA and more, each by class_path and init_args.",
+    "trainer.devices": "Number of devices, or auto (default: auto).",
+    "trainer.fast_dev_run": "true: try the recipe on one batch and write nothing (default: false).",
+    "trainer.max_epochs": "Epochs at most (default: those of the stages).",
+    "trainer.precision": "16-mixed or bf16-mixed for mixed precision (default: 32-true).",
+}
+"""What Lightning says at length."""
+TRAINER = ("trainer.accelerator", "trainer.devices", "trainer.precision")
+EVALUATION = ("ckpt_path", "config", "data.root", "data.eval_batch_size")
+USED_MOST = {
+    "fit": (
+        *("config", "run_dir", "ckpt_path", "seed_everything", "data.root", "data.image_size", "data.batch_size"),
+        *("data.augment", "model.backbone", "model.pretrained", "model.lr", "model.optimizer", "model.schedule"),
+        *("model.loss", "trainer.callbacks", "trainer.max_epochs", *TRAINER, "trainer.fast_dev_run"),
+    ),
+    "validate": (*EVALUATION, "views", *TRAINER),
+    "test": (*EVALUATION, "views", *TRAINER),
+    "predict": (*EVALUATION[:2], "data.predict_root", "data.eval_batch_size", "views", *TRAINER),
+    "explain": (*EVALUATION, "gradcam.images", *TRAINER),
+    "lr_find": ("config", "stage", "min_lr", "max_lr", "steps", "orders", "ckpt_path", "run_dir", *TRAINER),
+}
+MORE = """
+The rest:
+  {command} --help KEY   One key or section, such as model.lr or trainer, or a class, such as Stages.
+  {command} --help all   Every key of every class; takes some seconds.
+"""
+
+
+@dataclass(frozen=True)
+class _Key:
+    text: str
+    default: str | None  # as Python writes it; None: it has to be given
+
+
+def command_help(command: str, description: str) -> str:
+    """Return the short help of a command: what it does, and the keys that are used most.
+
+    Args:
+        command: As a Python name: ``lr_find``.
+        description: What it does.
+    """
+    typed = command.replace("_", "-")
+    keys = {key: _keys_of(command, key.rpartition(".")[0])[key] for key in USED_MOST[command]}
+    rows = [_row(f"--{key}", _Key(_first_of(BRIEFLY.get(key, one.text)), one.default)) for key, one in keys.items()]
+    needs = "--config RECIPE" if command in ("fit", "lr_find") else "--ckpt_path CHECKPOINT"
+    usage = f"Usage: lightning-recipes {typed} {needs} [--key value ...]"
+    return f"{usage}\n\n{description}\n\nKeys used most:\n{''.join(rows)}{MORE.format(command=typed)}"
+
+
+def key_help(command: str, name: str) -> str:
+    """Return the help on a key, a section of keys or a class of ours, with its default.
+
+    Args:
+        command: As a Python name.
+        name: ``model.lr``, ``--model.lr``, ``model``, ``Stages`` or ``lightning_recipes.Stages``.
+
+    Raises:
+        UserError: There is none of that name.
+    """
+    name = name.lstrip("-").replace(".init_args", "")
+    kind = SECTIONS.get(name) or name.removeprefix("lightning_recipes.")
+    if kind in (*lightning_recipes._HOMES, "Trainer") and (kind[0].isupper()):
+        node = _class(kind)
+        first = (ast.get_docstring(node) or "").partition("\n\nArgs:")[0].partition("\n\nAttributes:")[0]
+        prefix = f"--{name}." if name in SECTIONS else ""
+        return f"{first}\n\n" + "".join(_row(f"{prefix}{key}", one) for key, one in _arguments(node).items())
+    keys = _keys_of(command, name.rpartition(".")[0])
+    if name not in keys:
+        known = [*keys, *OF_THE_RUN, *SECTIONS, *(f"{one}.{key}" for one in SECTIONS for key in _of_section(one))]
+        near = did_you_mean(name, dict.fromkeys(known))
+        raise UserError(f"{name}: there is no such key{near or '; --help all lists them'}")
+    return _row(f"--{name}", keys[name])
+
+
+def _keys_of(command: str, section: str) -> dict[str, _Key]:
+    """Return keys as they are typed: of one section, or of the top level."""
+    if section:
+        return {f"{section}.{key}": one for key, one in _of_section(section).items()} if section in SECTIONS else {}
+    top = {key: _Key(text, "None") for key, text in OF_THE_RUN.items()}
+    if command == "lr_find":
+        commands = _in_file(PACKAGE / "cli" / "commands" / "trainer.py", "RecipesTrainer")
+        top |= _arguments(commands, "lr_find")
+    return {k: v for k, v in top.items() if k not in ("model", "datamodule", "weights_only")}
+
+
+def _of_section(section: str) -> dict[str, _Key]:
+    return _arguments(_class(SECTIONS[section]))
+
+
+def _class(name: str) -> ast.ClassDef:
+    if name == "Trainer":
+        lightning = find_spec("lightning")  # the package's root alone: what is below would import it
+        assert lightning is not None
+        assert lightning.submodule_search_locations
+        return _in_file(Path(lightning.submodule_search_locations[0], "pytorch", "trainer", "trainer.py"), name)
+    return _in_file(PACKAGE.joinpath(*lightning_recipes._HOMES[name].split(".")).with_suffix(".py"), name)
+
+
+def _in_file(path: Path, name: str) -> ast.ClassDef:
+    body = ast.parse(path.read_text(encoding="utf-8")).body
+    return next(node for node in body if isinstance(node, ast.ClassDef) and node.name == name)
+
+
+def _arguments(node: ast.ClassDef, method: str = "__init__") -> dict[str, _Key]:
+    """Return the arguments of a method of a class, or the fields of a dataclass, with what the docstring says."""
+    texts = dict(_described(ast.get_docstring(node) or ""))
+    for one in node.body:
+        if isinstance(one, ast.FunctionDef) and one.name == method:
+            texts |= dict(_described(ast.get_docstring(one) or ""))
+            return {key: _Key(texts.get(key, ""), default) for key, default in _defaults(one.args)}
+    fields = [one for one in node.body if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name)]
+    return {
+        f.target.id: _Key(texts.get(f.target.id, ""), ast.unparse(f.value) if f.value else None)  # type: ignore[union-attr]
+        for f in fields
+    }
+
+
+def _defaults(arguments: ast.arguments) -> Iterator[tuple[str, str | None]]:
+    by_place = arguments.args[1:]
+    lacking: list[ast.expr | None] = [None] * (len(by_place) - len(arguments.defaults))
+    given = [*lacking, *arguments.defaults][-len(by_place) :] if by_place else []
+    for argument, default in [
+        *zip(by_place, given, strict=True),
+        *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True),
+    ]:
+        yield argument.arg, None if default is None else ast.unparse(default)
+
+
+def _described(docstring: str) -> Iterator[tuple[str, str]]:
+    """Yield names and texts of the sections ``Args`` and ``Attributes`` of a Google docstring."""
+    for part in re.findall(
+        r"^(?:Args|Attributes):\n((?:    .*\n|\n)+)", inspect.cleandoc(docstring) + "\n", re.MULTILINE
+    ):
+        for name, said in re.findall(r"^    (\w+): ((?:.*\n)(?:     +.*\n|\n)*)", part, re.MULTILINE):
+            yield name, " ".join(said.split()).replace("``", "")
+
+
+def _row(key: str, one: _Key) -> str:
+    text = one.text
+    if "default" not in text.lower() and one.default != "None":
+        said = "has to be given" if one.default is None else f"default: {_as_yaml(one.default)}"
+        text = f"{text.removesuffix('.')} ({said})."
+    width = shutil.get_terminal_size((100, 24)).columns if sys.stdout.isatty() else 100
+    return textwrap.fill(text, max(width, 60), initial_indent=f"  {key:<24} ", subsequent_indent=" " * 27) + "\n"
+
+
+def _first_of(text: str) -> str:
+    """The first sentence, or what stands before its semicolon; what is in brackets stays whole."""
+    depth = 0
+    for place, letter in enumerate(text):
+        depth += (letter == "(") - (letter == ")")
+        if depth == 0 and (letter == ";" or text[place : place + 2] == ". "):
+            return text[:place] + "."
+    return text
+
+
+def _as_yaml(default: str) -> str:
+    return {"True": "true", "False": "false"}.get(default, default.strip("'"))

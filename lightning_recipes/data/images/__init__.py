@@ -1,0 +1,1 @@
+"""One picture: decoded, of any bit depth, as an array."""

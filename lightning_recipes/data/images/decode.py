@@ -1,0 +1,97 @@
+"""From the bytes of a picture, as people have them, to RGB."""
+
+from typing import BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps, UnidentifiedImageError
+
+from lightning_recipes.data.images.depth import deep_colour, is_deep, is_deep_grey, scale_to_8_bit
+from lightning_recipes.errors import UserError
+
+__all__ = ["IMAGE_SUFFIXES", "MAX_PIXELS", "decode_rgb", "open_image", "reason", "to_rgb"]
+
+IMAGE_SUFFIXES = frozenset(
+    f".{kind}"
+    for kind in (
+        *("jpg", "jpeg", "jpe", "jfif", "png", "apng", "bmp", "dib", "gif", "webp", "tif", "tiff"),
+        *("ppm", "pgm", "pbm", "pnm", "avif", "jp2", "tga", "psd"),
+        # Pillow alone cannot read these: they are told as bad, where other files would be passed over in silence.
+        *("heic", "heif", "jxl", "svg", "dng", "cr2", "nef", "arw"),
+    )
+)
+MAX_PIXELS = 500_000_000
+"""What a picture may have before it is taken for a decompression bomb; a whole-slide scan of 20,000 x 20,000 passes."""
+
+WHITE = (255, 255, 255, 255)
+
+
+def decode_rgb(file: BinaryIO, name: str, min_size: int | None = None) -> NDArray[np.uint8]:
+    """Return an RGB image of shape (height, width, 3).
+
+    The camera's rotation (EXIF) is applied; transparency is laid on white; of an animation the first frame is taken;
+    CMYK, grey and palettes are converted.
+
+    Pictures of 16 bits a channel are scaled by the range that their values are of: 8, 10, 12, 14 or 16 bits, the first
+    that holds the picture's largest value. Files do not say which it is, and Pillow (and so timm) and OpenCV take 16
+    for granted: a 12-bit X-ray would have 17 levels, all of them nearly black; scikit-image has the user name the range
+    (``rescale_intensity(in_range="uint12")``). It is told from the picture alone, so that no neighbour changes it and
+    training, validation and prediction see it alike; the price is that a picture without a value in the upper three
+    quarters of its camera's range is made brighter than its neighbours. ``data.root`` says once what it was taken for;
+    where brightness itself has a meaning, store 8 bits. Float pictures are of 0 to 1 or likewise; negative values and
+    those of more than 16 bits are stretched from the darkest to the brightest.
+
+    Args:
+        file: The picture, from its start.
+        name: What it is called, for the error.
+        min_size: A JPEG may be decoded at 1/2, 1/4 or 1/8, as long as its shorter side, in pixels, stays at least this
+            long (default: at its full size).
+
+    Raises:
+        UserError: It cannot be decoded, or has more than ``MAX_PIXELS``.
+    """
+    try:
+        with open_image(file) as image:
+            if min_size is not None:
+                image.draft("RGB", (min_size, min_size))  # of JPEG alone, which decodes to a smaller picture for free
+            if is_deep(image) and not is_deep_grey(image):
+                return np.asarray(to_rgb(ImageOps.exif_transpose(deep_colour(image, file))))
+            return np.asarray(to_rgb(ImageOps.exif_transpose(image)))
+    except MemoryError:
+        raise
+    except Exception as error:  # every format's library has errors of its own: AVIF's RuntimeError, struct.error ...
+        raise UserError(f"{name}: cannot be decoded ({reason(error)}); replace or remove the file") from None
+
+
+def open_image(file: BinaryIO) -> Image.Image:
+    """Read the header of a picture; nothing is decoded.
+
+    Raises:
+        ValueError: It has more than ``MAX_PIXELS``.
+        Exception: Whatever Pillow raises for what is no picture.
+    """
+    # Pillow's own limit is a warning at 90 and an error at 179 megapixels, which scans and panoramas have.
+    if Image.MAX_IMAGE_PIXELS is not None and Image.MAX_IMAGE_PIXELS < MAX_PIXELS:
+        Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+    image = Image.open(file)
+    width, height = image.size
+    if width * height > MAX_PIXELS:
+        raise ValueError(f"{width} x {height} pixels, more than {MAX_PIXELS:,}")
+    return image
+
+
+def to_rgb(image: Image.Image) -> Image.Image:
+    """Return a picture of any mode as RGB, 8 bits a channel, with transparency laid on white."""
+    if is_deep_grey(image):
+        return scale_to_8_bit(image).convert("RGB")
+    if image.mode in ("RGBA", "LA", "PA", "RGBa", "La") or "transparency" in image.info:
+        image = image.convert("RGBA")
+        return Image.alpha_composite(Image.new("RGBA", image.size, WHITE), image).convert("RGB")
+    return image.convert("RGB")
+
+
+def reason(error: Exception) -> str:
+    """Return in a few words why a picture cannot be read."""
+    if isinstance(error, UnidentifiedImageError):
+        return "not a picture"
+    return " ".join(str(error).split())[:120] or type(error).__name__

@@ -1,0 +1,1 @@
+"""Which images come when: data sets, samplers, loaders."""

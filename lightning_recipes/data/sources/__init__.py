@@ -1,0 +1,1 @@
+"""Where labelled images are kept: folders, archives, CSV files, data sets by name."""

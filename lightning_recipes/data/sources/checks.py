@@ -1,0 +1,107 @@
+"""Which files of a set are no whole pictures, before anything is trained."""
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from lightning_recipes.data.sources.faults import Head, look_at
+from lightning_recipes.data.sources.files import FileSource
+from lightning_recipes.data.sources.remarks import warn_of_deep, warn_of_large
+from lightning_recipes.errors import UserError
+
+__all__ = ["LARGE", "Looks", "drop_bad", "look_over"]
+
+LARGE = 100_000_000
+"""Pixels above which a picture takes a second or more to decode."""
+
+SHOWN = 10
+THREADS = 8  # the work is waiting for the disk
+CHUNK = 256  # files a task of a thread; a task a file costs more than to check it
+
+
+class Looks(NamedTuple):
+    """What was found in the headers of a source's pictures, by position.
+
+    Attributes:
+        bad: What is wrong with the files that are no whole pictures.
+        large: Width and height of those of more than :data:`LARGE` pixels.
+        deep: Those of more than 8 bits a channel.
+    """
+
+    bad: dict[int, str]
+    large: dict[int, tuple[int, int]]
+    deep: list[int]
+
+
+def look_over(source: FileSource) -> Looks:
+    """Read the header of every picture, and find those that cannot be read, are empty, no picture, or cut short."""
+
+    def heads(start: int) -> list[tuple[int, Head]]:
+        looked = ((index, _head(source, index)) for index in range(start, min(start + CHUNK, len(source))))
+        return [(i, head) for i, head in looked if head.fault is not None or head.deep or _is_large(head)]
+
+    with ThreadPoolExecutor(THREADS) as pool:
+        found = [pair for pairs in pool.map(heads, range(0, len(source), CHUNK)) for pair in pairs]
+    bad = {index: head.fault for index, head in found if head.fault is not None}
+    large = {index: head.size for index, head in found if index not in bad and _is_large(head)}
+    return Looks(bad, large, [index for index, head in found if index not in bad and head.deep])
+
+
+def _is_large(head: Head) -> bool:
+    return head.size[0] * head.size[1] > LARGE
+
+
+def _head(source: FileSource, index: int) -> Head:
+    try:
+        with source.tree.open(source.paths[index]) as file:
+            return look_at(file)
+    except OSError as error:
+        return Head(error.strerror or str(error))
+
+
+def drop_bad(
+    parts: Mapping[str, FileSource], on_bad_image: Literal["error", "skip"]
+) -> tuple[dict[str, FileSource], tuple[str, ...]]:
+    """Return the splits without their bad files, and these with what is wrong with each.
+
+    Warns of pictures that are very large, and of what those of more than 8 bits a channel are taken for.
+
+    Raises:
+        UserError: There are bad files and they are not to be skipped, or a class would be left without images.
+    """
+    looks = {split: look_over(source) for split, source in parts.items()}
+    bad = {split: found.bad for split, found in looks.items()}
+    named = [f"{parts[split].paths[i]} ({fault})" for split, found in bad.items() for i, fault in found.items()]
+    if not named:
+        _warn(parts, looks)
+        return dict(parts), ()
+    root = next(iter(parts.values())).tree.root
+    if on_bad_image == "error":
+        raise UserError(f"data.on_bad_image: {_listed(root, named)}; mend or remove them, or give skip")
+    good = {
+        split: source.keep([i for i in range(len(source)) if i not in bad[split]]) for split, source in parts.items()
+    }
+    for split, source in good.items():
+        empty = set(range(len(source.classes))) - set(np.unique(source.labels).tolist())
+        if empty:
+            lost = source.classes[min(empty)]
+            raise UserError(
+                f"data.on_bad_image: class '{lost}' has no whole image left in {split}; mend some of its files, "
+                f"or remove the class: {_listed(root, named)}"
+            )
+    _warn(parts, looks)
+    return good, tuple(named)
+
+
+def _warn(parts: Mapping[str, FileSource], looks: Mapping[str, Looks]) -> None:
+    large = {(parts[split], i): size for split, found in looks.items() for i, size in found.large.items()}
+    warn_of_large(large)
+    warn_of_deep([(parts[s], i) for s, found in looks.items() for i in found.deep if i not in found.large])
+
+
+def _listed(root: str, names: Sequence[str]) -> str:
+    more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
+    plural = "s are" if len(names) > 1 else " is"
+    return f"{len(names)} file{plural} no whole picture in '{root}': {', '.join(names[:SHOWN])}{more}"

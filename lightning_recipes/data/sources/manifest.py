@@ -1,0 +1,83 @@
+"""A CSV file that names pictures and their labels."""
+
+import csv
+from collections import defaultdict
+from collections.abc import Sequence
+from pathlib import Path
+
+from lightning_recipes.data.sources.class_names import refuse_lookalikes, warn_of_case
+from lightning_recipes.data.sources.files import FileSource, Folder
+from lightning_recipes.data.sources.folders import FolderSplits
+from lightning_recipes.data.sources.manifest_rows import Lines, Row, by_column, read_row
+from lightning_recipes.errors import UserError
+
+__all__ = ["read_manifest"]
+
+
+def read_manifest(path: str) -> FolderSplits:
+    """Read a CSV file with the columns ``path``, ``label`` and, if the data is split, ``split``.
+
+    Paths are relative to the file, or absolute; a split is called as folders are: train, val, test. A label is one
+    class; spaces around it are no part of it.
+
+    Raises:
+        UserError: A column, a label or a file is missing, a file is named twice by whatever paths, a cell names several
+            classes, two classes look the same, or there is only one class.
+    """
+    rows = _rows(path)
+    if not rows:
+        raise UserError(f"data.root: '{path}' names no images; add a row for each")
+    classes = sorted({row.label for row in rows})
+    refuse_lookalikes(f"data.root: '{path}'", classes)
+    warn_of_case(f"data.root: '{path}'", classes)
+    if len(classes) < 2:
+        raise UserError(
+            f"data.root: '{path}' has one class, '{classes[0]}'; a classifier needs at least two, add rows of another"
+        )
+    parts: dict[str, list[Row]] = defaultdict(list)
+    for row in rows:
+        parts[row.split].append(row)
+    if "train" not in parts:
+        raise UserError(f"data.root: '{path}' has no images of split train; call some so in its column split")
+    number, folder = {name: position for position, name in enumerate(classes)}, Folder(str(Path(path).parent))
+    for split, members in parts.items():
+        absent = sorted(set(classes) - {row.label for row in members})
+        if absent:
+            raise UserError(f"data.root: '{path}': class '{absent[0]}' has no images in {split}; add rows for it")
+    return FolderSplits(
+        {
+            split: FileSource(folder, [row.path for row in members], [number[row.label] for row in members], classes)
+            for split, members in parts.items()
+        }
+    )
+
+
+def _rows(path: str) -> list[Row]:
+    try:
+        with open(path, newline="", encoding="utf-8-sig") as file:
+            reader = csv.reader(file, skipinitialspace=True, strict=True)
+            filled = ([cell.strip() for cell in row] for row in reader if any(cell.strip() for cell in row))
+            columns = next(filled, [])
+            _check_columns(path, columns)
+            lines = Lines(path)
+            return [read_row(lines, reader.line_num, by_column(lines, reader.line_num, columns, row)) for row in filled]
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"data.root: '{path}' cannot be read ({error}); save it as CSV in UTF-8") from None
+    except OSError as error:
+        raise UserError(f"data.root: '{path}' cannot be read ({error.strerror}); allow it, or give another") from None
+
+
+def _check_columns(path: str, columns: Sequence[str]) -> None:
+    """Refuse a first line that does not name the columns, each once."""
+    for column in ("path", "label"):
+        if column not in columns:
+            near = next((name for name in columns if name.lower() == column), None)
+            apart = next((mark for mark in (";", "\t", "|") if any(mark in name for name in columns)), None)
+            hint = f"; it has '{near}'" if near else f"; its cells are set apart by {apart!r}" if apart else ""
+            raise UserError(
+                f"data.root: '{path}' has no column '{column}'{hint}; give its first line the columns path and "
+                "label, set apart by a comma"
+            )
+    for column in ("path", "label", "split"):
+        if columns.count(column) > 1:
+            raise UserError(f"data.root: '{path}' has two columns '{column}'; keep one of them")

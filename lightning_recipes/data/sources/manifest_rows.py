@@ -1,0 +1,87 @@
+"""Rows of a CSV file that names pictures and their labels."""
+
+import os
+from collections.abc import Sequence
+from itertools import zip_longest
+from typing import NamedTuple
+
+from lightning_recipes.data.sources.class_names import look
+from lightning_recipes.data.sources.folders import SPLIT_NAMES
+from lightning_recipes.errors import UserError
+
+__all__ = ["Lines", "Row", "by_column", "read_row"]
+
+
+class Row(NamedTuple):
+    """One picture, as its row gives it."""
+
+    path: str
+    label: str
+    split: str
+
+
+class Lines:
+    """Which line of a CSV file names which file, by whatever path, relative, absolute or through a link.
+
+    Args:
+        manifest: The CSV file.
+    """
+
+    def __init__(self, manifest: str) -> None:
+        self.manifest = manifest
+        self._lines: dict[str, int] = {}
+        self._folders: dict[str, str] = {}
+
+    def add(self, name: str, line: int) -> int | None:
+        """Note a file; return the line that names it already, if one does."""
+        folder, base = os.path.split(os.path.join(os.path.dirname(self.manifest), name))
+        if folder not in self._folders:  # a million files lie in few folders
+            self._folders[folder] = os.path.realpath(folder)
+        file = os.path.join(self._folders[folder], base)
+        file = os.path.realpath(file) if os.path.islink(file) else os.path.normpath(file)
+        first = self._lines.setdefault(file, line)
+        return None if first == line else first
+
+
+def by_column(lines: Lines, line: int, columns: Sequence[str], row: Sequence[str]) -> dict[str, str]:
+    """Return the cells of a row by their columns; a row that is cut short has empty ones."""
+    if any(row[len(columns) :]):
+        raise UserError(
+            f"data.root: '{lines.manifest}', line {line}: {len(row)} cells in {len(columns)} columns; put a path or "
+            "label that has a comma in double quotes"
+        )
+    return dict(zip_longest(columns, row[: len(columns)], fillvalue=""))
+
+
+def read_row(lines: Lines, line: int, cells: dict[str, str]) -> Row:
+    """Return a row; its file is added to those of the lines before."""
+    where = f"data.root: '{lines.manifest}', line {line}"
+    name, label = cells["path"], cells["label"]
+    if not name or not label:
+        raise UserError(f"{where}: path or label is empty; fill it in or remove the line")
+    if "|" in label:
+        raise UserError(
+            f"{where}: label '{label}' names several classes, and a classifier gives one; keep one of them, or call a "
+            "class otherwise whose name has a |"
+        )
+    file = os.path.join(os.path.dirname(lines.manifest), name)
+    if not os.path.isfile(file):
+        raise UserError(f"{where}: file '{name}' {_absence(file)}; paths are relative to the CSV file, or absolute")
+    first = lines.add(name, line)  # in two splits or with two labels, or counted twice
+    if first is not None:
+        raise UserError(f"{where}: file '{name}' is named in line {first} too; remove one of them")
+    split = SPLIT_NAMES.get((cells.get("split") or "train").lower())
+    if split is None:
+        raise UserError(f"{where}: split '{cells['split']}' is not train, val or test; name one of them")
+    return Row(name, label, split)
+
+
+def _absence(file: str) -> str:
+    if os.path.isdir(file):
+        return "is a folder"
+    folder, base = os.path.split(file)
+    try:
+        alike = next((name for name in os.listdir(folder or ".") if look(name) == look(base)), None)
+    except OSError:
+        alike = None
+    return "does not exist" if alike is None else f"does not exist, but one that looks the same, {alike!a}"

@@ -1,0 +1,141 @@
+"""From what a recipe calls its data to the images of each split."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from lightning_recipes.data.sources.archive import Zip
+from lightning_recipes.data.sources.checks import drop_bad
+from lightning_recipes.data.sources.digits import open_digits
+from lightning_recipes.data.sources.files import FileSource, FileTree, Folder, is_picture
+from lightning_recipes.data.sources.folders import read_class_folders
+from lightning_recipes.data.sources.letters import open_letters
+from lightning_recipes.data.sources.manifest import read_manifest
+from lightning_recipes.data.sources.source import ImageSource, Splits
+from lightning_recipes.data.sources.splits import few_per_class, refuse_draw, stratified_split
+from lightning_recipes.data.sources.torchvision_sets import open_torchvision
+from lightning_recipes.errors import UserError, did_you_mean
+
+__all__ = ["EMBEDDED", "OpenedData", "open_parts", "open_splits", "open_unlabelled"]
+
+EMBEDDED: dict[str, Callable[[], ImageSource]] = {"sklearn:digits": open_digits, "fonts:letters": open_letters}
+TORCHVISION = "torchvision:"
+
+
+@dataclass(frozen=True)
+class OpenedData:
+    """Data, opened and checked.
+
+    Attributes:
+        splits: The images of each split.
+        skipped: Files that were left out, with what is wrong with them.
+    """
+
+    splits: Splits
+    skipped: tuple[str, ...] = ()
+
+
+def open_splits(
+    root: str | os.PathLike[str],
+    *,
+    val_fraction: float = 0.2,
+    split_seed: int = 0,
+    images_per_class: int | None = None,
+    on_bad_image: Literal["error", "skip"] = "error",
+    download_dir: str | None = None,
+) -> OpenedData:
+    """Open data; arguments as in :class:`lightning_recipes.data.datamodule.ImageDataModule`.
+
+    Where there is no validation split, the test split serves as it; where there is neither, it is drawn.
+
+    Raises:
+        UserError: The data cannot be used; the text names the key or the file and what to do.
+    """
+    refuse_draw(val_fraction, split_seed, images_per_class)
+    skipped: tuple[str, ...] = ()
+    root = os.path.expanduser(root)
+    if root.startswith(TORCHVISION):
+        name = root.removeprefix(TORCHVISION)
+        splits = open_torchvision(name, download_dir=download_dir, val_fraction=val_fraction, split_seed=split_seed)
+    elif root in EMBEDDED:
+        splits = Splits(*stratified_split(EMBEDDED[root](), val_fraction, split_seed))
+    else:
+        _refuse_unknown_scheme(root)
+        parts, skipped = open_parts(root, on_bad_image)
+        splits = _with_validation(parts, val_fraction, split_seed)
+    if images_per_class is not None:
+        few = few_per_class(splits.train, images_per_class, split_seed)
+        splits = Splits(few, splits.val, splits.test)
+    return OpenedData(splits, skipped)
+
+
+def open_parts(root: str, on_bad_image: Literal["error", "skip"]) -> tuple[Mapping[str, FileSource], tuple[str, ...]]:
+    """Return the files of each split that a folder, a zip or a CSV file has, and what was left out as unreadable.
+
+    Raises:
+        UserError: As :func:`open_splits`.
+    """
+    is_manifest = root.lower().endswith(".csv") and os.path.isfile(root)
+    found = read_manifest(root) if is_manifest else read_class_folders(open_tree(root, "data.root"))
+    return drop_bad(found.parts, on_bad_image)
+
+
+def _refuse_unknown_scheme(root: str) -> None:
+    scheme = root.split(":")[0] + ":"
+    if scheme in ("sklearn:", "fonts:"):
+        raise UserError(f"data.root: there is no '{root}'{did_you_mean(root, EMBEDDED) or _choice()}")
+
+
+def _choice() -> str:
+    return f"; there are {', '.join(EMBEDDED)}"
+
+
+def open_tree(root: str, key: str) -> FileTree:
+    """Open a folder or a zip.
+
+    Args:
+        root: The folder or the zip.
+        key: Of the recipe, for the error.
+
+    Raises:
+        UserError: It is neither.
+    """
+    if os.path.isdir(root):
+        return Folder(root)
+    if os.path.isfile(root) and root.lower().endswith(".zip"):
+        return Zip(root)
+    if os.path.exists(root):
+        raise UserError(f"{key}: '{root}' is a file but no .zip or .csv; give a folder, a .zip of one, or a .csv")
+    raise UserError(f"{key}: '{root}' does not exist; give a folder of images, a .zip of one, or a .csv")
+
+
+def _with_validation(parts: Mapping[str, ImageSource], val_fraction: float, split_seed: int) -> Splits:
+    train, test = parts["train"], parts.get("test")
+    val = parts.get("val", test)
+    if val is None:
+        kept, drawn = stratified_split(train, val_fraction, split_seed)
+        return Splits(kept, drawn)
+    return Splits(train, val, test)
+
+
+def open_unlabelled(root: str | os.PathLike[str], classes: Sequence[str] = ()) -> FileSource:
+    """Open pictures without labels, of a folder or a zip, however deep they lie, or a single one.
+
+    Args:
+        root: The folder, the zip or the picture.
+        classes: Names of the classes that will be predicted, where they are known.
+
+    Raises:
+        UserError: There are none.
+    """
+    root = os.path.expanduser(root)
+    if os.path.isfile(root) and is_picture(str(root)):
+        return FileSource(Folder(os.path.dirname(root) or "."), [os.path.basename(root)], [-1], classes)
+    tree = open_tree(root, "data.predict_root")
+    names = [name for name in tree.names() if is_picture(name)]
+    if not names:
+        raise UserError(f"data.predict_root: '{root}' has no images; give a folder of images or a .zip of one")
+    return FileSource(tree, names, np.full(len(names), -1), classes)

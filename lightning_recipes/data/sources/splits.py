@@ -1,0 +1,86 @@
+"""Drawing a validation set and a few labelled images a class: a function of the split seed and the names alone."""
+
+import numbers
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lightning_recipes.data.sources.source import ImageSource, Subset
+from lightning_recipes.errors import UserError
+from lightning_recipes.randomness import numpy_generator_for
+
+__all__ = ["few_per_class", "refuse_draw", "stratified_split"]
+
+
+def refuse_draw(val_fraction: float, split_seed: int, images_per_class: int | None = None) -> None:
+    """Refuse values with which no images can be drawn, whatever the data.
+
+    Raises:
+        UserError: A share outside of (0, 1), a negative seed, or no image a class; or what is no number.
+    """
+    if not _is_number(val_fraction, numbers.Real) or not 0 < val_fraction < 1:
+        raise UserError(
+            f"data.val_fraction: {val_fraction} is not a share between 0 and 1; give one such as 0.2, or leave it out"
+        )
+    if not _is_number(split_seed, numbers.Integral) or not split_seed >= 0:
+        raise UserError(f"data.split_seed: {split_seed} is not a whole number >= 0; give one such as 0")
+    if images_per_class is not None and (not _is_number(images_per_class, numbers.Integral) or images_per_class < 1):
+        raise UserError(f"data.images_per_class: {images_per_class} is not a whole number >= 1; leave it out for all")
+
+
+def _is_number(value: object, kind: type) -> bool:
+    return isinstance(value, kind) and not isinstance(value, bool)
+
+
+def stratified_split(source: ImageSource, val_fraction: float, split_seed: int) -> tuple[Subset, Subset]:
+    """Split into training and validation images, of each class the same share.
+
+    Args:
+        source: All images.
+        val_fraction: Share of each class for validation, in (0, 1), rounded to whole images.
+        split_seed: Seed of the draw.
+
+    Raises:
+        UserError: The share is out of range, or leaves a class without an image on either side.
+    """
+    refuse_draw(val_fraction, split_seed)
+    generator = numpy_generator_for("val_fraction", seed=split_seed)
+    train, val = [], []
+    for label, members in _members(source):
+        drawn = generator.permutation(members)
+        count = round(len(drawn) * val_fraction)
+        if count in (0, len(drawn)):
+            side = "validation" if count == 0 else "training"
+            raise UserError(
+                f"data.val_fraction: {val_fraction} of the {len(drawn)} images of class '{source.classes[label]}' "
+                f"leaves none for {side}; give another share, or more images"
+            )
+        val.append(drawn[:count])
+        train.append(drawn[count:])
+    return Subset(source, np.sort(np.concatenate(train))), Subset(source, np.sort(np.concatenate(val)))
+
+
+def few_per_class(source: ImageSource, images_per_class: int, split_seed: int) -> Subset:
+    """Keep so many images of each class, drawn at random.
+
+    Raises:
+        UserError: A class has fewer.
+    """
+    generator = numpy_generator_for("images_per_class", seed=split_seed)
+    kept = []
+    for label, members in _members(source):
+        if len(members) < images_per_class:
+            raise UserError(
+                f"data.images_per_class: {images_per_class} asked for, class '{source.classes[label]}' has "
+                f"{len(members)} for training; give at most the size of the smallest class, or leave it out for all"
+            )
+        kept.append(generator.permutation(members)[:images_per_class])
+    return Subset(source, np.sort(np.concatenate(kept)))
+
+
+def _members(source: ImageSource) -> Sequence[tuple[int, NDArray[np.int64]]]:
+    """Return the positions of each class's images, ordered by name, so that no file system's order shows."""
+    labels, paths = np.asarray(source.labels), list(source.paths)
+    by_name = np.array(sorted(range(len(paths)), key=paths.__getitem__), dtype=np.int64)
+    return [(label, by_name[labels[by_name] == label]) for label in range(len(source.classes))]

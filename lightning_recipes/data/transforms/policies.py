@@ -1,0 +1,219 @@
+"""Augmentation policies by name: a crop, flips, colour, geometry, searched operations, and CutOut."""
+
+import math
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, Protocol
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+
+from lightning_recipes.components import Spec, parse_spec
+from lightning_recipes.errors import UserError, did_you_mean
+
+__all__ = ["POLICIES", "Policy", "import_albumentations", "resolve_policy"]
+
+KEY = "data.augment"
+
+
+class Resizer(Protocol):
+    """What a crop needs of a frame."""
+
+    @property
+    def size(self) -> int: ...
+
+    def resize(
+        self, image: Image.Image, size: tuple[int, int], box: tuple[float, float, float, float] | None = None
+    ) -> Image.Image: ...
+
+    def centre(self, image: Image.Image, crop_pct: float) -> Image.Image: ...
+
+
+def import_albumentations() -> Any:
+    """Import albumentations when it is first used: it takes a second, and calls home unless it is told not to."""
+    os.environ.setdefault("NO_ALBUMENTATIONS_UPDATE", "1")
+    import albumentations
+    import cv2
+
+    # OpenCV's threads do not survive a fork, and the loader has processes of its own.
+    cv2.setNumThreads(0)
+    return albumentations
+
+
+@dataclass(frozen=True)
+class Policy:
+    """What may happen to a training image, in this order.
+
+    Attributes:
+        crop: ``resized`` (a random part of the image, resized; Szegedy et al. 2015), ``padded`` (padded by an eighth,
+            then a random crop; the CIFAR standard) or ``centre`` (the evaluation's view).
+        scale: Least and most share of the image's area in a ``resized`` crop, in (0, 1].
+        ratio: Least and most width / height of a ``resized`` crop.
+        flip: Mirror left and right, half of the time.
+        rotate: Turn by up to so many degrees either way.
+        shift: Move by up to this share of the side either way.
+        jitter: Strength of brightness, contrast, saturation and a tenth of it in hue, in [0, 1].
+        ops: ``none``, ``randaugment`` (Cubuk et al. 2020), ``trivialaugment`` (Mueller and Hutter 2021),
+            ``autoaugment`` (Cubuk et al. 2019; what was found on ImageNet), ``autoaugment_cifar10`` (likewise), or
+            ``augmix`` (Hendrycks et al. 2020), as torchvision has them.
+        num_ops: Operations an image, of ``randaugment``.
+        magnitude: Their strength, 0 to 30, of ``randaugment``.
+        cutout: Side of the square that is cut out, as a share of the image's, in [0, 1); 0 cuts nothing (DeVries and
+            Taylor 2017).
+        cutout_p: Share of the images that are cut.
+        time_mask: For spectrograms with time from left to right: widest stripe that is blanked, as a share of the
+            width, in [0, 1]; its width and place are drawn (SpecAugment, Park et al. 2019).
+        frequency_mask: Likewise a stripe of the height.
+    """
+
+    crop: str = "resized"
+    scale: tuple[float, float] = (0.35, 1.0)
+    ratio: tuple[float, float] = (3 / 4, 4 / 3)
+    flip: bool = True
+    rotate: float = 0.0
+    shift: float = 0.0
+    jitter: float = 0.0
+    ops: str = "none"
+    num_ops: int = 2
+    magnitude: int = 9
+    cutout: float = 0.25
+    cutout_p: float = 0.5
+    time_mask: float = 0.0
+    frequency_mask: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse values out of range."""
+        for name, value, known in (
+            ("crop", self.crop, CROPS),
+            ("ops", self.ops, ("none", *OPS)),
+        ):
+            if value not in known:
+                raise UserError(
+                    f"{KEY}.{name}: '{value}' is not one of {', '.join(known)}{did_you_mean(str(value), known)}"
+                )
+        if not (len(self.scale) == 2 and 0 < self.scale[0] <= self.scale[1] <= 1):
+            raise UserError(f"{KEY}.scale: {list(self.scale)} are not two shares of the area, 0 < least <= most <= 1")
+        if not (len(self.ratio) == 2 and 0 < self.ratio[0] <= self.ratio[1]):
+            raise UserError(f"{KEY}.ratio: {list(self.ratio)} are not two ratios, 0 < least <= most")
+        for name in ("shift", "jitter", "cutout", "cutout_p", "time_mask", "frequency_mask"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise UserError(f"{KEY}.{name}: {getattr(self, name)} is not a number from 0 to 1")
+        if not 0 <= self.rotate <= 180:
+            raise UserError(f"{KEY}.rotate: {self.rotate} is not a number of degrees from 0 to 180")
+        if not (0 <= self.magnitude <= 30 and self.num_ops >= 1):
+            raise UserError(f"{KEY}: num_ops {self.num_ops} and magnitude {self.magnitude} are not >= 1 and 0 to 30")
+
+    def crop_view(self, frame: Resizer, image: Image.Image, draw: np.random.Generator) -> Image.Image:
+        """Return the part of the image that the policy draws, at the frame's size."""
+        return CROPS[self.crop](self, frame, image, draw)
+
+    def search_ops(self, image: Image.Image, seed: int) -> Image.Image:
+        """Apply the searched operations; torch's global generator is as before afterwards."""
+        if self.ops == "none":
+            return image
+        from torchvision import transforms
+
+        op = OPS[self.ops](transforms, self)
+        with torch.random.fork_rng(devices=[]):  # torchvision draws from the global generator and takes no other
+            torch.default_generator.manual_seed(seed)
+            return op(image)
+
+    def pipeline(self, size: int, fill: Sequence[float]) -> Any:
+        """Return what follows the crop, as albumentations.
+
+        Args:
+            size: Side of the image in pixels.
+            fill: Colour of what is cut out or moved in, three values from 0 to 255.
+        """
+        a = import_albumentations()
+        steps: list[Any] = []
+        if self.flip:
+            steps.append(a.HorizontalFlip(p=0.5))
+        if self.rotate or self.shift:
+            moved = {"translate_percent": (-self.shift, self.shift), "rotate": (-self.rotate, self.rotate)}
+            steps.append(a.Affine(**moved, fill=tuple(fill), p=1.0))
+        if self.jitter:
+            j = self.jitter
+            steps.append(a.ColorJitter(brightness=j, contrast=j, saturation=j, hue=j / 10, p=1.0))
+        if self.cutout and self.cutout_p:
+            side = max(1, round(self.cutout * size))
+            hole = {"num_holes_range": (1, 1), "hole_height_range": (side, side), "hole_width_range": (side, side)}
+            steps.append(a.CoarseDropout(**hole, fill=tuple(fill), p=self.cutout_p))
+        for axis, share in (("x", self.time_mask), ("y", self.frequency_mask)):
+            if widest := round(share * size):
+                stripe = {f"num_masks_{axis}": 1, f"mask_{axis}_length": (0, widest)}
+                steps.append(a.XYMasking(**stripe, fill=tuple(fill), p=1.0))
+        return a.Compose(steps)
+
+
+def _resized(policy: Policy, frame: Resizer, image: Image.Image, draw: np.random.Generator) -> Image.Image:
+    """A random part of random shape; of extreme images, after ten tries, the largest that fits."""
+    width, height = image.size
+    low, high = (math.log(r) for r in policy.ratio)
+    for _ in range(10):
+        area = width * height * draw.uniform(*policy.scale)
+        ratio = math.exp(draw.uniform(low, high))
+        w, h = math.sqrt(area * ratio), math.sqrt(area / ratio)
+        if w <= width and h <= height:
+            break
+    else:
+        w = min(width, height * policy.ratio[1])
+        h = min(height, width / policy.ratio[0])
+    left, top = draw.uniform(0, width - w), draw.uniform(0, height - h)
+    return frame.resize(image, (frame.size, frame.size), (left, top, left + w, top + h))
+
+
+def _padded(policy: Policy, frame: Resizer, image: Image.Image, draw: np.random.Generator) -> Image.Image:
+    """A random crop of the image with a black border of an eighth of its size."""
+    border = max(1, frame.size // 8)
+    wide = ImageOps.expand(frame.centre(image, 1.0), border)
+    left, top = (int(v) for v in draw.integers(0, 2 * border + 1, size=2))
+    return wide.crop((left, top, left + frame.size, top + frame.size))
+
+
+def _centre(policy: Policy, frame: Resizer, image: Image.Image, draw: np.random.Generator) -> Image.Image:
+    return frame.centre(image, 1.0)
+
+
+OPS: dict[str, Callable[[Any, Policy], Callable[[Image.Image], Image.Image]]] = {
+    "randaugment": lambda tv, policy: tv.RandAugment(policy.num_ops, policy.magnitude),
+    "trivialaugment": lambda tv, _: tv.TrivialAugmentWide(),
+    "autoaugment": lambda tv, _: tv.AutoAugment(tv.AutoAugmentPolicy.IMAGENET),
+    "autoaugment_cifar10": lambda tv, _: tv.AutoAugment(tv.AutoAugmentPolicy.CIFAR10),
+    "augmix": lambda tv, _: tv.AugMix(),
+}
+
+CROPS = {"resized": _resized, "padded": _padded, "centre": _centre}
+
+POLICIES = {
+    "light": Policy(),
+    "medium": Policy(scale=(0.25, 1.0), rotate=10.0, shift=0.05, jitter=0.2, cutout=0.33),
+    "strong": Policy(scale=(0.15, 1.0), rotate=20.0, shift=0.1, jitter=0.4, cutout=0.5),
+    "randaugment": Policy(ops="randaugment"),
+    "trivialaugment": Policy(ops="trivialaugment"),
+    "autoaugment": Policy(ops="autoaugment"),
+    "augmix": Policy(ops="augmix"),
+    "spectrogram": Policy(crop="centre", flip=False, cutout=0.0, time_mask=0.2, frequency_mask=0.2),
+}
+
+
+def resolve_policy(spec: Spec) -> Policy:
+    """Return the policy that a recipe names, with the parameters that it changes.
+
+    Raises:
+        UserError: Unknown policy or parameter, or a value out of range.
+    """
+    name, changed = parse_spec(KEY, spec)
+    if name not in POLICIES:
+        known = ["none", *POLICIES]
+        raise UserError(f"{KEY}: '{name}' is not a policy ({', '.join(known)}){did_you_mean(name, known)}")
+    known = [f.name for f in fields(Policy)]
+    for key in changed:
+        if key not in known:
+            raise UserError(f"{KEY}.{key}: policies have no such parameter{did_you_mean(key, known)}")
+    for key in ("scale", "ratio"):
+        if key in changed:
+            changed[key] = tuple(changed[key])
+    return replace(POLICIES[name], **changed)

@@ -1,0 +1,1 @@
+"""All contact with the inside of Lightning's trainer."""

@@ -1,0 +1,237 @@
+"""What a module says of images, over all processes; and of the validation images at a fit's end, computed once."""
+
+import copy
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.trainer.states import RunningStage
+from lightning.pytorch.utilities import rank_zero_warn
+from torch import Tensor
+
+from lightning_recipes.engine.best import Best, best_of
+from lightning_recipes.evaluation.gather import gather_by_index
+from lightning_recipes.evaluation.metrics import loss_mean
+from lightning_recipes.modules.classification import Evaluator
+from lightning_recipes.modules.classifier import ImageClassifier
+from lightning_recipes.stages.step_count import limited
+
+__all__ = [
+    "Predictions",
+    "gather_predictions",
+    "judged",
+    "names_of",
+    "over_validation",
+    "predict_split",
+    "predict_validation",
+]
+
+APART = 0.01  # share of the images by which the file may differ from the epoch's own validation, for rounding
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Probabilities of a split's images, in their order.
+
+    Attributes:
+        indices: (N,), positions in the split.
+        labels: (N,), what is true.
+        probabilities: (N, C), float32; (N, M, C) of M members.
+        loss: The module's own loss over all of them, where it was asked for.
+    """
+
+    indices: Tensor
+    labels: Tensor
+    probabilities: Tensor
+    loss: float | None = None
+
+    def path(self, row: int, paths: Sequence[str] | None) -> str:
+        """Return what a row's image is called, of the paths of its split; without them its position."""
+        index = int(self.indices[row])
+        return str(index if paths is None else paths[index])
+
+    @property
+    def predicted(self) -> Tensor:
+        """The class of the largest probability, (N,)."""
+        return self.probabilities.argmax(dim=1)
+
+    @property
+    def correct(self) -> int:
+        """How many are right."""
+        return int((self.predicted == self.labels).sum())
+
+
+def names_of(module: Evaluator) -> list[str]:
+    """Return the names of a module's classes, or their numbers where it knows none."""
+    return list(module.class_names or [str(label) for label in range(module.num_classes)])
+
+
+def over_validation(
+    trainer: pl.Trainer, module: Evaluator, probabilities_of: Callable[[Any], Tensor]
+) -> Predictions | None:
+    """Return what a function says of every validation image that the trainer validates on; None where there are none.
+
+    The images are as the module was judged, and images also where the current stage has features in their place.
+
+    Args:
+        trainer: Whose data module, ``limit_val_batches``, precision, device and processes are used; every process has
+            to call.
+        module: Says how pictures become inputs; in eval mode meanwhile.
+        probabilities_of: From a batch on the device to a row an image.
+    """
+    data, limit = trainer.datamodule, trainer.limit_val_batches  # type: ignore[attr-defined]
+    if limit == 0:
+        return None
+    if hasattr(data, "evaluation_loader"):
+        loader = data.evaluation_loader("val", module.input_judged)
+    else:
+        loader = data.val_dataloader()
+    whole = isinstance(limit, float) and limit == 1  # also of a loader that does not know its length
+    batches = loader if whole else islice(loader, limited(len(loader), limit))
+    return _over(trainer, module, batches, probabilities_of)
+
+
+def _over(
+    trainer: pl.Trainer, module: Evaluator, batches: Any, probabilities_of: Callable[[Any], Tensor]
+) -> Predictions | None:
+    parts, seen = [], 0
+    with _validating(trainer, module):
+        for batch in batches:
+            batch = trainer.strategy.batch_to_device(trainer.precision_plugin.convert_input(batch))
+            with trainer.precision_plugin.forward_context():
+                probabilities = probabilities_of(batch)
+            index = batch[2] if len(batch) > 2 else torch.arange(seen, seen + len(batch[1]))
+            seen += len(batch[1])
+            parts.append({"index": index.cpu(), "labels": batch[1].cpu(), "probabilities": probabilities.cpu()})
+    found = gather_by_index(parts, trainer.world_size)
+    return None if found is None else Predictions(found["index"], found["labels"], found["probabilities"])
+
+
+@contextmanager
+def _validating(trainer: pl.Trainer, module: Evaluator) -> Iterator[None]:
+    """Have a module in eval mode, and the trainer's own, whose transfer hooks may augment while it trains."""
+    stage, modes = trainer.state.stage, [(m, m.training) for m in (trainer.lightning_module, module)]
+    trainer.state.stage = RunningStage.VALIDATING
+    try:
+        for each, _ in modes:
+            each.eval()
+        yield
+    finally:
+        for each, was_training in modes:
+            each.train(was_training)
+        trainer.state.stage = stage
+
+
+@torch.inference_mode()
+def predict_validation(trainer: pl.Trainer, module: ImageClassifier) -> Predictions | None:
+    """Return the predictions for the validation images of the trainer's data module, with the loss over all of them.
+
+    As ``trainer.validate`` would judge the module; None where there are no images.
+
+    Args:
+        trainer: Whose precision, device and processes are used; every process has to call.
+        module: In any mode; used in eval mode and left as it was.
+    """
+    mean = loss_mean().to(module.device)
+
+    def probabilities_of(batch: Any) -> Tensor:
+        logits, labels = module.logits_of(batch), batch[1]
+        mean.update(module.compute_loss(logits, labels), weight=module.loss_weight(labels))
+        return logits.float().softmax(dim=1)
+
+    found = over_validation(trainer, module, probabilities_of)
+    if found is None:
+        return None
+    return Predictions(found.indices, found.labels, found.probabilities, float(mean.compute()))
+
+
+@torch.inference_mode()
+def predict_split(
+    trainer: pl.Trainer, module: ImageClassifier, split: str, indices: Sequence[int]
+) -> Predictions | None:
+    """Return the predictions for some images of a split, unaugmented; None of a data module that is not ours.
+
+    Args:
+        trainer: As above.
+        module: As above.
+        split: ``train``, ``val`` or ``test``.
+        indices: Positions in the split; the predictions' are the same.
+    """
+    data = trainer.datamodule  # type: ignore[attr-defined]
+    if not hasattr(data, "evaluation_loader"):
+        return None
+    loader = data.evaluation_loader(split, module.input_judged, indices)
+    found = _over(trainer, module, loader, lambda batch: module.logits_of(batch).float().softmax(dim=1))
+    if found is None:
+        return None
+    return Predictions(torch.as_tensor(indices)[found.indices], found.labels, found.probabilities)
+
+
+def gather_predictions(outputs: Sequence[dict[str, Any]], world_size: int) -> dict[str, Any]:
+    """Return what ``predict_step`` gave, over all batches and processes, in the order of the images.
+
+    Args:
+        outputs: Of this process, one a batch.
+        world_size: Number of processes; each has to call.
+    """
+    parts = [{"index": output["indices"].cpu(), "probabilities": output["probabilities"].cpu()} for output in outputs]
+    named = {int(i): pair for o in outputs for i, *pair in zip(o["indices"], o["paths"] or o["indices"], o["labels"])}
+    found, everyone = gather_by_index(parts, world_size), [named]
+    if world_size > 1:
+        everyone = [{}] * world_size
+        torch.distributed.all_gather_object(everyone, named)
+    names = {index: pair for part in everyone for index, pair in part.items()}
+    order = [] if found is None else found["index"].tolist()
+    return {
+        "paths": [names[index][0] for index in order],
+        "labels": [names[index][1] for index in order],
+        "probabilities": torch.empty(0) if found is None else found["probabilities"],
+    }
+
+
+_JUDGED = "_judged_by_lightning_recipes"  # where a trainer keeps it, for as long as there is the trainer
+
+
+def judged(trainer: pl.Trainer, module: ImageClassifier) -> tuple[ImageClassifier, Predictions | None]:
+    """Return what a fit is judged by: the model of its best checkpoint, and its predictions; computed once a module.
+
+    Without a judge, or where nothing was validated, the model is the module as it is. To be called when the fit is
+    over, by every process.
+    """
+    known: Any = getattr(trainer, _JUDGED, None)
+    if known is None or known[0] is not module or known[1] != trainer.global_step:
+        best = best_of(trainer)
+        model = module if best is None else _model_of(best, module)
+        found = predict_validation(trainer, model)
+        if best is not None and found is not None:
+            _compare(best, found)
+        known = (module, trainer.global_step, model, found)
+        setattr(trainer, _JUDGED, known)
+    return known[2], known[3]
+
+
+def _model_of(best: Best, module: ImageClassifier) -> ImageClassifier:
+    """Return the model that the file holds; a copy of the module, whose class may be one that nobody can import."""
+    # What a step has left on the module, such as its output, hangs on a graph, which cannot be copied.
+    graphs = [t for m in module.modules() for t in vars(m).values() if isinstance(t, Tensor) and not t.is_leaf]
+    model = copy.deepcopy(module, {id(tensor): tensor.detach() for tensor in graphs})
+    model.trainer = None
+    checkpoint = torch.load(best.path, map_location=module.device, weights_only=True)
+    model.on_load_checkpoint(checkpoint)
+    model.load_state_dict(checkpoint["state_dict"])
+    return model.eval()
+
+
+def _compare(best: Best, found: Predictions) -> None:
+    """Say so where the file does not do what the validation of its epoch has seen."""
+    seen, does = best.metrics.get("val_accuracy"), found.correct / len(found.labels)
+    if seen is not None and abs(seen - does) > APART + 1 / len(found.labels):
+        rank_zero_warn(
+            f"{best.path.name} gets {does:.4f} of the validation images right, the validation of epoch {best.epoch} "
+            f"said {seen:.4f}: something acts on images or weights in a fit that the checkpoint does not hold; "
+            "what is reported is what the file does"
+        )

@@ -1,0 +1,1 @@
+"""Where logged values go: a CSV file, Weights & Biases."""

@@ -1,0 +1,1 @@
+"""What a trainer trains: modules with stages, classifiers, ensembles of them."""

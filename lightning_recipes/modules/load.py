@@ -1,0 +1,81 @@
+"""A checkpoint is a finished model: one file, and everything between a picture and its probabilities.
+
+``best.ckpt`` and each snapshot hold the weights as they are to be used, the class that they belong to with its
+arguments (backbone, head, classes), the task, and how a picture becomes an input in the stage that they were judged in.
+"""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lightning_recipes.components import import_object, import_path, taken_by
+from lightning_recipes.errors import UserError
+from lightning_recipes.models.checkpoint_file import read_checkpoint
+from lightning_recipes.models.snapshot_files import find_snapshots
+from lightning_recipes.modules.classifier import ImageClassifier
+from lightning_recipes.modules.ensemble import EnsembleClassifier
+
+__all__ = ["load"]
+
+ADDED_BY_LIGHTNING = ("_class_path", "_instantiator")
+
+
+def load(path: str | Path, **changed: Any) -> ImageClassifier | EnsembleClassifier:
+    """Return the model of a file, ready to use: on the CPU, in eval mode.
+
+    Needs no recipe, no data and no weights but the file's own. A class of one's own is imported by its path, and only
+    if it is an :class:`ImageClassifier`; nothing else of the file is executed.
+
+    Args:
+        path: A checkpoint of a run (``best.ckpt``), one of its snapshots (``.safetensors``), its ``snapshots`` folder
+            (the ensemble of them), or the run's folder (its best checkpoint).
+        changed: Arguments of the model's class, in place of the file's.
+
+    Raises:
+        UserError: The file is not there, is no checkpoint, or its class cannot be had.
+
+    Example:
+        >>> model = load("runs/finetune/0/checkpoints/best.ckpt")  # doctest: +SKIP
+        >>> [(p.label, p.probability) for p in model.predict(["a.jpg", "b.png"])]  # doctest: +SKIP
+        [('ants', 0.98), ('bees', 0.87)]
+    """
+    file = Path(path)
+    if file.is_dir() and (file / "checkpoints" / "best.ckpt").is_file():
+        file = file / "checkpoints" / "best.ckpt"
+    if file.is_dir():
+        return EnsembleClassifier([_build(s.path, s.checkpoint(), changed) for s in find_snapshots(file)])
+    return _build(file, read_checkpoint(file), changed)
+
+
+def _build(file: Path, checkpoint: dict[str, Any], changed: Mapping[str, Any]) -> ImageClassifier:
+    arguments = {k: v for k, v in checkpoint.get("hyper_parameters", {}).items() if k not in ADDED_BY_LIGHTNING}
+    if "backbone" not in arguments:
+        raise UserError(f"ckpt_path: '{file}' does not say which backbone it is of; it is none of an ImageClassifier")
+    kind = _class_of(file, checkpoint)
+    # Only what the class takes: Lightning keeps what it hands to its parent, too.
+    module = kind(**{**taken_by(kind, {**arguments, "pretrained": False, "init": None}), **changed})
+    module.on_load_checkpoint(checkpoint)
+    try:
+        module.load_state_dict(checkpoint["state_dict"])
+    except RuntimeError as error:
+        reason = " ".join(str(error).split())[:200]
+        raise UserError(
+            f"ckpt_path: the weights of '{file}' do not fit {kind.__name__} as it is now ({reason})"
+        ) from error
+    return module.eval()
+
+
+def _class_of(file: Path, checkpoint: Mapping[str, Any]) -> type[ImageClassifier]:
+    """Return the class that a file names; a file of before it was named is of ours, or as the command line named it."""
+    saved = checkpoint.get("hyper_parameters", {}).get("_class_path", "")
+    name = checkpoint.get("class_path") or saved or import_path(ImageClassifier)
+    try:
+        found = import_object("class_path", name)
+    except UserError as error:
+        raise UserError(
+            f"ckpt_path: '{file}' is of the class {name}, which cannot be imported here ({error}); "
+            "run where its module is, or put it on PYTHONPATH"
+        ) from error
+    if not (isinstance(found, type) and issubclass(found, ImageClassifier)):
+        raise UserError(f"ckpt_path: '{file}' names {name}, which is no ImageClassifier; it is not loaded")
+    return found

@@ -1,0 +1,59 @@
+"""What ended a run before its plan was over, in words, and how it goes on."""
+
+import shlex
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from lightning_recipes.run.reader import newest_recipe
+
+__all__ = ["command_to_go_on", "ending"]
+
+WORDS = {
+    "signal": "Interrupted",
+    "exception": "Ended by an error",
+    "max_time": "Ended by trainer.max_time",
+    "max_steps": "Ended by trainer.max_steps",
+    "max_epochs": "Ended by trainer.max_epochs",
+    "callback": "Ended by a callback",
+}
+NO_LIMIT = {"max_time": "null", "max_steps": "-1", "max_epochs": "null"}
+
+
+def ending(summary: Mapping[str, Any]) -> str:
+    """Return what ended a run and how much of its plan was trained; empty for a run whose plan is over.
+
+    Args:
+        summary: ``summary.json``.
+
+    Example:
+        >>> ending({"finished": False, "stopped_by": "max_time", "epochs": 7, "stages": [{"planned_epochs": 30}]})
+        'Ended by trainer.max_time after 7 of 30 epochs'
+    """
+    if summary.get("finished", True):
+        return ""
+    said = WORDS.get(summary.get("stopped_by") or "", "Stopped before its end")
+    planned = [stage.get("planned_epochs") for stage in summary.get("stages", [])]
+    # A plan may be without end, and a limit may end a run inside its last epoch.
+    known = all(epochs is not None for epochs in planned) and sum(planned) >= summary["epochs"]
+    of = f" of {sum(planned):,}" if planned and known else ""
+    return f"{said} after {summary['epochs']:,}{of} epochs"
+
+
+def command_to_go_on(folder: Path, summary: Mapping[str, Any]) -> str:
+    """Return the command with which a run goes on; empty where its plan is over or it has no checkpoint.
+
+    A limit that ended the run is lifted, because the time and steps that are spent count on.
+
+    Args:
+        folder: The run's.
+        summary: ``summary.json``.
+    """
+    if summary.get("finished", True) or not (folder / "checkpoints" / "last.ckpt").exists():
+        return ""
+    recipe = newest_recipe(folder) or folder / "config.yaml"
+    words = ["--config", str(recipe), "--run_dir", str(folder), "--ckpt_path", "last"]
+    limit = summary.get("stopped_by")
+    if limit in NO_LIMIT:
+        words += [f"--trainer.{limit}", NO_LIMIT[limit]]
+    return f"lightning-recipes fit {shlex.join(words)}"

@@ -1,0 +1,253 @@
+"""The sections of a run's page, each from the files that the run has; what is not there is not shown."""
+
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from lightning_recipes.run.reader import RunContents
+from lightning_recipes.run.report.ending import command_to_go_on, ending
+from lightning_recipes.run.report.parts import (
+    Part,
+    Section,
+    Tile,
+    figure,
+    finding,
+    folded,
+    heading,
+    number,
+    pair,
+    percent,
+    share,
+    table,
+    text,
+)
+
+__all__ = ["analysed_before", "lead_of", "sections_of", "tiles_of"]
+
+LENGTHS = {"epochs": "epochs", "global_step": "optimizer steps"}
+MOST_ROWS = 15  # of a table on the page; the files hold all
+
+
+def lead_of(run: RunContents) -> str:
+    """Return what was trained on what, in a sentence."""
+    summary, model, data = run.summary, _arguments(run, "model"), _arguments(run, "data")
+    pretrained = model.get("pretrained")
+    start = {True: "pretrained", False: "from scratch", None: None}.get(pretrained, f"pretrained ({pretrained})")
+    what = [str(part) for part in (model.get("backbone"), start, data.get("root") and f"on {data['root']}") if part]
+    if summary.get("train_images"):
+        of = f" of {len(summary['classes'])} classes" if summary.get("classes") else ""
+        counts = f"{summary['train_images']:,} training and {summary['val_images'] or 0:,} validation images"
+        what.append(counts + of)
+    went = [f"{summary[name]:,} {text}" for name, text in LENGTHS.items() if name in summary]
+    if "seconds" in summary:
+        went.append(_duration(summary["seconds"]))
+    ended = [["Stopped before its end"], [said]] if (said := ending(summary)) else []
+    return " ".join(f"{', '.join(part)}." for part in (what, went, *ended) if part)
+
+
+def tiles_of(run: RunContents) -> list[Tile]:
+    """Return the numbers that a reader looks for first."""
+    summary, errors, tiles = run.summary, run.errors, []
+    if summary.get("val_accuracy") is not None:
+        tiles.append(Tile.of_share("Validation accuracy", summary["val_accuracy"], summary["val_accuracy_ci95"]))
+    if summary.get("ensemble_val_accuracy") is not None:
+        value, interval = summary["ensemble_val_accuracy"], summary["ensemble_val_accuracy_ci95"]
+        tiles.append(Tile.of_share("Ensemble of snapshots", value, interval))
+    if summary.get("val_loss") is not None:
+        tiles.append(Tile("Validation loss", f"{summary['val_loss']:.3f}", f"best epoch: {summary.get('best_epoch')}"))
+    if errors:
+        wrong = errors["images"] - errors["correct"]
+        when = f", of epoch {errors['best_epoch']}" if analysed_before(run) else ""
+        tiles.append(Tile("Misclassified", f"{wrong:,}", f"of {errors['images']:,} validation images{when}"))
+        after = percent(errors["calibration"]["error_with_temperature"])
+        tiles.append(
+            Tile("Calibration error", percent(errors["calibration"]["error"]), f"{after} with a temperature, held out")
+        )
+    if summary.get("train_images_per_second"):
+        tiles.append(Tile("Speed", f"{summary['train_images_per_second']:,.0f}", "training images a second"))
+    return tiles
+
+
+def sections_of(run: RunContents) -> list[Section]:
+    """Return all sections that have something to show."""
+    makers = (_next, _curves, _plan, _finder, _ensemble, _errors, _mistakes, _labels, _recipe)
+    return [section for section in (make(run) for make in makers) if section.parts]
+
+
+def _next(run: RunContents) -> Section:
+    findings = [finding(f["what"], f["number"], f["advice"]) for f in run.errors.get("diagnosis", [])]
+    return Section("next", "What to try next", [*_of_before(run), *findings] if findings else [])
+
+
+def analysed_before(run: RunContents) -> str:
+    """Return a sentence for errors that were analysed when another epoch was the best; empty where they are current."""
+    of, best = run.errors.get("best_epoch"), run.summary.get("best_epoch")
+    if of is None or best is None or of == best:
+        return ""
+    return (
+        f"The errors are those of epoch {of}: they were analysed before the run went on, whose best epoch is now "
+        f"{best}. They are analysed anew when the run ends"
+    )
+
+
+def _of_before(run: RunContents) -> list[Part]:
+    said = analysed_before(run)
+    return [text(f"{said}.")] if said else []
+
+
+def _curves(run: RunContents) -> Section:
+    caption = (
+        "Loss and accuracy of training and validation over the epochs; dashed lines begin a stage. Training is "
+        "measured while it trains, on the images of its stage: where these change, as from cached features to "
+        "augmented images, its curve is broken, and a step there is one of the images and not of the model."
+    )
+    return Section("curves", "Curves", [figure("curves", caption)] if "curves" in run.figures else [])
+
+
+def _plan(run: RunContents) -> Section:
+    rows = [
+        (s["name"], _epochs(s), number(s["base_lr"], ".3g"), number(s["images_per_second"], ",.0f"))
+        for s in run.summary.get("stages", [])
+    ]
+    parts = [table(["stage", "epochs#", "base learning rate#", "images a second#"], rows)] if rows else []
+    if command := command_to_go_on(run.folder, run.summary):
+        parts.append(text(f"{ending(run.summary)}. It goes on with: {command}"))
+    if "schedule" in run.figures:
+        parts.append(figure("schedule", "The plan, drawn before training: what is trained, at which rate, on what."))
+    return Section("plan", "The plan", parts)
+
+
+def _epochs(stage: dict[str, Any]) -> str:
+    done, planned = stage["epochs"], stage.get("planned_epochs")
+    return f"{done:,}" if planned in (None, done) else f"{done:,} of {planned:,}"
+
+
+def _finder(run: RunContents) -> Section:
+    parts = []
+    for stage, result in run.range_tests.items():
+        rows = [
+            (rule, f"{s['lr']:.2g}", f"{s['low']:.2g} to {s['high']:.2g}") for rule, s in result["suggestions"].items()
+        ]
+        parts.append(heading(f"Stage {stage}"))
+        does = "was taken" if result["applied"] else "was not taken"
+        parts.append(
+            text(f"The rate of the rule {result['suggestion']} {does}: it trained at {number(result['lr'], '.3g')}.")
+        )
+        if result["problem"]:
+            parts.append(text(f"No rate can be advised: {result['problem']}."))
+        parts.append(table(["rule", "learning rate#", "over the data orders#"], rows))
+        parts.append(
+            figure(result.get("figure", ""), "Loss over the rates of the test, and what each rule reads off it.")
+        )
+    return Section("finder", "Learning rate range test", parts)
+
+
+def _ensemble(run: RunContents) -> Section:
+    rows = [(s["path"], s["epoch"], percent(s["val_accuracy"])) for s in run.summary.get("snapshots", [])]
+    if not rows:
+        return Section("ensemble", "Snapshot ensemble")
+    parts = [table(["snapshot", "epoch#", "validation accuracy#"], rows)]
+    if "snapshots" in run.figures:
+        parts.append(figure("snapshots", "Each snapshot alone, and the ensemble of the last ones."))
+    return Section("ensemble", "Snapshot ensemble", parts)
+
+
+def _errors(run: RunContents) -> Section:
+    errors, parts = run.errors, []
+    if not errors:
+        return Section("errors", "What it gets wrong")
+    confusion = figure("confusion", "Which class is taken for which, as a share of the true class.")
+    calibration = figure("calibration", "Whether a probability means what it says, before and after a temperature.")
+    parts += [*_of_before(run), pair(confusion, calibration)]
+    if errors["most_confused"]:
+        parts.append(heading("Most confused"))
+        pairs = [(p["true"], p["predicted"], p["images"], percent(p["share"])) for p in errors["most_confused"]]
+        parts.append(table(["true", "taken for", "images#", "of the true class#"], pairs[:MOST_ROWS]))
+    parts.append(heading("Classes, lowest recall first; 95 % intervals in brackets"))
+    classes = sorted(errors["classes"], key=lambda c: (c["recall"] or {}).get("value") or 0.0)
+    rows = [(c["name"], c["images"], share(c["recall"]), share(c["precision"]), share(c["f1"])) for c in classes]
+    parts.append(table(["class", "images#", "recall#", "precision#", "F1#"], rows[:MOST_ROWS]))
+    if len(rows) > MOST_ROWS:
+        parts.append(text(f"{len(rows) - MOST_ROWS} more classes are in errors.json."))
+    if errors["highest_losses"]:
+        parts.append(heading("Highest losses"))
+        worst = errors["highest_losses"][:MOST_ROWS]
+        losses = [(w["path"], w["true"], w["predicted"], number(w["loss"], ".2f")) for w in worst]
+        parts.append(table(["image~", "true", "predicted", "loss#"], losses))
+    return Section("errors", "What it gets wrong", parts)
+
+
+def _labels(run: RunContents) -> Section:
+    issues = run.label_issues
+    if not issues:
+        return Section("labels", "Doubtful labels")
+    sure = sum(issue["confident"] == "true" for issue in issues)
+    parts = [
+        text(
+            f"{len(issues)} images whose label the model doubts, {sure} of them by the rule of confident learning; the "
+            "most doubtful first. A doubt is no proof: look at the image. All are in label_issues.csv; remove the rows "
+            "that are right after all, and lightning-recipes prepare drops or relabels the others."
+        )
+    ]
+    rows = [(i["path"], i["split"], i["given"], i["suggested"], i["margin"]) for i in issues[:MOST_ROWS]]
+    return Section(
+        "labels", "Doubtful labels", [*parts, table(["image~", "split", "label", "looks like", "margin#"], rows)]
+    )
+
+
+def _mistakes(run: RunContents) -> Section:
+    if not run.mistakes:
+        return Section("gradcam", "Where it looked when it was wrong")
+    said = text(
+        "Misclassified validation images, each with the places that speak for the predicted and for the true class. "
+        "Heat says where the network looked, not why."
+    )
+    shown = [figure(f"gradcam/{Path(m['file']).stem}", _mistake(m)) for m in run.mistakes]
+    return Section("gradcam", "Where it looked when it was wrong", [said, pair(*shown)])
+
+
+def _mistake(row: dict[str, str]) -> str:
+    said, is_ = percent(float(row["p_predicted"])), percent(float(row["p_true"]))
+    return f"{row['true']} ({is_}) taken for {row['predicted']} ({said}): {row['path']}"
+
+
+def _recipe(run: RunContents) -> Section:
+    parts = []
+    if run.environment:
+        known, packages = run.environment, run.environment.get("packages", {})
+        git = known.get("git") or {}
+        dirty = " with changes that are not committed" if git.get("dirty") else ""
+        rows = [
+            ("Python", known.get("python")),
+            ("packages", ", ".join(f"{name} {version}" for name, version in packages.items() if version)),
+            ("devices", ", ".join(known.get("devices", [])) or f"CPU, {known.get('threads')} threads"),
+            ("platform", known.get("platform")),
+            ("commit", f"{git['commit'][:12]} on {git['branch']}{dirty}" if git else "no repository"),
+            ("seed", run.summary.get("seed")),
+            ("weights", run.summary.get("weights_sha256")),
+        ]
+        parts.append(table(["ran on", "~"], rows))
+    if run.recipe:
+        parts.append(folded("config.yaml", yaml.safe_dump(run.recipe, sort_keys=False)))
+    return Section("recipe", "Recipe and environment", parts)
+
+
+def _arguments(run: RunContents, part: str) -> dict[str, Any]:
+    found = run.recipe.get(part) or {}
+    arguments: dict[str, Any] = found.get("init_args", found) or {}
+    return arguments
+
+
+def _duration(seconds: float) -> str:
+    """Return seconds as people say them.
+
+    Example:
+        >>> _duration(75), _duration(7300)
+        ('1 min 15 s', '2 h 1 min')
+    """
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"

@@ -1,0 +1,1 @@
+"""The plan of a run: which epochs train what, at which rate."""
