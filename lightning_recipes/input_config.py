@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any, Protocol, Self, runtime_checkable
 
-__all__ = ["MIN_IMAGE_SIZE", "InputConfig"]
+__all__ = ["MIN_IMAGE_SIZE", "ExpectsInput", "InputConfig"]
 
 MIN_IMAGE_SIZE = 8
 """Side in pixels below which no picture shows anything: scikit-learn's digits, the smallest known set, have 8."""
@@ -32,3 +32,16 @@ class InputConfig:
     def of(cls, saved: Mapping[str, Any]) -> Self:
         """Return what a file says, whose lists were tuples."""
         return cls(**{**saved, "mean": tuple(saved["mean"]), "std": tuple(saved["std"])})
+
+
+@runtime_checkable
+class ExpectsInput(Protocol):
+    """A module that says how pictures become its inputs; one that does not gets ImageNet's values.
+
+    Attributes:
+        input_config: What its weights were made for.
+        judged_input: What they were judged with; None before any training.
+    """
+
+    input_config: InputConfig
+    judged_input: InputConfig | None

@@ -106,10 +106,11 @@ def test_layers_that_freeze_are_one_averaged_and_trained(validate: Any, cached: 
         @override
         def on_train_batch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule, *args: Any) -> None:
             assert isinstance(pl_module, lr.ImageClassifier)
-            if pl_module.averaged is not None and trainer.current_epoch > 0:
+            averaged = pl_module.additions.averaged
+            if averaged is not None and trainer.current_epoch > 0:
                 own = pl_module.state_dict()
-                parts = [name for name in pl_module.averaged if name.startswith("backbone.")]
-                seen.append(all(torch.equal(own[name], pl_module.averaged[name]) for name in parts))
+                parts = [name for name in averaged.tensors if name.startswith("backbone.")]
+                seen.append(all(torch.equal(own[name], averaged.tensors[name]) for name in parts))
 
     ema = EMA(0.9, 1, validate)
     train(tmp_path, [Stage("all", epochs=1, lr=0.02), again], ema, Look())

@@ -7,8 +7,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from lightning_recipes.errors import UserError
-from lightning_recipes.modules.classifier import ImageClassifier
-from lightning_recipes.modules.require import require_classifier
+from lightning_recipes.modules.protocols import Staged, offers, require_backbone, require_staged
 
 __all__ = ["ActivationRegularization"]
 
@@ -27,7 +26,7 @@ class ActivationRegularization(pl.Callback):
         strength: The paper's alpha, > 0; 0.01 to 2 by the size of the features.
 
     Raises:
-        UserError: ``strength`` is out of range; at the start of a fit, the module is no :class:`ImageClassifier`.
+        UserError: ``strength`` is out of range; at the start of a fit, the module has no head, or is not staged.
     """
 
     NAME = "activation_regularization"
@@ -53,9 +52,8 @@ class ActivationRegularization(pl.Callback):
     @override
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Look at what goes into the head."""
-        module = require_classifier(pl_module, "ActivationRegularization")
-        self._hook = module.head.register_forward_pre_hook(self._see)
-        module.penalties[self.NAME] = self.penalty
+        self._hook = require_backbone(pl_module, "ActivationRegularization").head.register_forward_pre_hook(self._see)
+        require_staged(pl_module, "ActivationRegularization").additions.penalties[self.NAME] = self.penalty
 
     @override
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
@@ -63,5 +61,5 @@ class ActivationRegularization(pl.Callback):
         if self._hook is not None:
             self._hook.remove()
             self._hook = None
-        if isinstance(pl_module, ImageClassifier):
-            pl_module.penalties.pop(self.NAME, None)
+        if offers(pl_module, Staged):
+            require_staged(pl_module, "ActivationRegularization").additions.penalties.pop(self.NAME, None)

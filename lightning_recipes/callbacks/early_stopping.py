@@ -9,8 +9,7 @@ from typing_extensions import override
 
 from lightning_recipes.engine.monitored_metric import Monitored
 from lightning_recipes.errors import UserError
-from lightning_recipes.modules.classifier import ImageClassifier
-from lightning_recipes.modules.require import require_classifier
+from lightning_recipes.modules.protocols import Staged, require_staged
 from lightning_recipes.optim.plateau import PlateauDetector
 
 __all__ = ["EarlyStopping"]
@@ -46,7 +45,7 @@ class EarlyStopping(pl.Callback):
         restore_best: Go back to the best epoch's weights.
 
     Raises:
-        UserError: A value cannot work; at the start of a fit, the module is no :class:`ImageClassifier`, or there are
+        UserError: A value cannot work; at the start of a fit, the module is not staged, or there are
             no stages to end; at an epoch's end, the figure is not logged.
     """
 
@@ -73,7 +72,7 @@ class EarlyStopping(pl.Callback):
     @override
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Refuse a foreign module, and stages that there are not."""
-        module = require_classifier(pl_module, "EarlyStopping")
+        module = require_staged(pl_module, "EarlyStopping")
         self._ended = False
         if self.scope == "stage" and module.plan is None:
             raise UserError("EarlyStopping.scope: stage needs the Stages callback; add it, or set scope: run")
@@ -86,8 +85,8 @@ class EarlyStopping(pl.Callback):
     @override
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Look at the figure; keep the best weights; end what has stopped improving."""
-        assert isinstance(pl_module, ImageClassifier)
-        plan, epoch = pl_module.timeline.plan, trainer.current_epoch
+        module = require_staged(pl_module, "EarlyStopping")
+        plan, epoch = module.timeline.plan, trainer.current_epoch
         position = plan.index_at(epoch) if self.scope == "stage" else 0
         begin = plan.start_of(position)
         end = begin + plan.stages[position].epochs if self.scope == "stage" else trainer.fit_loop.max_epochs
@@ -97,11 +96,11 @@ class EarlyStopping(pl.Callback):
         figure = self.figure.take(trainer)
         stalled = figure is not None and self.detector.update(figure)
         if self.restore_best and figure is not None and self.detector.waited == 0 and not stalled:
-            with pl_module.evaluated_weights():
+            with module.evaluated_weights():
                 self.best = {name: tensor.detach().clone() for name, tensor in pl_module.state_dict().items()}
         over = end is not None and epoch + 1 == end
         if stalled and not over:
-            self._stop(trainer, pl_module, epoch)
+            self._stop(trainer, module, epoch)
         if stalled or over:
             self._go_back(pl_module)
 
@@ -119,10 +118,9 @@ class EarlyStopping(pl.Callback):
 
     def _go_back(self, module: pl.LightningModule) -> None:
         if self.best is not None:
-            assert isinstance(module, ImageClassifier)
-            module.replace_weights(self.best)
+            require_staged(module, "EarlyStopping").replace_weights(self.best)
 
-    def _stop(self, trainer: pl.Trainer, module: ImageClassifier, epoch: int) -> None:
+    def _stop(self, trainer: pl.Trainer, module: Staged, epoch: int) -> None:
         name = module.timeline.plan.at(epoch).name
         if self.scope == "stage":
             module.end_stage()

@@ -1,18 +1,18 @@
 """Exponential moving average of the weights: smoother than the last step's, and often better."""
 
+import functools
 from typing import Any, Literal
 
 import lightning.pytorch as pl
 from torch import Tensor
-from torchmetrics import MeanMetric
-from torchmetrics.classification import MulticlassAccuracy
+from torchmetrics import MeanMetric, Metric
 from typing_extensions import override
 
 from lightning_recipes.errors import UserError
 from lightning_recipes.evaluation.metrics import loss_mean
 from lightning_recipes.models.averaging import move_towards_
-from lightning_recipes.modules.classifier import ImageClassifier
-from lightning_recipes.modules.require import require_classifier
+from lightning_recipes.modules.averaged_weights import AveragedWeights
+from lightning_recipes.modules.protocols import Staged, offers, require_probabilities, require_staged
 
 __all__ = ["EMA", "decay_at"]
 
@@ -62,7 +62,7 @@ class EMA(pl.Callback):
             ``val_accuracy_raw`` are logged beside the average's, for a second forward pass.
 
     Raises:
-        UserError: A value cannot work; at the start of a fit, the module is no :class:`ImageClassifier`.
+        UserError: A value cannot work; at the start of a fit, the module is not staged.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class EMA(pl.Callback):
         self.average: dict[str, Tensor] | None = None
         self._seen_step = 0
         self._raw_loss: MeanMetric | None = None
-        self._raw_accuracy: MulticlassAccuracy | None = None
+        self._raw_metric: Metric | None = None
 
     # The average, and when it moves.
 
@@ -90,17 +90,17 @@ class EMA(pl.Callback):
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Begin anew."""
         if stage == "fit":
-            require_classifier(pl_module, "EMA")
+            require_staged(pl_module, "EMA")
             self.updates, self.average, self._seen_step = 0, None, 0
 
     @override
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Take the first weights, where no checkpoint has brought an average; the module is on its device by now."""
-        module = require_classifier(pl_module, "EMA")
+        module = require_staged(pl_module, "EMA")
         if self.average is None:
-            self.average = {name: tensor.detach().clone() for name, tensor in _averaged_tensors(module).items()}
-        self.average = {name: tensor.to(module.device) for name, tensor in self.average.items()}
-        module.averaged = None if self.validate == "raw" else self.average
+            self.average = {name: tensor.detach().clone() for name, tensor in _averaged_tensors(pl_module).items()}
+        self.average = {name: tensor.to(pl_module.device) for name, tensor in self.average.items()}
+        module.additions.averaged = None if self.validate == "raw" else AveragedWeights(self.average)
         self._pairs: tuple[tuple[bool, ...], list[Tensor], list[Tensor]] | None = None
 
     @override
@@ -113,13 +113,12 @@ class EMA(pl.Callback):
             return
         self._seen_step = step
         if step % self.every_n_steps == 0:
-            assert isinstance(pl_module, ImageClassifier)
             averages, values = self._moving(pl_module)
             decay = decay_at(self.updates * self.every_n_steps, decay=self.decay)
             move_towards_(averages, values, 1 - decay**self.every_n_steps)
             self.updates += 1
 
-    def _moving(self, module: ImageClassifier) -> tuple[list[Tensor], list[Tensor]]:
+    def _moving(self, module: pl.LightningModule) -> tuple[list[Tensor], list[Tensor]]:
         """Averages and values of what trains; found again only when other layers train."""
         trains = tuple(p.requires_grad for p in module.parameters())
         if self._pairs is None or self._pairs[0] != trains:
@@ -137,11 +136,13 @@ class EMA(pl.Callback):
     @override
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Swap the averaged weights in."""
-        if isinstance(pl_module, ImageClassifier) and pl_module.averaged is not None:
-            pl_module.swap_averaged()
-        if self.validate == "both" and isinstance(pl_module, ImageClassifier):
+        averaged = require_staged(pl_module, "EMA").additions.averaged
+        if averaged is not None:
+            averaged.swap(pl_module)
+        if self.validate == "both":
+            module = require_probabilities(pl_module, "EMA.validate: both")
             self._raw_loss = loss_mean().to(pl_module.device)
-            self._raw_accuracy = MulticlassAccuracy(pl_module.num_classes, average="micro").to(pl_module.device)
+            self._raw_metric = module.task.training_metric(module.num_classes).to(pl_module.device)
 
     @override
     def on_validation_batch_end(
@@ -154,16 +155,17 @@ class EMA(pl.Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Judge the raw weights on the same batch."""
-        if self.average is None or self._raw_loss is None or self._raw_accuracy is None:
+        if self.average is None or self._raw_loss is None or self._raw_metric is None:
             return
-        assert isinstance(pl_module, ImageClassifier)
-        with pl_module.evaluated_weights(averaged=False), trainer.precision_plugin.forward_context():
-            logits = pl_module.logits_of(batch)
-            weight = pl_module.loss_weight(batch[1])
-            self._raw_loss.update(pl_module.compute_loss(logits, batch[1]), weight=weight)
-        self._raw_accuracy.update(logits.float(), batch[1])
-        pl_module.log("val_loss_raw", self._raw_loss, batch_size=len(batch[1]), metric_attribute="ema")
-        pl_module.log("val_accuracy_raw", self._raw_accuracy, batch_size=len(batch[1]), metric_attribute="ema")
+        staged, module = require_staged(pl_module, "EMA"), require_probabilities(pl_module, "EMA")
+        with staged.evaluated_weights(averaged=False), trainer.precision_plugin.forward_context():
+            logits = module.logits_of(batch)
+            weight = module.loss_weight(batch[1])
+            self._raw_loss.update(module.compute_loss(logits, batch[1]), weight=weight)
+        self._raw_metric.update(logits.float(), batch[1])
+        log = functools.partial(pl_module.log, batch_size=len(batch[1]), metric_attribute="ema")
+        log("val_loss_raw", self._raw_loss)
+        log(f"val_{module.task.training_metric_name}_raw", self._raw_metric)
 
     @override
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -176,8 +178,11 @@ class EMA(pl.Callback):
         self._trained_weights_back(pl_module)
 
     def _trained_weights_back(self, module: pl.LightningModule) -> None:
-        if isinstance(module, ImageClassifier) and module.averaged is not None and module.averaged_are_in:
-            module.swap_averaged()
+        if not offers(module, Staged):
+            return
+        averaged = require_staged(module, "EMA").additions.averaged
+        if averaged is not None and averaged.are_in:
+            averaged.swap(module)
 
     # The end, and checkpoints.
 
@@ -193,11 +198,10 @@ class EMA(pl.Callback):
 
     def _leave(self, pl_module: pl.LightningModule) -> None:
         if self.average is not None:
-            assert isinstance(pl_module, ImageClassifier)
-            if pl_module.averaged is not None:
-                pl_module.swap_averaged()
-            pl_module.drop_averaged()
-            self.average = None
+            additions = require_staged(pl_module, "EMA").additions
+            if additions.averaged is not None:
+                additions.averaged.swap(pl_module)
+            additions.averaged = self.average = None
 
     @override
     def state_dict(self) -> dict[str, Any]:
@@ -221,8 +225,8 @@ class EMA(pl.Callback):
             checkpoint["ema"] = {"state_dict_is": "raw", "average": other}
             return
         raw = {name: whole[name].clone() for name in other}
-        assert isinstance(pl_module, ImageClassifier)
-        if pl_module.averaged_are_in:  # saved inside a validation
+        averaged = require_staged(pl_module, "EMA").additions.averaged
+        if averaged is not None and averaged.are_in:  # saved inside a validation
             raw, other = other, raw
         checkpoint["state_dict"] = {**whole, **other}
         checkpoint["ema"] = {"state_dict_is": "average", "raw": raw}
@@ -235,14 +239,15 @@ class EMA(pl.Callback):
         saved = checkpoint.get("ema")
         if saved is None or trainer.state.fn != "fit":
             return
-        module = require_classifier(pl_module, "EMA")
         if saved["state_dict_is"] == "raw":
             self.average = saved["average"]
         else:
             self.average = {name: checkpoint["state_dict"][name].clone() for name in saved["raw"]}
-            module.load_state_dict({**checkpoint["state_dict"], **saved["raw"]})
+            pl_module.load_state_dict({**checkpoint["state_dict"], **saved["raw"]})
 
 
-def _averaged_tensors(module: ImageClassifier) -> dict[str, Tensor]:
-    """Parameters and statistics of the network, by their names in the state dict."""
-    return {name: t for name, t in module.state_dict().items() if name.startswith(("backbone.", "head."))}
+def _averaged_tensors(module: pl.LightningModule) -> dict[str, Tensor]:
+    """Parameters and statistics of all layer groups, by their names in the state dict."""
+    groups = require_staged(module, "EMA").layer_groups
+    network = {id(tensor) for group in groups for tensor in group.tensors}
+    return {n: t.detach() for n, t in module.state_dict(keep_vars=True).items() if id(t) in network}

@@ -11,6 +11,7 @@ import torch
 from typing_extensions import override
 
 from lightning_recipes.atomic_io import write_csv, write_json
+from lightning_recipes.data.of_trainer import image_data_of
 from lightning_recipes.engine.best import best_of
 from lightning_recipes.engine.outcome import outcome_of, predict_training
 from lightning_recipes.engine.predictions import Predictions, judged, names_of
@@ -25,7 +26,7 @@ from lightning_recipes.evaluation.outcome import Outcome
 from lightning_recipes.figures.calibration import calibration_figure
 from lightning_recipes.figures.confusion import confusion_figure
 from lightning_recipes.figures.saving import save_figure
-from lightning_recipes.modules.classifier import ImageClassifier
+from lightning_recipes.modules.protocols import GivesProbabilities, offers, require_backbone, require_probabilities
 
 __all__ = ["ErrorAnalysis"]
 
@@ -80,12 +81,14 @@ class ErrorAnalysis(pl.Callback):
     @override
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Refuse more folds than a class has training images, before anything is trained."""
-        counts = getattr(trainer.datamodule, "class_counts", None)  # type: ignore[attr-defined]
-        if self.run and self.label_folds and counts and min(counts) < self.label_folds:
+        data = image_data_of(trainer)
+        if not self.run or not self.label_folds or data is None:
+            return
+        fewest, name = min(zip(data.class_counts, data.classes, strict=True))
+        if fewest < self.label_folds:
             raise UserError(
-                f"ErrorAnalysis.label_folds: {self.label_folds} folds, but class "
-                f"'{trainer.datamodule.classes[counts.index(min(counts))]}' has {min(counts)} training images; "  # type: ignore[attr-defined]
-                "give fewer folds, or 0"
+                f"ErrorAnalysis.label_folds: {self.label_folds} folds, but class '{name}' has {fewest} training "
+                "images; give fewer folds, or 0"
             )
 
     @override
@@ -106,14 +109,15 @@ class ErrorAnalysis(pl.Callback):
     @override
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Analyse what the best epoch gets wrong."""
-        if not self.run or not isinstance(pl_module, ImageClassifier) or trainer.fast_dev_run:  # type: ignore[attr-defined]
+        if not self.run or not offers(pl_module, GivesProbabilities) or trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
-        best, predictions = judged(trainer, pl_module)
-        of_training = self._training(trainer, best) if self.label_folds else None
+        model, predictions = judged(trainer, pl_module)
+        best = require_probabilities(model, "ErrorAnalysis")
+        of_training = self._training(trainer, model) if self.label_folds else None
         seen = predict_training(trainer, best, 0 if predictions is None else len(predictions.labels))
         if predictions is None or not trainer.is_global_zero:
             return
-        folder, names = Path(trainer.default_root_dir), names_of(pl_module)
+        folder, names = Path(trainer.default_root_dir), names_of(best)
         paths = _paths(trainer, "val")
         of, outcome = best_of(trainer), outcome_of(trainer, pl_module, predictions, seen, self.history)
         result = {"best_epoch": None if of is None else of.epoch, **self.analysis(outcome, predictions, names, paths)}
@@ -137,13 +141,15 @@ class ErrorAnalysis(pl.Callback):
         )
         save_figure(picture, figures / "calibration.png", key="calibration", loggers=loggers)
 
-    def _training(self, trainer: pl.Trainer, best: ImageClassifier) -> Predictions | None:
+    def _training(self, trainer: pl.Trainer, model: pl.LightningModule) -> Predictions | None:
         """Out-of-fold predictions for the training images; every process has to call."""
-        if not hasattr(trainer.datamodule, "train_features"):  # type: ignore[attr-defined]
+        images = image_data_of(trainer)
+        if images is None:
             return None
-        extract = partial(best.extract_features, precision=trainer.precision_plugin)
-        used = best.input_judged
-        data = trainer.datamodule.train_features(extract, used)  # type: ignore[attr-defined]
+        who = "ErrorAnalysis.label_folds"
+        network, best = require_backbone(model, who), require_probabilities(model, who)
+        extract = partial(network.extract_features, precision=trainer.precision_plugin)
+        data = images.train_features(extract, best.input_judged)
         if not data.features.isfinite().all():  # of a training that diverged
             return None
         fewest = int(torch.bincount(data.labels, minlength=best.num_classes).min())
@@ -184,8 +190,8 @@ class ErrorAnalysis(pl.Callback):
 
 
 def _paths(trainer: pl.Trainer, split: str) -> Sequence[str] | None:
-    opened = getattr(trainer.datamodule, "opened", None)  # type: ignore[attr-defined]
-    return None if opened is None else getattr(opened.splits, split).paths
+    data = image_data_of(trainer)
+    return None if data is None else getattr(data.opened.splits, split).paths
 
 
 def _issues(split: str, predictions: Predictions, names: Sequence[str], paths: Sequence[str] | None) -> list[list[str]]:

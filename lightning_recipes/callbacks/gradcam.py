@@ -11,6 +11,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from lightning_recipes.atomic_io import write_csv
+from lightning_recipes.data.of_trainer import image_data_of
 from lightning_recipes.engine.predictions import Predictions, judged, names_of, predict_validation
 from lightning_recipes.errors import UserError
 from lightning_recipes.evaluation.mistakes import ORDERS, choose_mistakes
@@ -18,7 +19,13 @@ from lightning_recipes.figures.gradcam import Mistake, gradcam_figure, mistake_f
 from lightning_recipes.figures.saving import save_figure
 from lightning_recipes.input_config import InputConfig
 from lightning_recipes.models.heatmaps import find_target, grad_cam
-from lightning_recipes.modules.classifier import ImageClassifier
+from lightning_recipes.modules.protocols import (
+    GivesProbabilities,
+    HasBackbone,
+    offers,
+    require_backbone,
+    require_probabilities,
+)
 
 __all__ = ["MisclassifiedGradCAM"]
 
@@ -64,16 +71,17 @@ class MisclassifiedGradCAM(pl.Callback):
     @override
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Explain the mistakes of the best epoch."""
-        if self.images and isinstance(pl_module, ImageClassifier) and not trainer.fast_dev_run:  # type: ignore[attr-defined]
+        if self.images and _explainable(pl_module) and not trainer.fast_dev_run:  # type: ignore[attr-defined]
             self._explain(trainer, *judged(trainer, pl_module))
 
     @override
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Explain the mistakes of a module that is validated on its own."""
-        if self.images and isinstance(pl_module, ImageClassifier) and trainer.state.fn == "validate":
-            self._explain(trainer, pl_module, predict_validation(trainer, pl_module))
+        if self.images and trainer.state.fn == "validate":
+            module = require_probabilities(pl_module, "MisclassifiedGradCAM")
+            self._explain(trainer, pl_module, predict_validation(trainer, module))
 
-    def _explain(self, trainer: pl.Trainer, module: ImageClassifier, predictions: Predictions | None) -> None:
+    def _explain(self, trainer: pl.Trainer, module: pl.LightningModule, predictions: Predictions | None) -> None:
         if predictions is None or not trainer.is_global_zero:
             return
         wrong = int((predictions.predicted != predictions.labels).sum())
@@ -106,7 +114,7 @@ class MisclassifiedGradCAM(pl.Callback):
     def mistakes(
         self,
         trainer: pl.Trainer,
-        module: ImageClassifier,
+        module: pl.LightningModule,
         predictions: Predictions,
         rows: list[int],
     ) -> list[Mistake]:
@@ -118,14 +126,14 @@ class MisclassifiedGradCAM(pl.Callback):
             predictions: Its own.
             rows: Of the predictions.
         """
-        data = trainer.datamodule  # type: ignore[attr-defined]
-        used = module.input_judged
-        images = _images(data, predictions.indices[rows].tolist(), used)
+        gives, data = require_probabilities(module, "MisclassifiedGradCAM"), image_data_of(trainer)
+        used = gives.input_judged
+        images = _images(trainer, predictions.indices[rows].tolist(), used)
         predicted, true = predictions.predicted[rows], predictions.labels[rows]
         heat = self._heat(module, trainer.precision_plugin.convert_input(images), (predicted, true))
         shown = _shown(images, used)
-        names = names_of(module)
-        paths = data.opened.splits.val.paths if hasattr(data, "opened") else None
+        names = names_of(gives)
+        paths = None if data is None else data.opened.splits.val.paths
         p = predictions.probabilities[rows]
         return [
             Mistake(
@@ -142,28 +150,32 @@ class MisclassifiedGradCAM(pl.Callback):
             for i, row in enumerate(rows)
         ]
 
-    def _heat(self, module: ImageClassifier, images: Tensor, of: Sequence[Tensor]) -> list[Tensor]:
+    def _heat(self, module: pl.LightningModule, images: Tensor, of: Sequence[Tensor]) -> list[Tensor]:
         """Return the heat of all images for each of several choices of their classes."""
-        was_training = module.training
+        was_training, backbone = module.training, require_backbone(module, "MisclassifiedGradCAM").backbone
         module.eval()
-        target = find_target(module, module.backbone, images[:1].to(module.device), self.layer)
+        target = find_target(module, backbone, images[:1].to(module.device), self.layer)
         heat = []
         for classes in of:
             parts = []
             for some, labels in zip(torch.split(images, AT_ONCE), torch.split(classes, AT_ONCE), strict=True):
                 inputs, labels = some.to(module.device), labels.to(module.device)
-                parts.append(grad_cam(module, module.backbone, inputs, labels, target=target).float().cpu())
+                parts.append(grad_cam(module, backbone, inputs, labels, target=target).float().cpu())
             heat.append(torch.cat(parts))
         module.train(was_training)
         return heat
 
 
-def _images(data: Any, indices: list[int], used: InputConfig) -> Tensor:
+def _explainable(module: pl.LightningModule) -> bool:
+    return offers(module, GivesProbabilities) and offers(module, HasBackbone)
+
+
+def _images(trainer: pl.Trainer, indices: list[int], used: InputConfig) -> Tensor:
     """Images of the validation split as the module sees them, (N, 3, H, W)."""
-    if hasattr(data, "evaluation_images"):
-        images: Tensor = data.evaluation_images("val", indices, used)
-        return images
-    dataset = data.val_dataloader().dataset
+    data = image_data_of(trainer)
+    if data is not None:
+        return data.evaluation_images("val", indices, used)
+    dataset: Any = trainer.datamodule.val_dataloader().dataset  # type: ignore[attr-defined]
     return torch.stack([dataset[index][0] for index in indices])
 
 

@@ -9,6 +9,7 @@ from torch.optim import Optimizer
 from typing_extensions import override
 
 from lightning_recipes.errors import UserError
+from lightning_recipes.modules.keyed_steps import is_trial
 from lightning_recipes.optim.gradients import (
     clip_by_norm_,
     clip_by_unit_,
@@ -83,7 +84,7 @@ class GradientClipping(pl.Callback):
     ) -> None:
         """Clip, and note whether anything was."""
         results = [self._clip(members) for members in self._scopes(optimizer) if gradients_of(members)]
-        if not results or getattr(pl_module, "rehearsing", False):
+        if not results or is_trial(pl_module):
             return
         norm = torch.stack([norm for norm, _ in results]).square().sum().sqrt()
         if logs_this_step(trainer):  # to log takes 0.7 ms, a seventh of what clipping a ResNet-18 does

@@ -6,6 +6,7 @@ from torch.optim import Optimizer
 from typing_extensions import override
 
 from lightning_recipes.errors import refuse_bad_values
+from lightning_recipes.modules.keyed_steps import is_trial
 from lightning_recipes.optim.gradients import require_unscaled_gradients
 
 __all__ = ["L1"]
@@ -54,8 +55,8 @@ class L1(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: Optimizer
     ) -> None:
         """Add the penalty's gradient."""
-        # A rehearsal does not count steps: the penalty is in each of its steps, which comes to the same.
-        every = 1 if getattr(pl_module, "rehearsing", False) else self.every_n_steps
+        # A trial does not count steps: the penalty is in each of its steps, which comes to the same.
+        every = 1 if is_trial(pl_module) else self.every_n_steps
         if (trainer.global_step + 1) % every:
             return
         for group in optimizer.param_groups:

@@ -16,12 +16,12 @@ from torch.optim import Optimizer
 from typing_extensions import override
 
 from lightning_recipes.atomic_io import write_json
+from lightning_recipes.data.of_trainer import image_data_of
 from lightning_recipes.engine.trial_steps import no_trace, rehearse_loss, rehearse_step
 from lightning_recipes.errors import UserError, refuse_bad_values
 from lightning_recipes.figures.range_test import range_test_figure
 from lightning_recipes.figures.saving import save_figure
-from lightning_recipes.modules.classifier import ImageClassifier
-from lightning_recipes.modules.require import require_classifier
+from lightning_recipes.modules.protocols import require_staged
 from lightning_recipes.optim.range_test import (
     SUGGESTIONS,
     Suggestion,
@@ -31,7 +31,6 @@ from lightning_recipes.optim.range_test import (
     smooth,
     suggest,
 )
-from lightning_recipes.stages.plan import Plan
 
 __all__ = ["LearningRateFinder"]
 
@@ -82,7 +81,7 @@ class LearningRateFinder(pl.Callback):
 
     Raises:
         UserError: A value cannot work; at the start of a fit, there is no such stage, the module is no
-            :class:`ImageClassifier`, or ``Stages`` comes later in the list.
+            staged one, or ``Stages`` comes later in the list.
     """
 
     def __init__(
@@ -116,35 +115,37 @@ class LearningRateFinder(pl.Callback):
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Refuse a foreign module."""
         if stage == "fit":
-            require_classifier(pl_module, "LearningRateFinder")
+            require_staged(pl_module, "LearningRateFinder")
 
     @override
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Refuse stages that there are not."""
-        _plan(pl_module).require_stages("LearningRateFinder.stages", self.stages)
+        plan = require_staged(pl_module, "LearningRateFinder").timeline.plan
+        plan.require_stages("LearningRateFinder.stages", self.stages)
 
     @override
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Run the test where a stage begins."""
-        assert isinstance(pl_module, ImageClassifier)
-        plan, epoch = _plan(pl_module), trainer.current_epoch
+        module = require_staged(pl_module, "LearningRateFinder")
+        plan, epoch = module.timeline.plan, trainer.current_epoch
         position = plan.index_at(epoch)
         name = plan.stages[position].name
         if epoch != plan.start_of(position) or (self.stages is not None and name not in self.stages):
             return
-        if pl_module.plan is not None and pl_module.stage_begun_at != epoch:
+        if module.plan is not None and module.stage_begun_at != epoch:
             raise UserError("LearningRateFinder: list it after Stages, which sets the rates that it replaces")
         self.find(trainer, pl_module, name)
 
-    def find(self, trainer: pl.Trainer, module: ImageClassifier, name: str) -> None:
+    def find(self, trainer: pl.Trainer, pl_module: pl.LightningModule, name: str) -> None:
         """Test, report, and set the rate of the stage that begins."""
+        module = require_staged(pl_module, "LearningRateFinder")
         start, recipe_lr = time.monotonic(), module.base_lr
         if not recipe_lr > 0:
             raise UserError(
                 f"LearningRateFinder: the rate of stage '{name}' is {recipe_lr}; give one > 0 to start from"
             )
         rates = geometric_rates(self.min_lr, self.max_lr, self.steps)
-        raw = self.curves(trainer, module, rates)
+        raw = self.curves(trainer, pl_module, rates)
         curves = [smooth(curve, self.smoothing) for curve in raw]
         found, problem = self._judge(rates, curves)
         rule = "divergence" if list(found) == ["divergence"] else self.suggestion
@@ -170,13 +171,13 @@ class LearningRateFinder(pl.Callback):
             module.scale_learning_rates(lr / recipe_lr)
         self._report(trainer, name, rates, curves, found)
 
-    def curves(self, trainer: pl.Trainer, module: ImageClassifier, rates: list[float]) -> list[list[float]]:
+    def curves(self, trainer: pl.Trainer, pl_module: pl.LightningModule, rates: list[float]) -> list[list[float]]:
         """Return the loss on held-out images after a step at each rate, for each data order, until it diverges."""
-        curves = []
+        curves, base_lr = [], require_staged(pl_module, "LearningRateFinder").base_lr
         for order in range(self.orders):
-            with no_trace(trainer, module) as optimizer:
+            with no_trace(trainer, pl_module) as optimizer:
                 trained, held_out = _batches(trainer, order)
-                curves.append(self._curve(trainer, module.base_lr, optimizer, rates, trained, held_out, order))
+                curves.append(self._curve(trainer, base_lr, optimizer, rates, trained, held_out, order))
         return curves
 
     def _curve(
@@ -240,16 +241,11 @@ class LearningRateFinder(pl.Callback):
         _add_to_json(folder / "lr_finder.json", name, {**result, "figure": path.stem})
 
 
-def _plan(module: pl.LightningModule) -> Plan:
-    assert isinstance(module, ImageClassifier)
-    return module.timeline.plan
-
-
 def _batches(trainer: pl.Trainer, order: int) -> tuple[Iterator[Any], list[Any]]:
     """Return batches to train on without end, and some that are held out; of a foreign data module the first is."""
-    datamodule = trainer.datamodule  # type: ignore[attr-defined]
-    if hasattr(datamodule, "rehearsal_dataloaders"):
-        trained, held_out = datamodule.rehearsal_dataloaders(order, held_out=HELD_OUT)
+    data = image_data_of(trainer)
+    if data is not None:
+        trained, held_out = data.rehearsal_dataloaders(order, held_out=HELD_OUT)
         return _endless(trained), list(held_out)
     batches = _endless(trainer.train_dataloader or [])
     return batches, [next(batches)]

@@ -11,6 +11,7 @@ from torch.optim import Optimizer
 from typing_extensions import override
 
 from lightning_recipes.errors import refuse_bad_values
+from lightning_recipes.modules.keyed_steps import is_trial
 
 __all__ = ["MaxNorm", "limit_norms_"]
 
@@ -61,7 +62,7 @@ class MaxNorm(pl.Callback):
 
     def _after_step(self, trainer: pl.Trainer, module: pl.LightningModule, optimizer: Optimizer, *_: Any) -> None:
         left_out = (trainer.global_step + 1) % self.every_n_steps and not trainer.is_last_batch
-        if left_out and not getattr(module, "rehearsing", False):  # which does not count steps
+        if left_out and not is_trial(module):  # which does not count steps
             return
         weights = (p for group in optimizer.param_groups for p in group["params"])
         limit_norms_((p for p in weights if p.ndim > 1 and p.grad is not None), self.limit)

@@ -9,10 +9,11 @@ from lightning.pytorch.utilities.memory import garbage_collection_cuda, is_oom_e
 from torch.optim import Optimizer
 from typing_extensions import override
 
+from lightning_recipes.data.batch import batch_length
+from lightning_recipes.data.of_trainer import image_data_of
 from lightning_recipes.engine.trial_steps import no_trace
 from lightning_recipes.errors import UserError
-from lightning_recipes.modules.classifier import ImageClassifier
-from lightning_recipes.modules.require import require_classifier
+from lightning_recipes.modules.protocols import Staged, offers, require_staged
 
 __all__ = ["MicroBatches"]
 
@@ -59,27 +60,28 @@ class MicroBatches(pl.Callback):
     @override
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Take what was found; after a resume inside an epoch no epoch start will."""
-        module = require_classifier(pl_module, "MicroBatches")
-        module.micro_batches = self.found.get(_stage(trainer, module), self.start)
+        module = require_staged(pl_module, "MicroBatches")
+        module.additions.micro_batches = self.found.get(_stage(trainer, module), self.start)
 
     @override
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Try where a stage begins."""
-        assert isinstance(pl_module, ImageClassifier)
-        name = _stage(trainer, pl_module)
+        module = require_staged(pl_module, "MicroBatches")
+        name = _stage(trainer, module)
         if self.trial and name not in self.found:
             parts = self._try(trainer, pl_module)
             self.found[name] = parts
             if parts > 1 and trainer.is_global_zero:
                 log.info("stage '%s': a batch does not fit into memory; it is taken in %d parts", name, parts)
-        pl_module.micro_batches = self.found.get(name, self.start)
+        module.additions.micro_batches = self.found.get(name, self.start)
 
-    def _try(self, trainer: pl.Trainer, module: ImageClassifier) -> int:
+    def _try(self, trainer: pl.Trainer, module: pl.LightningModule) -> int:
         """Return the number of parts that fit, on all processes."""
-        loader, _ = trainer.datamodule.rehearsal_dataloaders()  # type: ignore[attr-defined]
+        data = image_data_of(trainer)
+        loader = (trainer.train_dataloader or []) if data is None else data.rehearsal_dataloaders()[0]
         batch = next(iter(loader))
         batch = trainer.strategy.batch_to_device(trainer.precision_plugin.convert_input(batch))
-        parts, images = self.start, len(batch[1])
+        parts, images = self.start, batch_length(batch)
         with no_trace(trainer, module) as optimizer:
             while not self._fits(trainer, module, optimizer, batch, parts):
                 if parts >= images:
@@ -87,13 +89,15 @@ class MicroBatches(pl.Callback):
                 parts = min(2 * parts, images)
         return int(trainer.strategy.reduce(torch.tensor(parts, device=module.device), reduce_op="max"))
 
-    def _fits(self, trainer: pl.Trainer, module: ImageClassifier, optimizer: Optimizer, batch: Any, parts: int) -> bool:
+    def _fits(
+        self, trainer: pl.Trainer, module: pl.LightningModule, optimizer: Optimizer, batch: Any, parts: int
+    ) -> bool:
         """Take a step without the other processes, which may need another number of tries."""
-        module.micro_batches = parts
+        require_staged(module, "MicroBatches").additions.micro_batches = parts
         try:
             optimizer.zero_grad()
             with trainer.precision_plugin.train_step_context():
-                loss = module.training_step(batch, 0)
+                loss: Any = module.training_step(batch, 0)
             trainer.strategy.backward(loss, None)
             optimizer.step()
         except RuntimeError as error:
@@ -116,9 +120,9 @@ class MicroBatches(pl.Callback):
     @override
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Take whole batches again."""
-        if isinstance(pl_module, ImageClassifier):
-            pl_module.micro_batches = 1
+        if offers(pl_module, Staged):
+            require_staged(pl_module, "MicroBatches").additions.micro_batches = 1
 
 
-def _stage(trainer: pl.Trainer, module: ImageClassifier) -> str:
+def _stage(trainer: pl.Trainer, module: Staged) -> str:
     return module.timeline.plan.at(trainer.current_epoch).name

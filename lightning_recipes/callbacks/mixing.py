@@ -8,8 +8,7 @@ from typing_extensions import override
 from lightning_recipes.data.batch import Batch
 from lightning_recipes.data.transforms.mix_batch import mix
 from lightning_recipes.errors import UserError, refuse_bad_values
-from lightning_recipes.modules.classifier import ImageClassifier
-from lightning_recipes.modules.require import require_classifier
+from lightning_recipes.modules.protocols import Staged, offers, require_staged
 from lightning_recipes.randomness import numpy_generator_for, seed_for
 
 __all__ = ["Mixing"]
@@ -38,9 +37,11 @@ class Mixing(pl.Callback):
             end, ``max_epochs`` or ``max_steps``.
 
     Raises:
-        UserError: A value cannot work; at the start of a fit, the module is no :class:`ImageClassifier`; after its
-            first step, the module has a ``training_step`` of its own that does not call ``mixer``.
+        UserError: A value cannot work; at the start of a fit, the module is not staged; after its first step,
+            the module has a ``training_step`` of its own that does not call ``transform_batch``.
     """
+
+    NAME = "mixing"
 
     def __init__(
         self,
@@ -85,7 +86,6 @@ class Mixing(pl.Callback):
     @override
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Mix or not; after a resume inside an epoch no epoch start will say."""
-        require_classifier(pl_module, "Mixing")
         self._apply(trainer, pl_module)
 
     @override
@@ -98,19 +98,22 @@ class Mixing(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
         """Refuse a training step that leaves the batch as it is, in silence."""
-        if not self._asked and getattr(pl_module, "mixer", None) is not None:
+        if not self._asked and self.NAME in require_staged(pl_module, "Mixing").additions.batch_transforms:
             raise UserError(
                 f"Mixing: the training_step of {type(pl_module).__name__} mixes nothing; let it begin with "
-                "`batch = self.mixer(batch, self.step_key(batch_idx))` where there is a mixer, or leave Mixing out"
+                "`batch = self.transform_batch(batch, batch_idx)`, or leave Mixing out"
             )
 
     def _apply(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        assert isinstance(pl_module, ImageClassifier)
-        last = pl_module.epochs_to_train - self.off_last_epochs
-        pl_module.mixer = self.mixed if trainer.current_epoch < last else None
+        module = require_staged(pl_module, "Mixing")
+        transforms = module.additions.batch_transforms
+        if trainer.current_epoch < module.epochs_to_train - self.off_last_epochs:
+            transforms[self.NAME] = self.mixed
+        else:
+            transforms.pop(self.NAME, None)
 
     @override
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Mix no more."""
-        if isinstance(pl_module, ImageClassifier):
-            pl_module.mixer = None
+        if offers(pl_module, Staged):
+            require_staged(pl_module, "Mixing").additions.batch_transforms.pop(self.NAME, None)

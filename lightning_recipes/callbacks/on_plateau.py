@@ -9,8 +9,7 @@ from typing_extensions import override
 
 from lightning_recipes.engine.monitored_metric import Monitored
 from lightning_recipes.errors import UserError
-from lightning_recipes.modules.classifier import ImageClassifier
-from lightning_recipes.modules.require import require_classifier
+from lightning_recipes.modules.protocols import Staged, require_staged
 from lightning_recipes.optim.plateau import PlateauDetector
 
 __all__ = ["OnPlateau"]
@@ -79,12 +78,12 @@ class OnPlateau(pl.Callback):
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Refuse a foreign module."""
         if stage == "fit":
-            require_classifier(pl_module, "OnPlateau")
+            require_staged(pl_module, "OnPlateau")
 
     @override
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Refuse stages that there are not."""
-        module = require_classifier(pl_module, "OnPlateau")
+        module = require_staged(pl_module, "OnPlateau")
         module.timeline.plan.require_stages("OnPlateau.stages", self.stages)
 
     @override
@@ -95,8 +94,8 @@ class OnPlateau(pl.Callback):
     @override
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Look at the figure, and act."""
-        assert isinstance(pl_module, ImageClassifier)
-        plan, epoch = pl_module.timeline.plan, trainer.current_epoch
+        module = require_staged(pl_module, "OnPlateau")
+        plan, epoch = module.timeline.plan, trainer.current_epoch
         position = plan.index_at(epoch)
         stage = plan.stages[position]
         figure = self.figure.take(trainer)
@@ -108,17 +107,17 @@ class OnPlateau(pl.Callback):
             return
         last_epoch = epoch + 1 == plan.start_of(position) + stage.epochs
         if self.action == "reduce":
-            self._reduce(pl_module)
+            self._reduce(module)
         elif not last_epoch and self.action == "end_stage":
-            pl_module.end_stage()
+            module.end_stage()
         elif not last_epoch:
-            pl_module.restart_schedule()
+            module.restart_schedule()
         if trainer.is_global_zero:
             log.info(
                 "%s has not improved in stage '%s' up to epoch %d: %s", self.monitor, stage.name, epoch, self.action
             )
 
-    def _reduce(self, module: ImageClassifier) -> None:
+    def _reduce(self, module: Staged) -> None:
         lr = module.base_lr
         lowered = max(lr * self.factor, self.min_lr)
         if lowered < lr:

@@ -10,6 +10,7 @@ import lightning.pytorch as pl
 from typing_extensions import override
 
 from lightning_recipes.atomic_io import write_json
+from lightning_recipes.data.of_trainer import image_data_of
 from lightning_recipes.engine.predictions import over_validation
 from lightning_recipes.errors import UserError
 from lightning_recipes.evaluation.mean_probabilities import Judged, average_weights, disagreement, judge, judge_last
@@ -19,7 +20,7 @@ from lightning_recipes.models.norm_statistics import reestimate_statistics
 from lightning_recipes.models.snapshot_files import INDEX, find_snapshots, save_snapshot
 from lightning_recipes.modules.classifier import ImageClassifier
 from lightning_recipes.modules.ensemble import EnsembleClassifier
-from lightning_recipes.modules.require import require_classifier
+from lightning_recipes.modules.protocols import Staged, require_staged
 
 __all__ = ["SnapshotEnsemble"]
 
@@ -74,7 +75,7 @@ class SnapshotEnsemble(pl.Callback):
     @override
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Refuse a plan that has no cycles, or whose cycles do not end with epochs."""
-        module = require_classifier(pl_module, "SnapshotEnsemble")
+        module = require_staged(pl_module, "SnapshotEnsemble")
         module.timeline.plan.require_stages("SnapshotEnsemble.stages", self.stages)
         ends = self.ends(module)
         if not ends:
@@ -89,7 +90,7 @@ class SnapshotEnsemble(pl.Callback):
                     "give cycle_epochs and cycle_mult that make whole epochs"
                 )
 
-    def ends(self, module: ImageClassifier) -> list[tuple[float, str]]:
+    def ends(self, module: Staged) -> list[tuple[float, str]]:
         """Return after how many epochs of the run each snapshot is taken, and the name of its stage."""
         timeline, found = module.timeline, []
         for position, stage in enumerate(timeline.plan.stages):
@@ -101,19 +102,19 @@ class SnapshotEnsemble(pl.Callback):
     @override
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Note the losses, and take a snapshot where a cycle ends."""
-        assert isinstance(pl_module, ImageClassifier)
+        module = require_staged(pl_module, "SnapshotEnsemble")
         done, figures = trainer.current_epoch + 1, trainer.callback_metrics
         row = {name: float(figures[name]) if name in figures else None for name in ("train_loss", "val_loss")}
         self.history = [*self.history[: trainer.current_epoch], row]
-        ends = self.ends(pl_module)
+        ends = self.ends(module)
         for number, (end, stage) in enumerate(ends, start=1):
             if end == done and trainer.is_global_zero and not trainer.fast_dev_run:  # type: ignore[attr-defined]
                 beside = {name: float(v) for name, v in figures.items() if name.startswith("val_")}
                 beside |= {"cycle": number, "stage": stage, "epoch": done - 1}  # type: ignore[dict-item]
                 # Not the whole checkpoint: a snapshot knows nothing of the plan that it was made by.
-                header = pl_module.finished_model()
+                header = module.finished_model()
                 path = self._folder(trainer) / f"cycle_{number:02d}.safetensors"
-                with pl_module.evaluated_weights():
+                with module.evaluated_weights():
                     save_snapshot(path, pl_module.state_dict(), header, beside)
                 write_json(self._folder(trainer) / INDEX, {"members": self._names(trainer, number)})
 
@@ -129,7 +130,8 @@ class SnapshotEnsemble(pl.Callback):
         trainer.strategy.barrier()  # rank 0 has written
         if trainer.fast_dev_run or not (self._folder(trainer) / INDEX).exists():  # type: ignore[attr-defined]
             return
-        assert isinstance(pl_module, ImageClassifier)
+        if not isinstance(pl_module, ImageClassifier):  # without labels there is nothing to judge
+            return
         ensemble = EnsembleClassifier.from_snapshots(self._folder(trainer), pl_module).to(pl_module.device)
         names = [snapshot.path.name for snapshot in find_snapshots(self._folder(trainer))]
         soup = self._soup(trainer, ensemble) if self.soup and len(names) > 1 and ensemble.one_input else None
@@ -154,8 +156,8 @@ class SnapshotEnsemble(pl.Callback):
         """Return the mean of the members' weights."""
         soup = copy.deepcopy(ensemble.first)
         soup.load_state_dict(average_weights([member.state_dict() for member in ensemble.members]))
-        if hasattr(trainer.datamodule, "rehearsal_dataloaders"):  # type: ignore[attr-defined]
-            loader, _ = trainer.datamodule.rehearsal_dataloaders()  # type: ignore[attr-defined]
+        if (data := image_data_of(trainer)) is not None:
+            loader, _ = data.rehearsal_dataloaders()
             with trainer.precision_plugin.forward_context():
                 batches = (batch[0].to(ensemble.device) for batch in loader)
                 reestimate_statistics(soup, batches, mean=lambda t: trainer.strategy.reduce(t, reduce_op="mean"))

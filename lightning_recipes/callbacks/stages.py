@@ -8,11 +8,10 @@ from collections.abc import Sequence
 import lightning.pytorch as pl
 from typing_extensions import override
 
-from lightning_recipes.data.datamodule import ImageDataModule
+from lightning_recipes.data.of_trainer import image_data_of
 from lightning_recipes.engine.ddp import wrap_again
 from lightning_recipes.errors import UserError
-from lightning_recipes.modules.classifier import ImageClassifier
-from lightning_recipes.modules.require import require_classifier
+from lightning_recipes.modules.protocols import Staged, require_backbone, require_staged
 from lightning_recipes.stages.plan import Plan, Stage
 
 __all__ = ["Stages"]
@@ -33,7 +32,7 @@ class Stages(pl.Callback):
 
     Raises:
         UserError: The list is empty, two stages share a name, or a value cannot work; at the start of a fit, the module
-            is no :class:`ImageClassifier`, or a stage changes the images of a foreign data module.
+            is not staged, or a stage changes the images of a foreign data module.
     """
 
     def __init__(self, stages: list[Stage]) -> None:
@@ -44,17 +43,20 @@ class Stages(pl.Callback):
         """Hand the plan to module and data, and freeze before DDP wraps the model."""
         if stage != "fit":
             return
-        module = require_classifier(pl_module, "Stages")
+        module = require_staged(pl_module, "Stages")
         module.use_plan(self.plan)
         module.apply_stage(self.plan.stages[0])
-        self._give_data_the_plan(trainer, module)
+        self._give_data_the_plan(trainer, pl_module)
         if trainer.max_epochs is None or not 0 <= trainer.max_epochs <= self.plan.epochs:
             trainer.fit_loop.max_epochs = self.plan.epochs
 
-    def _give_data_the_plan(self, trainer: pl.Trainer, module: ImageClassifier) -> None:
-        changed = ("image_size", "batch_size", "augment", "cache_features")
-        if isinstance(trainer.datamodule, ImageDataModule):  # type: ignore[attr-defined]
-            trainer.datamodule.use_plan(self.plan, module.extract_features)  # type: ignore[attr-defined]
+    def _give_data_the_plan(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        changed, data = ("image_size", "batch_size", "augment", "cache_features"), image_data_of(trainer)
+        cached = next((stage.name for stage in self.plan.stages if stage.cache_features), None)
+        if cached is not None:
+            require_backbone(module, f"stage '{cached}', cache_features")
+        if data is not None:
+            data.use_plan(self.plan, getattr(module, "extract_features", None))
             if len({_loader_key(stage, changed) for stage in self.plan.stages}) > 1:
                 trainer.reload_dataloaders_every_n_epochs = 1  # type: ignore[attr-defined]  # the loader of a stage is kept, so this costs nothing
             return
@@ -68,13 +70,13 @@ class Stages(pl.Callback):
     @override
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Apply the current stage; after a resume inside an epoch no epoch start will."""
-        self._apply(trainer, require_classifier(pl_module, "Stages"))
+        self._apply(trainer, pl_module)
 
     @override
     def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Apply the current stage, and write its base rates if it begins here."""
-        module, epoch = require_classifier(pl_module, "Stages"), trainer.current_epoch
-        self._apply(trainer, module)
+        module, epoch = require_staged(pl_module, "Stages"), trainer.current_epoch
+        self._apply(trainer, pl_module)
         plan = self._plan(module)
         position = plan.index_at(epoch)
         stage = plan.stages[position]
@@ -82,14 +84,14 @@ class Stages(pl.Callback):
             module.set_learning_rates(*module.rates_of(stage))
             module.stage_begun_at = epoch
 
-    def _apply(self, trainer: pl.Trainer, module: ImageClassifier) -> None:
-        before = _trainable(module)
+    def _apply(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        before, module = _trainable(pl_module), require_staged(pl_module, "Stages")
         module.apply_stage(self._plan(module).at(trainer.current_epoch))
-        if _trainable(module) != before:
+        if _trainable(pl_module) != before:
             # DDP looks at requires_grad once, when it wraps; without this the ranks drift apart (Lightning 20340).
             wrap_again(trainer.strategy)
 
-    def _plan(self, module: ImageClassifier) -> Plan:
+    def _plan(self, module: Staged) -> Plan:
         """The module's plan: a stage may have ended sooner than the recipe says."""
         return module.plan or self.plan
 

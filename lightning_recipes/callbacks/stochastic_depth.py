@@ -5,8 +5,7 @@ from typing_extensions import override
 
 from lightning_recipes.errors import UserError
 from lightning_recipes.models.drop_path import DropPath, droppable_blocks
-from lightning_recipes.modules.classifier import ImageClassifier
-from lightning_recipes.modules.require import require_classifier
+from lightning_recipes.modules.protocols import require_backbone, require_staged
 
 __all__ = ["StochasticDepth", "ramp"]
 
@@ -49,7 +48,7 @@ class StochasticDepth(pl.Callback):
     @override
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Find the blocks that can be dropped."""
-        module = require_classifier(pl_module, "StochasticDepth")
+        module = require_backbone(pl_module, "StochasticDepth")
         blocks = droppable_blocks(module.backbone)
         if not any(block.drop_prob for block in blocks):
             raise UserError(
@@ -68,8 +67,8 @@ class StochasticDepth(pl.Callback):
         self._apply(trainer, pl_module)
 
     def _apply(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        assert isinstance(pl_module, ImageClassifier)
-        share = ramp(trainer.current_epoch, epochs=pl_module.epochs_to_train, start=self.start)
+        epochs = require_staged(pl_module, "StochasticDepth").epochs_to_train
+        share = ramp(trainer.current_epoch, epochs=epochs, start=self.start)
         for block, rate in self._full:
             block.drop_prob = rate * share
 

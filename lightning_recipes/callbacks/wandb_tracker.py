@@ -16,6 +16,7 @@ from lightning_recipes.engine.best import best_of
 from lightning_recipes.errors import refuse_bad_values
 from lightning_recipes.loggers.wandb import BackgroundWandbLogger, run_ids_in
 from lightning_recipes.loggers.wandb_page import log_artifacts, log_tables
+from lightning_recipes.modules.keyed_steps import is_trial
 from lightning_recipes.optim.gradients import hides_gradients, norms_by_group
 from lightning_recipes.optim.parameter_groups import named_groups
 from lightning_recipes.run.environment import environment
@@ -157,7 +158,7 @@ class WandbTracker(pl.Callback):
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, optimizer: Optimizer
     ) -> None:
         """Log rates and gradient norms."""
-        if getattr(pl_module, "rehearsing", False) or not logs_this_step(trainer):
+        if is_trial(pl_module) or not logs_this_step(trainer):
             return
         norms = norms_by_group(optimizer)
         rates = {name: float(group["lr"]) for group, name in named_groups(optimizer) if name in norms}

@@ -1,10 +1,11 @@
 """What a batch is: images, or the stored features of a frozen backbone in their place."""
 
+from collections.abc import Mapping
 from typing import Any, NamedTuple
 
 from torch import Tensor
 
-__all__ = ["Batch", "Features", "MixedBatch", "split_batch"]
+__all__ = ["Batch", "Features", "MixedBatch", "batch_length", "split_batch"]
 
 
 class Batch(NamedTuple):
@@ -53,15 +54,31 @@ class MixedBatch(NamedTuple):
     share: float
 
 
+def batch_length(batch: Any) -> int:
+    """Return how many images a batch has: the length of its first tensor.
+
+    Args:
+        batch: One of the above, a tensor, or a tuple, list or mapping with tensors, as a loader of one's own gives it.
+    """
+    if isinstance(batch, Tensor):
+        return len(batch)
+    values = batch.values() if isinstance(batch, Mapping) else batch
+    return next(len(value) for value in values if isinstance(value, Tensor))
+
+
 def split_batch(batch: Any, parts: int) -> list[Any]:
     """Return a batch in consecutive parts of nearly equal size, fewer where it has fewer images.
 
     Args:
-        batch: One of the above, or any tuple or list; what is no tensor is in every part.
+        batch: One of the above, or a tensor, tuple, list or mapping; what is no tensor is in every part.
         parts: >= 1.
     """
     if parts == 1:
         return [batch]
+    if isinstance(batch, Tensor):
+        return list(batch.chunk(parts))
+    if isinstance(batch, Mapping):
+        return [dict(zip(batch, values, strict=True)) for values in split_batch(list(batch.values()), parts)]
     chunks = [value.chunk(parts) if isinstance(value, Tensor) else None for value in batch]
     count = min(len(chunk) for chunk in chunks if chunk is not None)
     split = [[value if c is None else c[i] for value, c in zip(batch, chunks, strict=True)] for i in range(count)]

@@ -27,10 +27,10 @@ from lightning_recipes.data.sources.source import ImageSource, Subset
 from lightning_recipes.data.sources.splits import refuse_draw
 from lightning_recipes.data.transforms.image_transforms import Transform, decoded_size, eval_transform, train_transform
 from lightning_recipes.errors import UserError
-from lightning_recipes.input_config import MIN_IMAGE_SIZE, InputConfig
+from lightning_recipes.input_config import MIN_IMAGE_SIZE, ExpectsInput, InputConfig
 from lightning_recipes.stages.plan import Plan, Stage
 
-__all__ = ["ImageDataModule", "LoaderSettings"]
+__all__ = ["ImageDataModule", "LoaderSettings", "Split"]
 
 Augment = str | dict[str, Any] | list[Any]
 Split = Literal["train", "val", "test", "predict"]
@@ -188,12 +188,12 @@ class ImageDataModule(pl.LightningDataModule):
             return open_unlabelled(self.hparams["predict_root"])
         return self.opened.splits.test or self.opened.splits.val
 
-    def use_plan(self, plan: Plan, extract: Extract) -> None:
+    def use_plan(self, plan: Plan, extract: Extract | None) -> None:
         """Give every epoch the loaders of its stage.
 
         Args:
             plan: The stages of the run.
-            extract: Gives the features for stages that cache them.
+            extract: Gives the features for stages that cache them; None where none does.
 
         Raises:
             UserError: A stage's batch is larger than the training set, or its augmentation is none that there is.
@@ -236,11 +236,12 @@ class ImageDataModule(pl.LightningDataModule):
         Outside a fit, weights that come from a file or from a fit bring the values that they were judged with: others
         would give other figures.
         """
-        p, trained_for = self.hparams, self._of_module("input_config")
-        judged = None if self._is_fitting() else self._of_module("judged_input")
-        if judged is not None:
-            return judged  # type: ignore[no-any-return]
-        known: InputConfig = trained_for or InputConfig(224, IMAGENET_MEAN, IMAGENET_STD, crop_pct=0.875)
+        p, module = self.hparams, None if self.trainer is None else self.trainer.lightning_module
+        known = InputConfig(224, IMAGENET_MEAN, IMAGENET_STD, crop_pct=0.875)
+        if isinstance(module, ExpectsInput):
+            if module.judged_input is not None and not self._is_fitting():
+                return module.judged_input
+            known = module.input_config
         return InputConfig(
             (stage and stage.image_size) or p["image_size"] or known.image_size,
             tuple(p["mean"] or known.mean),
@@ -398,10 +399,6 @@ class ImageDataModule(pl.LightningDataModule):
     def _stage(self) -> Stage | None:
         position = self._position()
         return None if self.plan is None or position is None else self.plan.stages[position]
-
-    def _of_module(self, name: str) -> Any:
-        """What the model says of its images; models that say nothing get ImageNet's values."""
-        return getattr(getattr(self.trainer, "lightning_module", None), name, None)
 
     def _transform(self, settings: LoaderSettings, *, train: bool) -> Transform:
         if train and settings.augment != "none":

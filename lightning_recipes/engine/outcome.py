@@ -4,12 +4,14 @@ import lightning.pytorch as pl
 import torch
 from torch import Tensor
 
+from lightning_recipes.data.of_trainer import image_data_of
 from lightning_recipes.engine.predictions import Predictions, predict_split
 from lightning_recipes.engine.run_end import what_stopped
 from lightning_recipes.evaluation.divergence import LossHistory
 from lightning_recipes.evaluation.label_issues import label_issues
 from lightning_recipes.evaluation.outcome import Outcome
-from lightning_recipes.modules.classifier import ImageClassifier
+from lightning_recipes.modules.planned import PlannedModule
+from lightning_recipes.modules.protocols import GivesProbabilities
 from lightning_recipes.randomness import generator_for
 
 __all__ = ["outcome_of", "predict_training"]
@@ -17,7 +19,7 @@ __all__ = ["outcome_of", "predict_training"]
 FEWEST = 200  # training images that the training error is taken from, where validation has fewer
 
 
-def predict_training(trainer: pl.Trainer, model: ImageClassifier, images: int) -> Predictions | None:
+def predict_training(trainer: pl.Trainer, model: GivesProbabilities, images: int) -> Predictions | None:
     """Return the predictions for training images without augmentation; every process has to call.
 
     Drawn at random from all of them, the same in every run of a data set. None where it is not known which images were
@@ -28,16 +30,16 @@ def predict_training(trainer: pl.Trainer, model: ImageClassifier, images: int) -
         model: What is judged.
         images: How many, if there are as many.
     """
-    opened = getattr(trainer.datamodule, "opened", None)  # type: ignore[attr-defined]
-    if opened is None or trainer.overfit_batches:  # type: ignore[attr-defined]
+    data = image_data_of(trainer)
+    if data is None or trainer.overfit_batches:  # type: ignore[attr-defined]
         return None
-    order = torch.randperm(len(opened.splits.train), generator=generator_for("training error", seed=0))
+    order = torch.randperm(len(data.opened.splits.train), generator=generator_for("training error", seed=0))
     return predict_split(trainer, model, "train", sorted(order[: max(images, FEWEST)].tolist()))
 
 
 def outcome_of(
     trainer: pl.Trainer,
-    module: ImageClassifier,
+    module: pl.LightningModule,
     predictions: Predictions,
     seen: Predictions | None,
     history: LossHistory,
@@ -51,8 +53,9 @@ def outcome_of(
         seen: For training images, by the same weights.
         history: The losses on the way there.
     """
-    labels, p, classes = predictions.labels, predictions.probabilities, module.num_classes
-    plan, planned = module.plan, trainer.max_epochs if module.plan is None else module.plan.epochs
+    labels, p, classes = predictions.labels, predictions.probabilities, predictions.probabilities.shape[1]
+    data, plan = image_data_of(trainer), module.plan if isinstance(module, PlannedModule) else None
+    planned = trainer.max_epochs if plan is None else plan.epochs
     return Outcome(
         correct=predictions.correct,
         images=len(labels),
@@ -61,7 +64,7 @@ def outcome_of(
         predicted_classes=int((torch.bincount(predictions.predicted) > 0).sum()),
         train_correct=0 if seen is None else seen.correct,
         train_images=0 if seen is None else len(seen.labels),
-        train_set=None if seen is None else len(trainer.datamodule.opened.splits.train),  # type: ignore[attr-defined]
+        train_set=None if seen is None or data is None else len(data.opened.splits.train),
         train_losses=history.train,
         val_losses=history.val,
         loss_error=_relative_error(-p.double().gather(1, labels[:, None]).squeeze(1).clamp_min(1e-12).log()),

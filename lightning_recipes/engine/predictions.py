@@ -8,16 +8,19 @@ from itertools import islice
 from typing import Any
 
 import lightning.pytorch as pl
+import numpy as np
 import torch
 from lightning.pytorch.trainer.states import RunningStage
 from lightning.pytorch.utilities import rank_zero_warn
+from numpy.typing import NDArray
 from torch import Tensor
 
+from lightning_recipes.data.datamodule import Split
+from lightning_recipes.data.of_trainer import image_data_of
 from lightning_recipes.engine.best import Best, best_of
 from lightning_recipes.evaluation.gather import gather_by_index
 from lightning_recipes.evaluation.metrics import loss_mean
-from lightning_recipes.modules.classification import Evaluator
-from lightning_recipes.modules.classifier import ImageClassifier
+from lightning_recipes.modules.protocols import GivesProbabilities, require_probabilities
 from lightning_recipes.stages.step_count import limited
 
 __all__ = [
@@ -49,7 +52,7 @@ class Predictions:
     probabilities: Tensor
     loss: float | None = None
 
-    def path(self, row: int, paths: Sequence[str] | None) -> str:
+    def path(self, row: int, paths: Sequence[str] | NDArray[np.str_] | None) -> str:
         """Return what a row's image is called, of the paths of its split; without them its position."""
         index = int(self.indices[row])
         return str(index if paths is None else paths[index])
@@ -65,13 +68,13 @@ class Predictions:
         return int((self.predicted == self.labels).sum())
 
 
-def names_of(module: Evaluator) -> list[str]:
+def names_of(module: GivesProbabilities) -> list[str]:
     """Return the names of a module's classes, or their numbers where it knows none."""
     return list(module.class_names or [str(label) for label in range(module.num_classes)])
 
 
 def over_validation(
-    trainer: pl.Trainer, module: Evaluator, probabilities_of: Callable[[Any], Tensor]
+    trainer: pl.Trainer, module: GivesProbabilities, probabilities_of: Callable[[Any], Tensor]
 ) -> Predictions | None:
     """Return what a function says of every validation image that the trainer validates on; None where there are none.
 
@@ -83,20 +86,20 @@ def over_validation(
         module: Says how pictures become inputs; in eval mode meanwhile.
         probabilities_of: From a batch on the device to a row an image.
     """
-    data, limit = trainer.datamodule, trainer.limit_val_batches  # type: ignore[attr-defined]
+    data, limit = image_data_of(trainer), trainer.limit_val_batches
     if limit == 0:
         return None
-    if hasattr(data, "evaluation_loader"):
+    if data is not None:
         loader = data.evaluation_loader("val", module.input_judged)
     else:
-        loader = data.val_dataloader()
+        loader = trainer.datamodule.val_dataloader()  # type: ignore[attr-defined]
     whole = isinstance(limit, float) and limit == 1  # also of a loader that does not know its length
     batches = loader if whole else islice(loader, limited(len(loader), limit))
     return _over(trainer, module, batches, probabilities_of)
 
 
 def _over(
-    trainer: pl.Trainer, module: Evaluator, batches: Any, probabilities_of: Callable[[Any], Tensor]
+    trainer: pl.Trainer, module: GivesProbabilities, batches: Any, probabilities_of: Callable[[Any], Tensor]
 ) -> Predictions | None:
     parts, seen = [], 0
     with _validating(trainer, module):
@@ -112,7 +115,7 @@ def _over(
 
 
 @contextmanager
-def _validating(trainer: pl.Trainer, module: Evaluator) -> Iterator[None]:
+def _validating(trainer: pl.Trainer, module: GivesProbabilities) -> Iterator[None]:
     """Have a module in eval mode, and the trainer's own, whose transfer hooks may augment while it trains."""
     stage, modes = trainer.state.stage, [(m, m.training) for m in (trainer.lightning_module, module)]
     trainer.state.stage = RunningStage.VALIDATING
@@ -127,7 +130,7 @@ def _validating(trainer: pl.Trainer, module: Evaluator) -> Iterator[None]:
 
 
 @torch.inference_mode()
-def predict_validation(trainer: pl.Trainer, module: ImageClassifier) -> Predictions | None:
+def predict_validation(trainer: pl.Trainer, module: GivesProbabilities) -> Predictions | None:
     """Return the predictions for the validation images of the trainer's data module, with the loss over all of them.
 
     As ``trainer.validate`` would judge the module; None where there are no images.
@@ -141,7 +144,7 @@ def predict_validation(trainer: pl.Trainer, module: ImageClassifier) -> Predicti
     def probabilities_of(batch: Any) -> Tensor:
         logits, labels = module.logits_of(batch), batch[1]
         mean.update(module.compute_loss(logits, labels), weight=module.loss_weight(labels))
-        return logits.float().softmax(dim=1)
+        return module.task.probabilities(logits)
 
     found = over_validation(trainer, module, probabilities_of)
     if found is None:
@@ -151,7 +154,7 @@ def predict_validation(trainer: pl.Trainer, module: ImageClassifier) -> Predicti
 
 @torch.inference_mode()
 def predict_split(
-    trainer: pl.Trainer, module: ImageClassifier, split: str, indices: Sequence[int]
+    trainer: pl.Trainer, module: GivesProbabilities, split: Split, indices: Sequence[int]
 ) -> Predictions | None:
     """Return the predictions for some images of a split, unaugmented; None of a data module that is not ours.
 
@@ -161,11 +164,11 @@ def predict_split(
         split: ``train``, ``val`` or ``test``.
         indices: Positions in the split; the predictions' are the same.
     """
-    data = trainer.datamodule  # type: ignore[attr-defined]
-    if not hasattr(data, "evaluation_loader"):
+    data = image_data_of(trainer)
+    if data is None:
         return None
     loader = data.evaluation_loader(split, module.input_judged, indices)
-    found = _over(trainer, module, loader, lambda batch: module.logits_of(batch).float().softmax(dim=1))
+    found = _over(trainer, module, loader, lambda batch: module.task.probabilities(module.logits_of(batch)))
     if found is None:
         return None
     return Predictions(torch.as_tensor(indices)[found.indices], found.labels, found.probabilities)
@@ -196,7 +199,7 @@ def gather_predictions(outputs: Sequence[dict[str, Any]], world_size: int) -> di
 _JUDGED = "_judged_by_lightning_recipes"  # where a trainer keeps it, for as long as there is the trainer
 
 
-def judged(trainer: pl.Trainer, module: ImageClassifier) -> tuple[ImageClassifier, Predictions | None]:
+def judged(trainer: pl.Trainer, module: pl.LightningModule) -> tuple[pl.LightningModule, Predictions | None]:
     """Return what a fit is judged by: the model of its best checkpoint, and its predictions; computed once a module.
 
     Without a judge, or where nothing was validated, the model is the module as it is. To be called when the fit is
@@ -206,7 +209,7 @@ def judged(trainer: pl.Trainer, module: ImageClassifier) -> tuple[ImageClassifie
     if known is None or known[0] is not module or known[1] != trainer.global_step:
         best = best_of(trainer)
         model = module if best is None else _model_of(best, module)
-        found = predict_validation(trainer, model)
+        found = predict_validation(trainer, require_probabilities(model, "predictions"))
         if best is not None and found is not None:
             _compare(best, found)
         known = (module, trainer.global_step, model, found)
@@ -214,7 +217,7 @@ def judged(trainer: pl.Trainer, module: ImageClassifier) -> tuple[ImageClassifie
     return known[2], known[3]
 
 
-def _model_of(best: Best, module: ImageClassifier) -> ImageClassifier:
+def _model_of(best: Best, module: pl.LightningModule) -> pl.LightningModule:
     """Return the model that the file holds; a copy of the module, whose class may be one that nobody can import."""
     # What a step has left on the module, such as its output, hangs on a graph, which cannot be copied.
     graphs = [t for m in module.modules() for t in vars(m).values() if isinstance(t, Tensor) and not t.is_leaf]

@@ -14,24 +14,29 @@ from torch.optim import Optimizer
 from torchmetrics import Metric
 
 from lightning_recipes.engine.ddp import wrap_again
-from lightning_recipes.modules.classifier import ImageClassifier
+from lightning_recipes.modules.keyed_steps import KeyedSteps
 from lightning_recipes.optim.own_state import untouched_optimizer
 
 __all__ = ["no_trace", "rehearse_loss", "rehearse_step"]
 
 
 @contextmanager
-def no_trace(trainer: pl.Trainer, module: ImageClassifier) -> Iterator[Optimizer]:
+def no_trace(trainer: pl.Trainer, module: pl.LightningModule) -> Iterator[Optimizer]:
     """Put back what training steps inside change: weights, buffers, gradients, optimizer, scaler, metrics, randomness.
 
-    Nothing is logged inside, and ``module.rehearsing`` is true, for callbacks that count what they see;
-    ``module.trial_key`` is what random draws are a function of.
+    Nothing is logged inside, and ``module.trial_key`` is what random draws are a function of; callbacks that count what
+    they see ask :func:`~lightning_recipes.modules.keyed_steps.is_trial`.
+
+    Args:
+        trainer: Of a fit that has begun.
+        module: Whose training steps are keyed.
 
     Yields:
         The optimizer, with a copy of what it remembers.
     """
     optimizer = module.optimizers(use_pl_optimizer=False)
     assert isinstance(optimizer, Optimizer)
+    assert isinstance(module, KeyedSteps)
     tensors: list[Tensor] = [*module.parameters(), *module.buffers()]
     values, gradients = [t.detach().clone() for t in tensors], [p.grad for p in module.parameters()]
     metrics = [(path, m) for path, m in module.named_modules() if isinstance(m, Metric)]
@@ -40,13 +45,13 @@ def no_trace(trainer: pl.Trainer, module: ImageClassifier) -> Iterator[Optimizer
     try:
         for path, metric in metrics:
             _replace(module, path, copy.deepcopy(metric))
-        module.rehearsing, module.log = True, _log_nothing  # type: ignore[method-assign]
+        module.log = _log_nothing  # type: ignore[method-assign]
         module.trial_key = ("trial", trainer.current_epoch)
         with isolate_rng(), untouched_optimizer(optimizer):
             yield optimizer
     finally:
         del module.log
-        module.rehearsing, module.trial_key = False, None
+        module.trial_key = None
         for path, metric in metrics:
             _replace(module, path, metric)
         with torch.no_grad():

@@ -8,11 +8,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from timm.models._manipulate import group_with_matcher
-from torch import nn
+from torch import Tensor, nn
 
 from lightning_recipes.errors import UserError
 
-__all__ = ["LayerGroup", "freeze_to", "layer_groups", "set_modes"]
+__all__ = ["LayerGroup", "freeze_to", "groups_of", "layer_groups", "set_modes"]
 
 ROOT = "backbone"
 
@@ -30,6 +30,24 @@ class LayerGroup:
     name: str
     parameters: tuple[tuple[str, nn.Parameter], ...]
     modules: tuple[nn.Module, ...]
+
+    @property
+    def tensors(self) -> list[Tensor]:
+        """Parameters and statistics of the group."""
+        buffers = [buffer for module in self.modules for buffer in module.buffers(recurse=False)]
+        return [*(parameter for _, parameter in self.parameters), *buffers]
+
+
+def groups_of(**parts: nn.Module) -> list[LayerGroup]:
+    """Return parts of a module as its layer groups, the first one nearest to the input.
+
+    Args:
+        parts: By the name of the attribute that holds each: ``groups_of(encoder=self.encoder, head=self.head)``.
+    """
+    return [
+        LayerGroup(name, tuple((f"{name}.{n}", p) for n, p in part.named_parameters()), tuple(part.modules()))
+        for name, part in parts.items()
+    ]
 
 
 def layer_groups(backbone: nn.Module, head: nn.Module) -> list[LayerGroup]:

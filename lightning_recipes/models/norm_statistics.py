@@ -1,12 +1,13 @@
-"""Batch-norm statistics of weights that have seen no images as they are, such as a mean of several."""
+"""Batch-norm statistics: estimated anew for weights that have seen no images as they are, or held where they are."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
-__all__ = ["reestimate_statistics"]
+__all__ = ["held_statistics", "reestimate_statistics"]
 
 
 @torch.no_grad()
@@ -43,3 +44,16 @@ def reestimate_statistics(
                 statistics.copy_(mean(statistics))
     model.train(was_training)
     return len(layers)
+
+
+@contextmanager
+def held_statistics(model: nn.Module) -> Iterator[None]:
+    """Let batch-norm layers that train normalise by their batch inside, and leave their statistics as they are."""
+    layers = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.training and m.track_running_stats]
+    for layer in layers:
+        layer.track_running_stats = False
+    try:
+        yield
+    finally:
+        for layer in layers:
+            layer.track_running_stats = True

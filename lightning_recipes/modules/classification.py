@@ -1,145 +1,97 @@
-"""What validation, test and prediction do, for a single classifier and for an ensemble of them alike."""
+"""Modules that learn labels: logits, a loss on them, metrics; whatever the network."""
 
-from abc import abstractmethod
-from collections.abc import Sequence
-from typing import Any, Literal
+from collections.abc import Mapping
+from typing import Any
 
-import lightning.pytorch as pl
-import torch
-from lightning.pytorch.trainer.states import TrainerFn
-from torch import Tensor
-from torchmetrics import MeanMetric, MetricCollection
+from torch import Tensor, nn
+from torchmetrics import Metric
 from typing_extensions import override
 
-from lightning_recipes.data.pictures import Pictures, as_pictures, images_of
-from lightning_recipes.evaluation.metrics import classification_metrics, loss_mean
-from lightning_recipes.evaluation.prediction import Prediction
-from lightning_recipes.input_config import InputConfig
+from lightning_recipes.data.batch import MixedBatch, batch_length
+from lightning_recipes.errors import refuse_bad_values
+from lightning_recipes.modules.evaluator import Evaluator
+from lightning_recipes.modules.staged import StagedModule
+from lightning_recipes.modules.step_additions import StepKey
+from lightning_recipes.modules.tasks import Task, create_task
 
-__all__ = ["Evaluator"]
+__all__ = ["ClassificationModule"]
 
 
-class Evaluator(pl.LightningModule):
-    """A module that gives class probabilities, and what Lightning calls to judge them.
+class ClassificationModule(Evaluator, StagedModule):
+    """A staged module that learns to tell classes apart; a subclass gives its network, ``layer_groups`` and ``loss``.
 
-    A batch is (images, labels, indices): images (N, 3, H, W) normalised, labels (N,) int64, indices (N,) int64.
+    A batch is (images, labels, ...): images (N, 3, H, W) normalised, labels (N,) int64, or (N, C) of 0 and 1 with
+    several labels an image.
+
+    Args:
+        num_classes: C, >= 2; >= 1 with several labels an image.
+        class_names: Names of the classes.
+        task: ``multiclass``: one class an image; ``multilabel``: any number of them; or the import path of a task.
+        optimization: As of :class:`~lightning_recipes.modules.planned.PlannedModule`.
 
     Attributes:
-        num_classes: C.
-        class_names: Names of the classes, or None.
-        input_config: What images the backbone's weights were made for.
-        judged_input: How pictures became inputs where the weights were judged; None before any training.
+        loss: Called with logits (N, C) and labels.
+        task: What labels are, and how logits become probabilities and metrics.
     """
 
-    num_classes: int
-    class_names: list[str] | None
-    input_config: InputConfig
-    judged_input: InputConfig | None = None
+    loss: nn.Module
 
-    def add_metrics(self) -> None:
-        """Make the metrics; to be called once ``num_classes`` is known."""
-        self.val_loss, self.test_loss = loss_mean(), loss_mean()
-        self.val_metrics, self.test_metrics = self.configure_metrics("val_"), self.configure_metrics("test_")
+    def __init__(
+        self, num_classes: int, *, class_names: list[str] | None = None, task: str = "multiclass", **optimization: Any
+    ) -> None:
+        super().__init__(**optimization)
+        self.task: Task = create_task(task)
+        fewest = self.task.fewest_classes
+        refuse_bad_values("model", ("num_classes", num_classes, num_classes >= fewest, f"a number >= {fewest}"))
+        self.num_classes, self.class_names = num_classes, class_names
+        self.add_metrics()
+        self.train_accuracy: Metric = self.task.training_metric(num_classes)
 
-    def configure_metrics(self, prefix: str) -> MetricCollection:
-        """Return what evaluation reports, from probabilities (N, C) and labels (N,); names open with ``prefix``."""
-        return classification_metrics(self.num_classes, prefix)
+    @property
+    @override
+    def best_metric(self) -> tuple[str, str]:
+        return self.task.best_metric
 
-    @abstractmethod
+    # What a subclass may want to be otherwise.
+
+    @override
     def logits_of(self, batch: Any) -> Tensor:
-        """Return logits (N, C) of a batch."""
+        """Return logits (N, C) of a batch; here of its first member."""
+        logits: Tensor = self(batch[0])
+        return logits
 
-    @abstractmethod
     def compute_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
         """Return the loss of a batch, a scalar."""
+        loss: Tensor = self.loss(logits, labels)
+        return loss
 
+    @override
     def loss_weight(self, labels: Tensor) -> Tensor | float:
-        """Return what the loss of a batch with these labels (N,) counts in the mean over all images."""
-        return len(labels)
+        """Return what a batch counts in the mean over a set: the sum of its images' class weights."""
+        weights = getattr(self.loss, "class_weights", None)
+        return self.task.loss_weight(labels, weights)
 
-    @property
-    def input_judged(self) -> InputConfig:
-        """How a picture becomes an input where the weights were judged, else as it is used now."""
-        return self.judged_input or self.input_used
+    @override
+    def training_loss(self, batch: Any, key: StepKey) -> Mapping[str, Any]:
+        """Return ``loss``, and ``logits`` and ``labels`` to be counted.
 
-    @property
-    def input_used(self) -> InputConfig:
-        """How a picture becomes an input now: in the current stage of a fit, else as the weights were judged."""
-        found = getattr(self.datamodule(), "input_config", None)
-        return found if isinstance(found, InputConfig) else self.judged_input or self.input_config
-
-    def predict(self, images: Pictures | Sequence[Pictures], *, batch_size: int = 32) -> list[Prediction]:
-        """Return what the model takes pictures for, one prediction a picture.
-
-        Nothing else is needed: size, crop and normalisation are those that the weights were judged with.
-
-        Args:
-            images: A path, a PIL image, an array (H, W, 3) of uint8 in RGB, or a list or array of them, mixed as they
-                come.
-            batch_size: Pictures that are taken at once.
-
-        Raises:
-            UserError: A file is no picture, or an array no image.
+        A mixed batch has the loss of both its labels, each by its share (Zhang et al. 2018, "mixup", section 2), and
+        counts as the larger share's class.
         """
-        pictures = as_pictures(images)
-        parts = [pictures[i : i + batch_size] for i in range(0, len(pictures), batch_size)]
-        was_training = self.training
-        self.eval()
-        try:
-            probabilities = [self._probabilities_of(part) for part in parts]
-        finally:
-            self.train(was_training)
-        names = self.class_names or [str(label) for label in range(self.num_classes)]
-        rows = [row for part in probabilities for row in part.numpy()]
-        return [Prediction(names[int(row.argmax())], float(row.max()), row) for row in rows]
-
-    @torch.inference_mode()
-    def _probabilities_of(self, pictures: Sequence[Pictures]) -> Tensor:
-        """Probabilities (N, C), float32 on the CPU."""
-        images = images_of(pictures, self.input_judged).to(self.device)
-        logits: Tensor = self(images)
-        return logits.float().softmax(dim=1).cpu()
-
-    def datamodule(self) -> Any:
-        """Return the data module of the run, or None; what it offers is asked for by name, as it may be anyone's."""
-        return getattr(self._trainer, "datamodule", None)
-
-    @property
-    def split(self) -> Literal["val", "test", "predict"]:
-        """Whose images the trainer goes over now."""
-        during = self.trainer.state.fn
-        return "test" if during == TrainerFn.TESTING else "predict" if during == TrainerFn.PREDICTING else "val"
-
-    def _evaluate(self, batch: Any, loss: MeanMetric, metrics: MetricCollection, prefix: str) -> dict[str, Tensor]:
         logits, labels = self.logits_of(batch), batch[1]
-        probabilities = logits.float().softmax(dim=1)
-        loss.update(self.compute_loss(logits, labels), weight=self.loss_weight(labels))
-        metrics.update(probabilities, labels)
-        self.log(f"{prefix}_loss", loss, prog_bar=True, batch_size=len(labels))
-        self.log_dict(metrics, batch_size=len(labels))
-        outputs = {"probabilities": probabilities, "labels": labels}
-        return {**outputs, "indices": batch[2]} if len(batch) > 2 else outputs
+        loss = self.compute_loss(logits, labels)
+        if isinstance(batch, MixedBatch):
+            loss = batch.share * loss + (1 - batch.share) * self.compute_loss(logits, batch.partners)
+            labels = labels if batch.share >= 0.5 else batch.partners
+        return {"loss": loss, "logits": logits, "labels": labels}
 
     @override
-    def validation_step(self, batch: Any, batch_idx: int) -> dict[str, Tensor]:
-        """Return ``probabilities`` (N, C), ``labels`` (N,) and ``indices`` (N,); logs the ``val_`` metrics."""
-        return self._evaluate(batch, self.val_loss, self.val_metrics, "val")
+    def count_training(self, batch: Any, output: Mapping[str, Any]) -> None:
+        """Count loss and training metric."""
+        self.train_accuracy.update(output["logits"].detach(), output["labels"])
+        self.train_loss.update(output["loss"].detach(), weight=batch_length(batch))
 
     @override
-    def test_step(self, batch: Any, batch_idx: int) -> dict[str, Tensor]:
-        """Return what :meth:`validation_step` returns; logs the ``test_`` metrics."""
-        return self._evaluate(batch, self.test_loss, self.test_metrics, "test")
-
-    @override
-    def predict_step(self, batch: Any, batch_idx: int) -> dict[str, Any]:
-        """Return ``probabilities`` (N, C), predicted ``labels``, and ``paths`` and ``indices`` or None."""
-        logits = self.logits_of(batch) if isinstance(batch, (tuple, list)) else self(batch)
-        probabilities = logits.float().softmax(dim=1)
-        names, source = self.class_names, getattr(self.datamodule(), "predict_source", None)
-        predicted = probabilities.argmax(dim=1).tolist()
-        return {
-            "probabilities": probabilities,
-            "labels": predicted if names is None else [names[label] for label in predicted],
-            "paths": None if source is None else [source.paths[i] for i in batch[2].tolist()],
-            "indices": batch[2] if isinstance(batch, (tuple, list)) and len(batch) > 2 else None,
-        }
+    def training_metrics(self) -> dict[str, Any]:
+        """Return the training loss and the task's training metric."""
+        return {"train_loss": self.train_loss, f"train_{self.task.training_metric_name}": self.train_accuracy}

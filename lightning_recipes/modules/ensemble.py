@@ -13,11 +13,10 @@ from typing_extensions import override
 from lightning_recipes.data.batch import Features
 from lightning_recipes.data.pictures import Pictures, images_of
 from lightning_recipes.errors import UserError
-from lightning_recipes.evaluation.mean_probabilities import log_mean_probabilities
 from lightning_recipes.input_config import InputConfig
 from lightning_recipes.models.snapshot_files import find_snapshots
-from lightning_recipes.modules.classification import Evaluator
 from lightning_recipes.modules.classifier import ImageClassifier
+from lightning_recipes.modules.evaluator import Evaluator
 
 __all__ = ["EnsembleClassifier"]
 
@@ -35,7 +34,7 @@ class EnsembleClassifier(Evaluator):
         super().__init__()
         first = members[0]
         self.members = nn.ModuleList(members)
-        self.num_classes, self.class_names = first.num_classes, first.class_names
+        self.num_classes, self.class_names, self.task = first.num_classes, first.class_names, first.task
         self.input_config, self.judged_input = first.input_config, first.judged_input
         self.add_metrics()
         self.eval()
@@ -76,17 +75,17 @@ class EnsembleClassifier(Evaluator):
     @override
     def forward(self, images: Tensor) -> Tensor:
         """Return logits (N, C) of images (N, 3, H, W): the logarithm of the members' mean probabilities."""
-        return log_mean_probabilities([member(images) for member in self.members])
+        return self.task.mean_logits([member(images) for member in self.members])
 
     @override
     def logits_of(self, batch: Any) -> Tensor:
         """Return logits (N, C) of a batch of images or of stored features."""
-        return log_mean_probabilities(self._each(batch))
+        return self.task.mean_logits(self._each(batch))
 
     @torch.inference_mode()
     def member_probabilities(self, batch: Any) -> Tensor:
         """Return the probabilities (N, M, C) of each member."""
-        return torch.stack([logits.float().softmax(dim=1) for logits in self._each(batch)], dim=1)
+        return torch.stack([self.task.probabilities(logits) for logits in self._each(batch)], dim=1)
 
     def _each(self, batch: Any) -> list[Tensor]:
         """Logits of each member, of the batch's own pictures as the member was judged with."""
@@ -98,8 +97,8 @@ class EnsembleClassifier(Evaluator):
         return [member.logits_of(seen[_input_of(member)]) for member in self.members]  # type: ignore[operator]
 
     def _again(self, batch: Any, wanted: InputConfig) -> Any:
-        data, split = self.datamodule(), self.split
-        if not hasattr(data, "evaluation_images") or isinstance(batch, Features):
+        data, split = self.image_data(), self.split
+        if data is None or isinstance(batch, Features):
             raise UserError(
                 "ckpt_path: the snapshots were judged on images of different sizes, which needs an ImageDataModule; "
                 "name the stages of one size by SnapshotEnsemble.stages"
@@ -110,7 +109,8 @@ class EnsembleClassifier(Evaluator):
     @override
     @torch.inference_mode()
     def _probabilities_of(self, pictures: Sequence[Pictures]) -> Tensor:
-        each = [m(images_of(pictures, _input_of(m)).to(self.device)).float().softmax(dim=1) for m in self.members]
+        inputs = ((m, images_of(pictures, _input_of(m)).to(self.device)) for m in self.members)
+        each = [self.task.probabilities(member(images)) for member, images in inputs]
         return torch.stack(each).mean(dim=0).cpu()
 
     @override

@@ -8,9 +8,10 @@ import lightning.pytorch as pl
 import torch
 from typing_extensions import override
 
+from lightning_recipes.modules.step_additions import StepKey
 from lightning_recipes.randomness import seed_process
 
-__all__ = ["KeyedSteps"]
+__all__ = ["KeyedSteps", "is_trial"]
 
 
 class KeyedSteps(pl.LightningModule):
@@ -26,7 +27,7 @@ class KeyedSteps(pl.LightningModule):
         trial_key: The key of the step that is being tried and will leave no trace; None in training.
     """
 
-    trial_key: tuple[str | int, ...] | None = None
+    trial_key: StepKey | None = None
     _in_step = False
 
     @override
@@ -36,7 +37,7 @@ class KeyedSteps(pl.LightningModule):
         if getattr(cls.training_step, "__code__", None) is not _CODE:
             cls.training_step = _keyed(cls.training_step)  # type: ignore[method-assign]
 
-    def step_key(self, batch_idx: int) -> tuple[str | int, ...]:
+    def step_key(self, batch_idx: int) -> StepKey:
         """Return what the draws of a training step are a function of; for :mod:`lightning_recipes.randomness`.
 
         Args:
@@ -45,6 +46,11 @@ class KeyedSteps(pl.LightningModule):
         if self.trial_key is None:
             return ("step", self.current_epoch, batch_idx, self.global_rank)
         return (*self.trial_key, self.global_rank, *((batch_idx,) if batch_idx else ()))
+
+
+def is_trial(module: pl.LightningModule) -> bool:
+    """Tell whether a module takes steps that will leave no trace; callbacks that count steps leave them out."""
+    return isinstance(module, KeyedSteps) and module.trial_key is not None
 
 
 def _keyed(function: Callable[..., Any]) -> Callable[..., Any]:

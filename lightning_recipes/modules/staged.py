@@ -1,208 +1,191 @@
-"""What trains, at which rate, and until when: the part of a module that a plan of stages acts on."""
+"""Modules that train by a plan of stages, whatever they learn: they know no labels."""
 
-import functools
 from abc import abstractmethod
-from typing import Any, Self
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
-import torch
-from lightning.pytorch.callbacks import StochasticWeightAveraging
-from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
-from torch.optim.lr_scheduler import LambdaLR
+from torch import Tensor
+from torch.optim import Optimizer
 from typing_extensions import override
 
+from lightning_recipes.components import import_path
+from lightning_recipes.data.batch import batch_length
 from lightning_recipes.errors import UserError
-from lightning_recipes.models.groups import LayerGroup, freeze_to, set_modes
-from lightning_recipes.modules.classification import Evaluator
-from lightning_recipes.optim.optimizers import create_optimizer
-from lightning_recipes.optim.parameter_groups import keep_own_options, parameter_groups
-from lightning_recipes.optim.rates import head_rate, set_base_rates, set_learning_rates, set_momentum
-from lightning_recipes.stages.plan import Plan, Stage
-from lightning_recipes.stages.step_count import count_plan, epochs_to_train
-from lightning_recipes.stages.timeline import Timeline
+from lightning_recipes.evaluation.metrics import loss_mean
+from lightning_recipes.modules.kept_arguments import cannot_be_kept, plain
+from lightning_recipes.modules.keyed_steps import KeyedSteps
+from lightning_recipes.modules.planned import PlannedModule
+from lightning_recipes.modules.step_additions import StepAdditions, StepKey
+from lightning_recipes.modules.training_step import training_step
 
-__all__ = ["Staged"]
+__all__ = ["StagedModule"]
 
 
-class Staged(Evaluator):
-    """A module with layer groups that are frozen and trained by a plan, with one optimizer for the whole run.
+class StagedModule(KeyedSteps, PlannedModule):
+    """A module that trains by a plan of stages; what a batch is, and what is learned from it, is the subclass's.
 
-    Its ``hparams`` hold ``lr``, ``lr_decay``, ``weight_decay``, ``optimizer``, ``schedule`` and ``freeze_norm_stats``.
+    A subclass gives ``layer_groups`` and :meth:`training_loss`. Stages, the learning rate finder, averages, clipping,
+    snapshots and resuming ask for no more. Arguments are those of
+    :class:`~lightning_recipes.modules.planned.PlannedModule`.
 
     Attributes:
-        plan: The stages of the run as they turned out so far, or None without stages.
-        plan_changes: What was changed in them, in this order; checkpoints hold it.
-        stage_begun_at: The epoch at which base rates were last taken from the plan.
+        additions: What callbacks add to each step and to validation.
+        backwards_left: Backward passes of the step under way that are not done.
     """
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.plan: Plan | None = None
-        self.plan_changes: list[list[Any]] = []
-        self.stage_begun_at: int | None = None
-        self._timeline: Timeline | None = None
-        self._trainable_groups: int | None = None
+    def __init__(self, **optimization: Any) -> None:
+        super().__init__(**optimization)
+        self.additions = StepAdditions()
+        self.backwards_left = 0
+        self.train_loss, self.val_loss, self.test_loss = loss_mean(), loss_mean(), loss_mean()
 
-    # Layer groups: what trains.
+    @override
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what callbacks have added: a copy is a module of its own."""
+        return {**super().__getstate__(), "additions": StepAdditions()}
+
+    # What a subclass gives.
 
     @property
+    def best_metric(self) -> tuple[str, str]:
+        """Name of the metric that decides which epoch is best, and ``max`` or ``min``."""
+        return "val_loss", "min"
+
     @abstractmethod
-    def layer_groups(self) -> list[LayerGroup]:
-        """Consecutive blocks of the network, stem first, head last."""
-
-    def freeze_to(self, trainable: int) -> None:
-        """Train the last ``trainable`` layer groups only; 1 is the head alone.
-
-        The others need no gradient, keep their norm statistics and use no dropout, and stay so when the module is put
-        into train mode again.
-        """
-        groups = self.layer_groups
-        if not 1 <= trainable <= len(groups):
-            raise UserError(f"train: {trainable} layer groups asked for; the network has 1 to {len(groups)}")
-        freeze_to(groups, trainable)
-        self._trainable_groups = trainable
-        self.train(self.training)
-
-    @override
-    def unfreeze(self) -> Self:
-        """Train all layer groups."""
-        self.freeze_to(len(self.layer_groups))
-        return self
-
-    def apply_stage(self, stage: Stage) -> None:
-        """Freeze what a stage does not train; doing it twice is doing it once."""
-        self.freeze_to(stage.trainable_of(len(self.layer_groups)))
-
-    @override
-    def train(self, mode: bool = True) -> Self:
-        """Set the mode of all modules but those of frozen layer groups, which stay in eval mode."""
-        super().train(mode)
-        trainable = getattr(self, "_trainable_groups", None)
-        if mode and (trainable is not None or self.hparams["freeze_norm_stats"]):
-            groups = self.layer_groups
-            set_modes(groups, trainable or len(groups), fixed_norm=self.hparams["freeze_norm_stats"])
-        return self
-
-    # Rates: base rates belong to the stage, the schedule multiplies them.
-
-    def rates_of(self, stage: Stage) -> tuple[float, float]:
-        """Return a stage's base rate of the head and its factor between layer groups: its own, else the module's."""
-        p = self.hparams
-        return p["lr"] if stage.lr is None else stage.lr, p["lr_decay"] if stage.lr_decay is None else stage.lr_decay
-
-    @property
-    def base_lr(self) -> float:
-        """Base rate of the head, as the stage, a learning rate finder or a plateau has left it."""
-        return head_rate(*self._optimizer_and_scheduler())
-
-    def set_learning_rates(self, lr: float, lr_decay: float) -> None:
-        """Give every layer group its base rate; the schedule goes on from where it is.
+    def training_loss(self, batch: Any, key: StepKey) -> Tensor | Mapping[str, Any]:
+        """Return the mean loss over a batch, a scalar; or a mapping of it, ``loss``, and what is to be counted.
 
         Args:
-            lr: Base rate of the head.
-            lr_decay: Factor between neighbouring layer groups.
+            batch: As :meth:`transform_batch` gives it, or a part of it.
+            key: Of the step; who draws makes a generator of it
+                (:func:`~lightning_recipes.randomness.generator_for`). The global generators are seeded by it.
         """
-        set_learning_rates(*self._optimizer_and_scheduler(), lr=lr, lr_decay=lr_decay)
 
-    def scale_learning_rates(self, factor: float) -> None:
-        """Multiply every layer group's base rate, so that they stay in proportion."""
-        optimizer, scheduler = self._optimizer_and_scheduler()
-        set_base_rates(optimizer, scheduler, [float(rate) * factor for rate in scheduler.base_lrs])
+    def count_training(self, batch: Any, output: Mapping[str, Any]) -> None:
+        """Count what a step has seen, once a batch; add metrics of one's own here.
 
-    def _optimizer_and_scheduler(self) -> tuple[torch.optim.Optimizer, LambdaLR]:
-        optimizer, scheduler = self.optimizers(use_pl_optimizer=False), self.lr_schedulers()
-        assert isinstance(optimizer, torch.optim.Optimizer)
-        assert isinstance(scheduler, LambdaLR)
-        return optimizer, scheduler
+        Args:
+            batch: That of :meth:`training_loss`.
+            output: What it returned; at least ``loss``.
+        """
+        self.train_loss.update(output["loss"].detach(), weight=batch_length(batch))
+
+    # A training step.
+
+    def transform_batch(self, batch: Any, batch_idx: int) -> Any:
+        """Return a batch as it is trained on, such as mixed; a ``training_step`` of one's own begins with it."""
+        key = self.step_key(batch_idx)
+        for transform in self.additions.batch_transforms.values():
+            batch = transform(batch, key)
+        return batch
 
     @override
-    def configure_optimizers(self) -> OptimizerLRSchedulerConfig:
-        """One optimizer for the run, with a group per layer group and decay kind, and the plan's schedules on it."""
-        if any(isinstance(callback, StochasticWeightAveraging) for callback in self.trainer.callbacks):  # type: ignore[attr-defined]
-            raise UserError(
-                "trainer.callbacks: StochasticWeightAveraging would put its own schedule in the plan's place; take "
-                "lightning_recipes.EMA"
-            )
-        p, timeline = self.hparams, self._make_timeline()
-        self._timeline = timeline
-        lr, lr_decay = self.rates_of(timeline.plan.stages[0])
-        layers = [(group.name, group.parameters) for group in self.layer_groups]
-        groups = parameter_groups(layers, lr=lr, lr_decay=lr_decay, weight_decay=p["weight_decay"])
-        optimizer = create_optimizer(p["optimizer"], groups, lr=lr, weight_decay=p["weight_decay"])
-        keep_own_options(optimizer)
-        set_momentum(optimizer, timeline.momentum(0))
-
-        # Every group asks for the same step; a plan that changes is another timeline.
-        once = functools.lru_cache(maxsize=1)(Timeline.factor)
-
-        def factor(step: int) -> float:
-            return once(self.timeline, step)
-
-        # A plain function, not an object: LambdaLR saves an object's attributes and would bring an old schedule back.
-        return {"optimizer": optimizer, "lr_scheduler": {"scheduler": LambdaLR(optimizer, factor), "interval": "step"}}
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        """Return the loss; logs it as ``train_loss_step``, and the epoch's mean as ``train_loss``."""
+        return training_step(self, batch, batch_idx)
 
     @override
-    def lr_scheduler_step(self, scheduler: Any, metric: Any) -> None:
-        """Move rates and momentum to the next step."""
-        super().lr_scheduler_step(scheduler, metric)
-        optimizer, _ = self._optimizer_and_scheduler()
-        set_momentum(optimizer, self.timeline.momentum(scheduler.last_epoch))
+    def on_after_backward(self) -> None:
+        """Count the backward passes of the step."""
+        self.backwards_left = max(0, self.backwards_left - 1)
 
-    # The plan: what each epoch is.
+    @override
+    def optimizer_zero_grad(self, epoch: int, batch_idx: int, optimizer: Optimizer) -> None:
+        """Forget the gradients of the last step, unless this step's first parts are in them."""
+        if self.additions.micro_batches == 1:
+            super().optimizer_zero_grad(epoch, batch_idx, optimizer)
 
-    @property
-    def timeline(self) -> Timeline:
-        """The plan of the run in optimizer steps; there is one as soon as there is an optimizer."""
-        assert self._timeline is not None, "no fit has begun"
-        return self._timeline
+    def training_metrics(self) -> dict[str, Any]:
+        """Return what the epoch's steps add up, by the name that it is logged under."""
+        return {"train_loss": self.train_loss}
 
-    @property
-    def epochs_to_train(self) -> int:
-        """How many epochs the run has: those of its plan, or fewer where ``max_epochs`` or ``max_steps`` end it."""
-        return epochs_to_train(self.timeline, self.trainer)
+    @override
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Log at the last batch what the steps added up.
 
-    def use_plan(self, plan: Plan) -> None:
-        """Take a plan for the run, and forget what an earlier run changed in its own."""
-        self.plan, self.plan_changes = plan, []
-
-    def end_stage(self) -> None:
-        """Let the current stage end with the current epoch; what follows comes sooner.
-
-        To be called at the end of a training epoch, as the next two. A checkpoint holds the change.
+        Logging a metric at every step would cost more than a step of a head, and at the end of the epoch it would come
+        after the callbacks have looked.
         """
-        self._change_plan("end", self.current_epoch)
+        if self.trainer.is_last_batch and self.train_loss.update_called:  # a subclass may have a step of its own
+            self.log_dict(self.training_metrics(), on_step=False, on_epoch=True)
 
-    def restart_schedule(self) -> None:
-        """Let the current stage's schedule begin anew with the next epoch, over what is left of the stage."""
-        self._change_plan("restart", self.current_epoch)
+    # Validation.
 
-    def stop_run(self) -> None:
-        """Let the run end with the current epoch, whatever stages would follow; works without stages too."""
-        self._change_plan("stop", self.current_epoch)
+    @override
+    def validation_step(self, batch: Any, batch_idx: int) -> Any:
+        """Log the mean of :meth:`training_loss` over the validation set as ``val_loss``."""
+        output, images = self.training_loss(batch, ("validation", batch_idx)), batch_length(batch)
+        self.val_loss.update(output["loss"] if isinstance(output, Mapping) else output, weight=images)
+        self.log("val_loss", self.val_loss, prog_bar=True, batch_size=images)
+        return output
 
-    def apply_plan_changes(self, changes: list[list[Any]]) -> None:
-        """Change the plan again as it was changed in the run that goes on."""
-        for kind, epoch in changes:
-            self._change_plan(kind, epoch)
+    def evaluated_weights(self, averaged: bool = True) -> AbstractContextManager[None]:
+        """Have inside what validation sees: the averaged weights where there are any, whatever is in now.
 
-    def _change_plan(self, kind: str, epoch: int) -> None:
-        fit_loop = self.trainer.fit_loop
-        if self.plan is None and kind != "stop":
-            raise UserError("there are no stages to end or restart; add the Stages callback")
-        self.plan_changes.append([kind, epoch])
-        if self.plan is None:
-            fit_loop.max_epochs = epoch + 1
+        Args:
+            averaged: False has the trained weights inside, also within a validation.
+        """
+        weights = self.additions.averaged
+        return nullcontext() if weights is None else weights.inside(self, averaged=averaged)
+
+    @override
+    def freeze_to(self, trainable: int) -> None:
+        """As of any planned module; a layer that freezes is one from then on, averaged and trained.
+
+        Features that are computed of a frozen backbone are then those of the backbone that is judged.
+        """
+        trained = {id(parameter) for parameter in self.parameters() if parameter.requires_grad}
+        super().freeze_to(trainable)
+        if self.additions.averaged is not None:
+            frozen = self.layer_groups[: len(self.layer_groups) - trainable]
+            froze = [group for group in frozen if trained & {id(parameter) for _, parameter in group.parameters}]
+            self.additions.averaged.settle(self, [tensor for group in froze for tensor in group.tensors])
+
+    def replace_weights(self, state: dict[str, Tensor]) -> None:
+        """Take weights and statistics of another moment, for training and for whatever stands in for it."""
+        self.load_state_dict(state)
+        if self.additions.averaged is not None:
+            self.additions.averaged.take(self)
+
+    # Checkpoints.
+
+    def finished_model(self) -> dict[str, Any]:
+        """Return what a file needs beside the weights to be used: the class and its arguments."""
+        arguments = {name: plain(value) for name, value in self.hparams.items() if not name.startswith("_")}
+        return {"class_path": import_path(type(self)), "hyper_parameters": arguments}
+
+    @override
+    def setup(self, stage: str) -> None:
+        """Forget what an earlier fit without a plan has changed; refuse arguments that no checkpoint gives back."""
+        if stage != "fit":
             return
-        changed = {"end": Plan.ended_after, "restart": Plan.restarted_after, "stop": Plan.stopped_after}
-        self.plan = changed[kind](self.plan, epoch)
-        if hasattr(self.datamodule(), "change_plan"):
-            self.datamodule().change_plan(self.plan)
-        if self._timeline is not None:  # it is made later where a checkpoint is being read
-            self._timeline = self._make_timeline()
-            optimizer, scheduler = self._optimizer_and_scheduler()
-            set_base_rates(optimizer, scheduler, [float(rate) for rate in scheduler.base_lrs])
-            set_momentum(optimizer, self.timeline.momentum(scheduler.last_epoch))
-        if fit_loop.max_epochs is None or not 0 <= fit_loop.max_epochs <= self.plan.epochs:
-            fit_loop.max_epochs = self.plan.epochs
+        if self.plan is None:
+            self.plan_changes = []
+        arguments = self.finished_model()["hyper_parameters"]
+        if self.trainer.checkpoint_callbacks and (lost := cannot_be_kept(arguments)):
+            raise UserError(
+                f"model.{lost[0]}: a {type(arguments[lost[0]]).__name__} cannot be read back from a checkpoint; give "
+                "plain values, or make it in the class and not by an argument"
+            )
 
-    def _make_timeline(self) -> Timeline:
-        return count_plan(self.plan, self.hparams["schedule"], self.trainer, self.datamodule())
+    @override
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Make the checkpoint a finished model, with what its validation logged."""
+        known, finished = checkpoint.get(self.CHECKPOINT_HYPER_PARAMS_KEY, {}), self.finished_model()
+        finished[self.CHECKPOINT_HYPER_PARAMS_KEY] = {**known, **finished["hyper_parameters"]}
+        checkpoint |= finished
+        checkpoint["metrics"] = {name: float(value) for name, value in self.trainer.callback_metrics.items()}
+        checkpoint["plan_changes"] = self.plan_changes
+        weights = self.additions.averaged
+        # A file of weights alone has those to be used.
+        if "optimizer_states" not in checkpoint and weights is not None and not weights.are_in:
+            checkpoint["state_dict"] = {**checkpoint["state_dict"], **weights.tensors}
+
+    @override
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Change the plan as it was changed in the run that goes on."""
+        if self._trainer is not None and self.trainer.state.fn == "fit":
+            self.apply_plan_changes(checkpoint.get("plan_changes", []))
+
+    # Layer groups: what trains.

@@ -15,10 +15,9 @@ from typing_extensions import override
 
 from lightning_recipes.errors import UserError, did_you_mean
 from lightning_recipes.evaluation.intervals import Z_95
-from lightning_recipes.evaluation.mean_probabilities import log_mean_probabilities
-from lightning_recipes.modules.classification import Evaluator
 from lightning_recipes.modules.classifier import ImageClassifier
 from lightning_recipes.modules.ensemble import EnsembleClassifier
+from lightning_recipes.modules.evaluator import Evaluator
 
 __all__ = ["VIEWS", "MultiViewClassifier"]
 
@@ -73,7 +72,7 @@ class MultiViewClassifier(Evaluator):
         if views not in VIEWS:
             raise UserError(f"views: '{views}' is not one of {', '.join(VIEWS)}{did_you_mean(views, VIEWS)}")
         self.inner, self.views, self.drawn = inner, VIEWS[views], DRAWN if views == "augment" else 0
-        self.num_classes, self.class_names = inner.num_classes, inner.class_names
+        self.num_classes, self.class_names, self.task = inner.num_classes, inner.class_names, inner.task
         self.input_config, self.judged_input = inner.input_config, inner.judged_input
         self.differences: list[Tensor] = []
         self.add_metrics()
@@ -89,13 +88,13 @@ class MultiViewClassifier(Evaluator):
 
         Without the views of ``augment``, which are of a data module's images and not of tensors.
         """
-        return log_mean_probabilities(self._logits(images))
+        return self.task.mean_logits(self._logits(images))
 
     @override
     def logits_of(self, batch: Any) -> Tensor:
         """Return logits (N, C) of a batch of images, and note where they are right and the plain ones wrong."""
         every = [*self._logits(batch[0]), *(self.inner(images) for images in self._drawn(batch))]
-        together = log_mean_probabilities(every)
+        together = self.task.mean_logits(every)
         right = [logits.argmax(dim=1) == batch[1] for logits in (together, every[0])]
         self.differences.append((right[0].int() - right[1].int()).cpu())
         return together
@@ -104,8 +103,8 @@ class MultiViewClassifier(Evaluator):
         """Images of a batch as the training augmentation would show them."""
         if not self.drawn:
             return
-        data, split = self.datamodule(), self.split
-        if not hasattr(data, "augmented_images"):
+        data, split = self.image_data(), self.split
+        if data is None:
             raise UserError("views: augment needs an ImageDataModule, which draws the views; take flip or crops")
         for view in range(self.drawn):
             yield data.augmented_images(split, batch[2].tolist(), view).to(batch[0])

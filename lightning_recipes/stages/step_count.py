@@ -1,7 +1,7 @@
 """What a trainer counts: optimizer steps of a plan, which are logged, where they end, and batches up to its limits."""
 
 import math
-from typing import Any
+from typing import Protocol
 
 import lightning.pytorch as pl
 
@@ -13,17 +13,25 @@ from lightning_recipes.stages.timeline import Timeline
 __all__ = ["count_plan", "epochs_to_train", "limited", "logs_this_step", "optimizer_step_key", "validates_after"]
 
 
-def count_plan(plan: Plan | None, schedule: Spec, trainer: pl.Trainer, datamodule: Any) -> Timeline:
+class CountsBatches(Protocol):
+    """A data module that knows how many batches an epoch of each stage has."""
+
+    def train_batches(self, position: int = 0) -> int:
+        """Return the training batches of a process in one epoch of the stage at ``position``."""
+        ...
+
+
+def count_plan(plan: Plan | None, schedule: Spec, trainer: pl.Trainer, data: CountsBatches | None) -> Timeline:
     """Return the timeline of a run.
 
     Args:
         plan: The stages; without them the whole run is one, over ``max_epochs`` or ``max_steps``.
         schedule: Of the stages that name none.
         trainer: Says how many batches of an epoch are used, and how many make a step.
-        datamodule: Says how many batches an epoch of each stage has, if it can (``train_batches``).
+        data: Says how many batches an epoch of each stage has; None: all stages have those of the loader.
     """
     if plan is None:
-        per_epoch, epochs, most = _steps_per_epoch(0, trainer, datamodule), trainer.max_epochs, trainer.max_steps
+        per_epoch, epochs, most = _steps_per_epoch(0, trainer, data), trainer.max_epochs, trainer.max_steps
         if epochs is None or epochs < 0:  # no limit in epochs; without one in steps there is no end to count to
             epochs = math.ceil(most / per_epoch) if most > 0 else 2**31 // per_epoch
         whole = Plan((Stage("all", epochs=max(1, epochs)),))
@@ -33,18 +41,17 @@ def count_plan(plan: Plan | None, schedule: Spec, trainer: pl.Trainer, datamodul
         resolve_schedule(f"stage '{stage.name}', schedule", schedule if stage.schedule is None else stage.schedule)
         for stage in plan.stages
     ]
-    steps = [_steps_per_epoch(position, trainer, datamodule) for position in range(len(plan.stages))]
+    steps = [_steps_per_epoch(position, trainer, data) for position in range(len(plan.stages))]
     return Timeline(plan, steps, curves)
 
 
-def _steps_per_epoch(position: int, trainer: pl.Trainer, datamodule: Any) -> int:
+def _steps_per_epoch(position: int, trainer: pl.Trainer, data: CountsBatches | None) -> int:
     """Optimizer steps of one epoch of the stage at ``position``."""
-    counted = getattr(datamodule, "train_batches", None)
-    if counted is None:
+    if data is None:
         trainer.fit_loop.setup_data()
         batches = trainer.num_training_batches
     else:
-        batches = limited(counted(position), trainer.limit_train_batches)
+        batches = limited(data.train_batches(position), trainer.limit_train_batches)
     return max(1, math.ceil(batches / trainer.accumulate_grad_batches))
 
 

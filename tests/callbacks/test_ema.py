@@ -59,7 +59,9 @@ def test_an_update_of_several_steps_decays_by_as_many() -> None:
             with torch.no_grad():
                 for parameter in pl_module.parameters():
                     parameter.fill_(1.0)
-            for value in pl_module.averaged.values():  # type: ignore[operator]
+            assert isinstance(pl_module, ImageClassifier)
+            assert pl_module.additions.averaged is not None
+            for value in pl_module.additions.averaged.tensors.values():
                 value.zero_()
 
     ends = []

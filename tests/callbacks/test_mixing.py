@@ -148,5 +148,5 @@ class OwnStep(ImageClassifier):
 
 def test_a_training_step_of_its_own_that_mixes_nothing_is_refused() -> None:
     model = OwnStep("test_resnet", num_classes=10, pretrained=False)
-    with pytest.raises(UserError, match=r"Mixing: the training_step of OwnStep mixes nothing; .*self\.mixer"):
+    with pytest.raises(UserError, match=r"Mixing: the training_step of OwnStep mixes nothing; .*self\.transform_batch"):
         fit(model, digits(), Mixing(), max_epochs=1)

@@ -7,10 +7,12 @@ from pathlib import Path
 import lightning.pytorch as pl
 from typing_extensions import override
 
+from lightning_recipes.data.datamodule import ImageDataModule
+from lightning_recipes.data.of_trainer import image_data_of
 from lightning_recipes.figures.curves import learning_curves
 from lightning_recipes.figures.saving import save_figure
 from lightning_recipes.figures.schedule import PlannedRun, schedule_figure
-from lightning_recipes.modules.classifier import ImageClassifier
+from lightning_recipes.modules.protocols import Staged, offers, require_staged
 from lightning_recipes.optim.parameter_groups import layer_learning_rate, named_groups
 from lightning_recipes.run.reader import RunContents
 from lightning_recipes.stages.plan import Plan
@@ -36,8 +38,9 @@ class RunFigures(pl.Callback):
         path = self.folder / "figures" / "schedule.png"
         if not trainer.is_global_zero or trainer.fast_dev_run or path.exists():  # type: ignore[attr-defined]
             return
-        if isinstance(pl_module, ImageClassifier):
-            save_figure(schedule_figure(planned_run(trainer, pl_module)), path, key="schedule", loggers=trainer.loggers)
+        if offers(pl_module, Staged):
+            run = planned_run(trainer, require_staged(pl_module, "RunFigures"))
+            save_figure(schedule_figure(run), path, key="schedule", loggers=trainer.loggers)
 
     @override
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -57,33 +60,32 @@ class RunFigures(pl.Callback):
         plan = getattr(module, "plan", None)
         plan = plan if isinstance(plan, Plan) else None
         starts = {s.name: plan.start_of(i) for i, s in enumerate(plan.stages)} if plan else {}
-        figure = learning_curves(rows, starts, measured(trainer.datamodule, plan) if plan else {})  # type: ignore[attr-defined]
+        figure = learning_curves(rows, starts, measured(image_data_of(trainer), plan) if plan else {})
         save_figure(figure, self.folder / "figures" / "curves.png", key="curves", loggers=trainer.loggers)
 
 
-def measured(data: object, plan: Plan) -> dict[str, str]:
+def measured(data: ImageDataModule | None, plan: Plan) -> dict[str, str]:
     """Return what training is measured on in each stage; nothing where the data module does not say."""
-    settings = getattr(data, "settings_of", None)
-    if settings is None:
+    if data is None:
         return {}
     names = {}
     for stage in plan.stages:
-        loaders = settings(stage)
+        loaders = data.settings_of(stage)
         plain = loaders.augment in (None, "none")
         images = "images as they are" if plain else "augmented images"
         names[stage.name] = "cached features (no augmentation)" if loaders.cache_features else images
     return names
 
 
-def planned_run(trainer: pl.Trainer, module: ImageClassifier) -> PlannedRun:
+def planned_run(trainer: pl.Trainer, module: Staged) -> PlannedRun:
     """Return what a run is planned to be, at no more than about a thousand of its moments."""
     timeline, groups = module.timeline, _groups(trainer)
     stages = timeline.plan.stages
     run = PlannedRun(rates={name: [] for name in groups})
     if module.plan is not None:
         run.boundaries = {s.name: float(timeline.plan.start_of(i)) for i, s in enumerate(stages)}
-    settings = getattr(trainer.datamodule, "settings_of", None)  # type: ignore[attr-defined]
-    loaders = None if settings is None else [settings(s if module.plan is not None else None) for s in stages]
+    data = image_data_of(trainer)
+    loaders = None if data is None else [data.settings_of(s if module.plan is not None else None) for s in stages]
     images_a_sample = trainer.world_size * trainer.accumulate_grad_batches
     for step in range(0, timeline.steps, max(1, math.ceil(timeline.steps / MOMENTS))):
         position, _ = timeline.at(step)

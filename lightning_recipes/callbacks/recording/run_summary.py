@@ -13,6 +13,9 @@ from torch import Tensor
 from typing_extensions import override
 
 from lightning_recipes.atomic_io import write_csv, write_json
+from lightning_recipes.data.batch import batch_length
+from lightning_recipes.data.datamodule import ImageDataModule
+from lightning_recipes.data.of_trainer import image_data_of
 from lightning_recipes.engine.best import best_of
 from lightning_recipes.engine.predictions import judged
 from lightning_recipes.engine.run_end import what_stopped
@@ -21,7 +24,7 @@ from lightning_recipes.evaluation.gather import gather_by_index
 from lightning_recipes.evaluation.intervals import wilson_interval
 from lightning_recipes.models.fingerprint import weights_sha256
 from lightning_recipes.models.snapshot_files import INDEX, find_snapshots
-from lightning_recipes.modules.classifier import ImageClassifier
+from lightning_recipes.modules.protocols import GivesProbabilities, Staged, offers, require_staged
 from lightning_recipes.randomness import run_seed
 from lightning_recipes.run.reader import RunContents
 from lightning_recipes.stages.plan import Plan
@@ -126,9 +129,9 @@ class RunSummary(pl.Callback):
         """Count the images."""
         self._keep_best(trainer)
         name = _stage_name(pl_module, trainer.current_epoch)
-        self.stage_images[name] = self.stage_images.get(name, 0) + len(batch[1]) * trainer.world_size
-        if name not in self.stage_lr and isinstance(pl_module, ImageClassifier):
-            self.stage_lr[name] = pl_module.base_lr  # as it is trained with, found or not
+        self.stage_images[name] = self.stage_images.get(name, 0) + batch_length(batch) * trainer.world_size
+        if name not in self.stage_lr and offers(pl_module, Staged):
+            self.stage_lr[name] = require_staged(pl_module, "RunSummary").base_lr  # as it is trained with, found or not
 
     @override
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -186,18 +189,18 @@ class RunSummary(pl.Callback):
         if best is None or best.step == seen.step:
             self.seen = seen
             if trainer.is_global_zero and not trainer.fast_dev_run:  # type: ignore[attr-defined]
-                _write_predictions(self.folder / self.PREDICTIONS, found, trainer.datamodule)  # type: ignore[attr-defined]
+                _write_predictions(self.folder / self.PREDICTIONS, found, image_data_of(trainer))
 
     # The file.
 
     @override
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Write the summary of a whole run, and its predictions, from what the best checkpoint does."""
-        if isinstance(pl_module, ImageClassifier) and not trainer.fast_dev_run:  # type: ignore[attr-defined]
+        if offers(pl_module, GivesProbabilities) and not trainer.fast_dev_run:  # type: ignore[attr-defined]
             self._judge_file(trainer, pl_module)
         self._write(trainer, pl_module)
 
-    def _judge_file(self, trainer: pl.Trainer, module: ImageClassifier) -> None:
+    def _judge_file(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         best, (_, found) = best_of(trainer), judged(trainer, module)
         if found is None:
             return
@@ -206,7 +209,7 @@ class RunSummary(pl.Callback):
         if trainer.is_global_zero:
             probability, predicted = found.probabilities.max(dim=1)
             table = {"index": found.indices, "true": found.labels, "predicted": predicted, "p": probability}
-            _write_predictions(self.folder / self.PREDICTIONS, table, trainer.datamodule)  # type: ignore[attr-defined]
+            _write_predictions(self.folder / self.PREDICTIONS, table, image_data_of(trainer))
 
     @override
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
@@ -298,13 +301,13 @@ def _beside(folder: Path) -> dict[str, Any]:
 
 def _skipped(trainer: pl.Trainer) -> int:
     """Files of the data that were left out as unreadable."""
-    opened = getattr(trainer.datamodule, "opened", None)  # type: ignore[attr-defined]
-    return len(opened.skipped) if opened is not None else 0
+    data = image_data_of(trainer)
+    return 0 if data is None else len(data.opened.skipped)
 
 
 def _train_images(trainer: pl.Trainer) -> int | None:
-    opened = getattr(trainer.datamodule, "opened", None)  # type: ignore[attr-defined]
-    return len(opened.splits.train.paths) if opened is not None else None
+    data = image_data_of(trainer)
+    return None if data is None else len(data.opened.splits.train)
 
 
 def _finite(value: float | None) -> float | None:
@@ -321,11 +324,10 @@ def _stage_name(module: pl.LightningModule, epoch: int) -> str:
     return plan.at(epoch).name if isinstance(plan, Plan) else "all"
 
 
-def _write_predictions(path: Path, predictions: dict[str, Tensor], datamodule: Any) -> None:
+def _write_predictions(path: Path, predictions: dict[str, Tensor], data: ImageDataModule | None) -> None:
     """Write one row an image: path, true, predicted, probability (of the predicted class)."""
-    opened = getattr(datamodule, "opened", None)
-    paths = opened.splits.val.paths if opened is not None else None
-    classes = opened.splits.val.classes if opened is not None else None
+    paths = None if data is None else data.opened.splits.val.paths
+    classes = None if data is None else data.classes
     rows = []
     for index, true, predicted, p in zip(
         *(predictions[name].tolist() for name in ("index", "true", "predicted", "p")), strict=True

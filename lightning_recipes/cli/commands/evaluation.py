@@ -13,7 +13,7 @@ from lightning_recipes.data.datamodule import ImageDataModule
 from lightning_recipes.errors import UserError
 from lightning_recipes.models.checkpoint_file import read_checkpoint
 from lightning_recipes.models.snapshot_files import find_snapshots
-from lightning_recipes.modules.classification import Evaluator
+from lightning_recipes.modules.evaluator import Evaluator
 from lightning_recipes.modules.load import ADDED_BY_LIGHTNING, load
 
 __all__ = [

@@ -1,0 +1,201 @@
+"""What callbacks ask of the module that they are used with."""
+
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from typing import Any, Protocol, cast
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.plugins import Precision
+from torch import Tensor, nn
+from typing_extensions import get_protocol_members
+
+from lightning_recipes.errors import UserError
+from lightning_recipes.input_config import InputConfig
+from lightning_recipes.models.groups import LayerGroup
+from lightning_recipes.modules.step_additions import StepAdditions
+from lightning_recipes.modules.tasks import Task
+from lightning_recipes.stages.plan import Plan, Stage
+from lightning_recipes.stages.timeline import Timeline
+
+__all__ = [
+    "GivesProbabilities",
+    "HasBackbone",
+    "Staged",
+    "offers",
+    "require_backbone",
+    "require_probabilities",
+    "require_staged",
+]
+
+
+class Staged(Protocol):
+    """A module that trains by a plan; :class:`~lightning_recipes.modules.staged.StagedModule` is one."""
+
+    additions: StepAdditions
+    backwards_left: int
+    plan: Plan | None
+    stage_begun_at: int | None
+
+    @property
+    def best_metric(self) -> tuple[str, str]:
+        """Name of the metric that decides which epoch is best, and ``max`` or ``min``."""
+        ...
+
+    @property
+    def layer_groups(self) -> list[LayerGroup]:
+        """Consecutive blocks of the network, stem first, head last."""
+        ...
+
+    @property
+    def timeline(self) -> Timeline:
+        """The plan of the run in optimizer steps; there is one as soon as there is an optimizer."""
+        ...
+
+    @property
+    def epochs_to_train(self) -> int:
+        """How many epochs the run has."""
+        ...
+
+    @property
+    def base_lr(self) -> float:
+        """Base rate of the head."""
+        ...
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        ...
+
+    def use_plan(self, plan: Plan) -> None:
+        """Take a plan for the run."""
+
+    def apply_stage(self, stage: Stage) -> None:
+        """Freeze what a stage does not train."""
+
+    def rates_of(self, stage: Stage) -> tuple[float, float]:
+        """Return a stage's base rate of the head and its factor between layer groups."""
+        ...
+
+    def set_learning_rates(self, lr: float, lr_decay: float) -> None:
+        """Give every layer group its base rate."""
+
+    def scale_learning_rates(self, factor: float) -> None:
+        """Multiply every layer group's base rate."""
+
+    def end_stage(self) -> None:
+        """Let the current stage end with the current epoch."""
+
+    def restart_schedule(self) -> None:
+        """Let the current stage's schedule begin anew with the next epoch."""
+
+    def stop_run(self) -> None:
+        """Let the run end with the current epoch."""
+
+    def evaluated_weights(self, averaged: bool = True) -> AbstractContextManager[None]:
+        """Have inside what validation sees."""
+        ...
+
+    def replace_weights(self, state: dict[str, Tensor]) -> None:
+        """Take weights and statistics of another moment."""
+
+    def training_loss(self, batch: Any, key: tuple[str | int, ...]) -> Tensor | Mapping[str, Any]:
+        """Return the mean loss over a batch, or a mapping with it."""
+        ...
+
+    def finished_model(self) -> dict[str, Any]:
+        """Return what a file needs beside the weights to be used."""
+        ...
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return weights and statistics by name."""
+        ...
+
+
+class GivesProbabilities(Protocol):
+    """A module that gives class probabilities; every :class:`~lightning_recipes.modules.evaluator.Evaluator` is one."""
+
+    num_classes: int
+    class_names: list[str] | None
+    task: Task
+    training: bool
+
+    def eval(self) -> Any:
+        """Set all parts of the network to evaluation."""
+
+    def train(self, mode: bool = True) -> Any:
+        """Set all parts that train to training."""
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        ...
+
+    @property
+    def input_judged(self) -> InputConfig:
+        """How a picture becomes an input where the weights were judged."""
+        ...
+
+    def logits_of(self, batch: Any) -> Tensor:
+        """Return logits (N, C) of a batch."""
+        ...
+
+    def compute_loss(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return the loss of a batch, a scalar."""
+        ...
+
+    def loss_weight(self, labels: Tensor) -> Tensor | float:
+        """Return what a batch counts in the mean over a set."""
+        ...
+
+
+class HasBackbone(Protocol):
+    """A module of a backbone and a head, such as :class:`~lightning_recipes.modules.classifier.ImageClassifier`."""
+
+    backbone: nn.Module
+    head: nn.Module
+
+    def extract_features(self, images: Tensor, precision: Precision | None = None) -> Tensor:
+        """Return the backbone's features (N, F), float32 on the CPU, as evaluation would see them."""
+        ...
+
+
+def offers(module: object, protocol: type) -> bool:
+    """Tell whether a module has all that a protocol names; nothing of it is called."""
+    return not _lacks(module, protocol)
+
+
+def require_staged(module: pl.LightningModule, who: str) -> Staged:
+    """Return the module of a run as one that trains by a plan.
+
+    Args:
+        module: Of the run.
+        who: Asks for it, for the error.
+
+    Raises:
+        UserError: It is none.
+    """
+    return cast(Staged, _require(module, Staged, who, "a module with layer groups and a plan, such as a StagedModule"))
+
+
+def require_probabilities(module: pl.LightningModule, who: str) -> GivesProbabilities:
+    """Return the module of a run as one that gives class probabilities; arguments and errors as above."""
+    what = "a module that gives class probabilities, such as a ClassificationModule"
+    return cast(GivesProbabilities, _require(module, GivesProbabilities, who, what))
+
+
+def require_backbone(module: pl.LightningModule, who: str) -> HasBackbone:
+    """Return the module of a run as one of a backbone and a head; arguments and errors as above."""
+    what = "a module with a backbone and a head, such as an ImageClassifier"
+    return cast(HasBackbone, _require(module, HasBackbone, who, what))
+
+
+def _require(module: pl.LightningModule, protocol: type, who: str, what: str) -> object:
+    if lacks := _lacks(module, protocol):
+        raise UserError(f"{who}: needs {what}; {type(module).__name__} has no {', '.join(lacks)}")
+    return module
+
+
+def _lacks(module: object, protocol: type) -> list[str]:
+    known = {*dir(module)}  # parts of a network are no attributes of its class
+    return sorted(get_protocol_members(protocol) - known)
