@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from lightning_recipes.callbacks.mixing import Mixing
     from lightning_recipes.callbacks.on_plateau import OnPlateau
     from lightning_recipes.callbacks.recording.run_summary import RunSummary
+    from lightning_recipes.callbacks.sam import SAM
     from lightning_recipes.callbacks.snapshots import SnapshotEnsemble
     from lightning_recipes.callbacks.stages import Stages
     from lightning_recipes.callbacks.stochastic_depth import StochasticDepth
@@ -32,16 +33,20 @@ if TYPE_CHECKING:
     from lightning_recipes.data.datamodule import ImageDataModule
     from lightning_recipes.errors import UserError
     from lightning_recipes.evaluation.prediction import Prediction
+    from lightning_recipes.modules.classification import ClassificationModule
     from lightning_recipes.modules.classifier import ImageClassifier
     from lightning_recipes.modules.ensemble import EnsembleClassifier
     from lightning_recipes.modules.load import load
+    from lightning_recipes.modules.staged import StagedModule
     from lightning_recipes.stages.plan import Plan, Stage
 
 __all__ = [
     "EMA",
     "L1",
+    "SAM",
     "ActivationRegularization",
     "BestCheckpoint",
+    "ClassificationModule",
     "EarlyStopping",
     "EnsembleClassifier",
     "ErrorAnalysis",
@@ -61,6 +66,7 @@ __all__ = [
     "RunSummary",
     "SnapshotEnsemble",
     "Stage",
+    "StagedModule",
     "Stages",
     "StochasticDepth",
     "UserError",
@@ -72,6 +78,7 @@ __all__ = [
 _HOMES = {
     "ActivationRegularization": "callbacks.activation_regularization",
     "BestCheckpoint": "callbacks.best_checkpoint",
+    "ClassificationModule": "modules.classification",
     "EMA": "callbacks.ema",
     "EarlyStopping": "callbacks.early_stopping",
     "EnsembleClassifier": "modules.ensemble",
@@ -91,8 +98,10 @@ _HOMES = {
     "Plan": "stages.plan",
     "Prediction": "evaluation.prediction",
     "RunSummary": "callbacks.recording.run_summary",
+    "SAM": "callbacks.sam",
     "SnapshotEnsemble": "callbacks.snapshots",
     "Stage": "stages.plan",
+    "StagedModule": "modules.staged",
     "Stages": "callbacks.stages",
     "StochasticDepth": "callbacks.stochastic_depth",
     "WandbTracker": "callbacks.wandb_tracker",

@@ -90,6 +90,7 @@ FACTORS: dict[str, dict[str, Level]] = {
         "both": on(lambda: lr.Mixing(mixup_alpha=0.4, cutmix_alpha=1.0, off_last_epochs=1)),
     },
     "activations": {"free": OFF, "small": on(lambda: lr.ActivationRegularization(0.1))},
+    "sharpness": {"off": OFF, "on": on(lambda: lr.SAM(0.05))},
     "noise": {"off": OFF, "on": on(lambda: lr.GradientNoise(eta=1e-4))},
     "l1": {"off": OFF, "on": on(lambda: lr.L1(1e-4, every_n_steps=2))},
     "clipping": {

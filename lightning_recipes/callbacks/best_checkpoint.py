@@ -13,8 +13,11 @@ from typing_extensions import override
 from lightning_recipes.engine.best import Best, read_best
 from lightning_recipes.engine.checkpoint_io import use_whole_checkpoints
 from lightning_recipes.errors import UserError
+from lightning_recipes.modules.protocols import Staged, offers, require_staged
 
 __all__ = ["BestCheckpoint"]
+
+OF_ANY = ("val_accuracy", "max")  # of a module that does not say which metric decides
 
 
 class BestCheckpoint(Checkpoint):
@@ -32,8 +35,9 @@ class BestCheckpoint(Checkpoint):
     score where the folder is spelt another way.
 
     Args:
-        monitor: Metric to judge by, which the validation logs.
-        mode: ``max`` or ``min``.
+        monitor: Metric to judge by, which the validation logs (default: the module's own: ``val_accuracy``, with
+            several labels an image ``val_map``, without labels ``val_loss``).
+        mode: ``max`` or ``min`` (default: that of the module's own metric, else ``max``).
         dirpath: Folder (default, and on the command line: ``checkpoints`` in the run's).
 
     Raises:
@@ -46,17 +50,24 @@ class BestCheckpoint(Checkpoint):
     FILE = "best.ckpt"
 
     def __init__(
-        self, monitor: str = "val_accuracy", mode: Literal["max", "min"] = "max", dirpath: str | None = None
+        self,
+        monitor: str | None = None,
+        mode: Literal["max", "min"] | None = None,
+        dirpath: str | None = None,
     ) -> None:
-        if mode not in ("max", "min"):
+        if mode not in ("max", "min", None):
             raise UserError(f"best_checkpoint.mode: {mode} is not max or min")
-        self.monitor, self.mode, self.dirpath = monitor, mode, dirpath
+        self._given, self.dirpath = (monitor, mode), dirpath
+        self.monitor, self.mode = monitor or OF_ANY[0], mode or OF_ANY[1]
         self.best: Best | None = None
 
     @override
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Let no checkpoint of the trainer be torn, whoever saves it."""
         use_whole_checkpoints(trainer)
+        monitor, mode = self._given
+        own = require_staged(pl_module, "best_checkpoint").best_metric if offers(pl_module, Staged) else OF_ANY
+        self.monitor, self.mode = monitor or own[0], mode or (own[1] if monitor in (None, own[0]) else "max")
 
     @override
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -91,6 +91,8 @@ class EMA(pl.Callback):
         """Begin anew."""
         if stage == "fit":
             require_staged(pl_module, "EMA")
+            if self.validate == "both":
+                require_probabilities(pl_module, "EMA.validate: both")
             self.updates, self.average, self._seen_step = 0, None, 0
 
     @override
@@ -140,7 +142,7 @@ class EMA(pl.Callback):
         if averaged is not None:
             averaged.swap(pl_module)
         if self.validate == "both":
-            module = require_probabilities(pl_module, "EMA.validate: both")
+            module = require_probabilities(pl_module, "EMA")
             self._raw_loss = loss_mean().to(pl_module.device)
             self._raw_metric = module.task.training_metric(module.num_classes).to(pl_module.device)
 

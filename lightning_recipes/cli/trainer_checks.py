@@ -23,6 +23,7 @@ from lightning_recipes.callbacks.l1 import L1
 from lightning_recipes.callbacks.max_norm import MaxNorm
 from lightning_recipes.callbacks.micro_batches import MicroBatches
 from lightning_recipes.callbacks.mixing import Mixing
+from lightning_recipes.callbacks.sam import SAM
 from lightning_recipes.callbacks.snapshots import SnapshotEnsemble
 from lightning_recipes.callbacks.stages import Stages
 from lightning_recipes.callbacks.stochastic_depth import StochasticDepth
@@ -44,6 +45,7 @@ ONLY_ONE = (
     MicroBatches,
     MisclassifiedGradCAM,
     Mixing,
+    SAM,
     SnapshotEnsemble,  # all write into one folder
     StochasticDepth,
     WandbTracker,
