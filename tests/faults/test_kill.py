@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_cli import SMALL
+from tests.cli.test_app import SMALL
 
 
 def start(folder: Path, *words: str) -> subprocess.Popen[bytes]:

@@ -22,9 +22,9 @@ from lightning_recipes.callbacks.recording.run_summary import RunSummary
 from lightning_recipes.callbacks.stop_on_signal import StopOnSignal
 from lightning_recipes.engine.checkpoint_io import WholeCheckpointIO
 from lightning_recipes.engine.stop_signals import Stopped, StopSignals
+from tests.cli.test_app import SMALL
 from tests.faults.test_kill import start
 from tests.small import classifier, digits, fit, two_stages
-from tests.test_cli import SMALL
 
 ROOT = Path(__file__).parents[2]
 

@@ -153,7 +153,7 @@ def test_a_manifest_in_another_encoding_says_so(tmp_path: Path) -> None:
     ("name", "sizes"), [("ants_bees.zip", (244, 153, None)), ("cifar10.zip", (50_000, 10_000, 10_000))]
 )
 def test_real_sets_are_opened_whole(name: str, sizes: tuple[int, int, int | None]) -> None:
-    path = Path(__file__).parents[3] / "shared" / "data" / name
+    path = Path(__file__).parents[4] / "shared" / "data" / name
     if not path.is_file():
         pytest.skip(f"{path.name} is not in ../shared/data")
     splits = open_splits(path).splits

@@ -15,9 +15,9 @@ import yaml
 
 from lightning_recipes.__main__ import COMMANDS, help_text, main
 from lightning_recipes.evaluation.intervals import wilson_interval
-from tests.data.test_open import class_folders, picture
+from tests.data.sources.test_open import class_folders, picture
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 SMALL = """
 seed_everything: 3
 data: {root: "sklearn:digits", val_fraction: 0.05, images_per_class: 4, image_size: 32, batch_size: 10, num_workers: 0}
