@@ -5,12 +5,32 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
+from typing_extensions import override
 
+from lightning_recipes.callbacks.checkpoints import LastCheckpoint
 from lightning_recipes.callbacks.stages import Stages
 from lightning_recipes.data.datamodule import ImageDataModule
 from lightning_recipes.models.fingerprint import weights_sha256
 from lightning_recipes.modules.classifier import ImageClassifier
 from lightning_recipes.stages.plan import Stage
+
+# The same as a recipe, of which ``fit`` on the command line makes a run in two seconds.
+SMALL = """
+seed_everything: 3
+data: {root: "sklearn:digits", val_fraction: 0.05, images_per_class: 4, image_size: 32, batch_size: 10, num_workers: 0}
+model: {backbone: test_resnet, pretrained: "embedded:letters", freeze_norm_stats: true}
+trainer:
+  accelerator: cpu
+  devices: 1
+  logger: false
+  enable_progress_bar: false
+  callbacks:
+    - class_path: lightning_recipes.Stages
+      init_args:
+        stages:
+          - {name: head, epochs: 2, train: head, lr: 1.0e-2, cache_features: true}
+          - {name: all, epochs: 1, lr: 1.0e-3, lr_decay: 0.5, schedule: one_cycle}
+"""
 
 QUIET: dict[str, Any] = {
     "accelerator": "cpu",
@@ -60,3 +80,15 @@ def fit(
     trainer = pl.Trainer(**{**QUIET, **options}, callbacks=list(callbacks))
     trainer.fit(model, datamodule=data, ckpt_path=ckpt_path)
     return trainer, weights_sha256(model)
+
+
+class KeepEvery(LastCheckpoint):
+    """Keeps the checkpoint of every step under its own name, as if each had been the last before a kill."""
+
+    def __init__(self, folder: Path, name: str) -> None:
+        super().__init__(every_n_train_steps=1, dirpath=str(folder))
+        self.folder, self.name = folder, name
+
+    @override
+    def save(self, trainer: pl.Trainer) -> None:
+        trainer.save_checkpoint(self.folder / f"{self.name}-{trainer.global_step:02d}.ckpt")

@@ -25,8 +25,7 @@ from lightning_recipes import (
 )
 from lightning_recipes.data.sources.source import Subset
 from lightning_recipes.figures.confusion import confusion_figure
-from tests.faults.test_resume import KeepEvery
-from tests.small import classifier, digits, fit
+from tests.small import KeepEvery, classifier, digits, fit
 
 
 def analysed(folder: Path, *more: Any, **options: Any) -> tuple[dict[str, Any], str]:

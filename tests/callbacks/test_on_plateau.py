@@ -14,8 +14,7 @@ from lightning_recipes.callbacks.stages import Stages
 from lightning_recipes.errors import UserError
 from lightning_recipes.optim.plateau import PlateauDetector
 from lightning_recipes.stages.plan import Stage
-from tests.faults.test_resume import KeepEvery
-from tests.small import classifier, digits, fit
+from tests.small import KeepEvery, classifier, digits, fit
 
 
 @pytest.mark.parametrize("mode", ["min", "max"])

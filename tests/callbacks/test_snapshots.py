@@ -18,8 +18,7 @@ from lightning_recipes.evaluation.mean_probabilities import average_weights, dis
 from lightning_recipes.models.norm_statistics import reestimate_statistics
 from lightning_recipes.modules.ensemble import EnsembleClassifier
 from lightning_recipes.stages.plan import Stage
-from tests.faults.test_resume import KeepEvery
-from tests.small import QUIET, classifier, digits, fit
+from tests.small import QUIET, KeepEvery, classifier, digits, fit
 
 CYCLES = {"name": "warm_restarts", "cycle_epochs": 1, "cycle_mult": 2}
 

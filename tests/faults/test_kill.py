@@ -1,35 +1,14 @@
 """A run that is killed without warning goes on and ends as if it had not been."""
 
 import json
-import os
 import signal
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 import pytest
 
-from tests.test_cli import SMALL
-
-
-def start(folder: Path, *words: str) -> subprocess.Popen[bytes]:
-    command = [sys.executable, "-m", "lightning_recipes", "fit", "--config", "small.yaml", "--run_dir", "run", *words]
-    root = str(Path(__file__).parents[2])
-    with (folder / "errors.txt").open("w") as errors, (folder / "output.txt").open("w") as output:
-        return subprocess.Popen(
-            command,
-            cwd=folder,
-            env=os.environ | {"PYTHONPATH": root},
-            stdout=output,
-            stderr=errors,
-            preexec_fn=_hear_interrupts,
-        )
-
-
-def _hear_interrupts() -> None:
-    """A shell's background jobs, and with them the tests' own processes, are deaf to SIGINT."""
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+from tests.processes import start
+from tests.small import SMALL
 
 
 def sha(folder: Path) -> str:

@@ -3,26 +3,12 @@
 from pathlib import Path
 from typing import Any
 
-import lightning.pytorch as pl
 import pytest
-from typing_extensions import override
 
 from lightning_recipes.callbacks.checkpoints import LastCheckpoint
-from tests.small import classifier, digits, fit, two_stages
+from tests.small import KeepEvery, classifier, digits, fit, two_stages
 
 STEPS = 12  # three epochs of four batches
-
-
-class KeepEvery(LastCheckpoint):
-    """Keeps the checkpoint of every step under its own name, as if each had been the last before a kill."""
-
-    def __init__(self, folder: Path, name: str) -> None:
-        super().__init__(every_n_train_steps=1, dirpath=str(folder))
-        self.folder, self.name = folder, name
-
-    @override
-    def save(self, trainer: pl.Trainer) -> None:
-        trainer.save_checkpoint(self.folder / f"{self.name}-{trainer.global_step:02d}.ckpt")
 
 
 def run(

@@ -17,8 +17,8 @@ import lightning_recipes as lr
 from lightning_recipes import BestCheckpoint, SnapshotEnsemble, Stage, Stages
 from lightning_recipes.models.backbone import create_backbone
 from lightning_recipes.models.snapshot_files import find_snapshots
+from tests.judging import GOOD
 from tests.small import classifier, digits, fit
-from tests.test_judge import GOOD
 
 HEAD = Stage("head", epochs=1, train="head", lr=0.01)
 NAMES = [f"digit {i}" for i in range(10)]

@@ -14,7 +14,7 @@ from lightning_recipes.__main__ import COMMANDS, main
 from lightning_recipes.cli.key_help import SECTIONS, USED_MOST, key_help
 from lightning_recipes.errors import UserError
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("section", SECTIONS)

@@ -13,8 +13,8 @@ from typing_extensions import override
 import lightning_recipes as lr
 from lightning_recipes import BestCheckpoint, LastCheckpoint, RunSummary, Stage, Stages
 from lightning_recipes.engine.predictions import judged
+from tests.judging import ALL, GOOD, HEAD, reporting, summary, train
 from tests.small import QUIET, classifier, digits, fit
-from tests.test_judge import ALL, GOOD, HEAD, reporting, summary, train
 
 
 class AugmentsOnTheDevice(lr.ImageClassifier):

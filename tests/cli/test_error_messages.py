@@ -10,7 +10,7 @@ from lightning_recipes.__main__ import main
 from lightning_recipes.cli.packaged import packaged_recipes
 from lightning_recipes.cli.recipe_file import check_recipe_file
 from lightning_recipes.errors import UserError
-from tests.test_cli import SMALL
+from tests.small import SMALL
 
 CALLBACK = "    - class_path: lightning_recipes.Stages"
 STAGES = SMALL[SMALL.index(CALLBACK) :]

@@ -12,7 +12,7 @@ import pytest
 from lightning_recipes.errors import UserError
 from lightning_recipes.run.folder import choose_run_folder
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 CLAIM = """
 import sys, time
 from pathlib import Path

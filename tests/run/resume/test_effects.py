@@ -9,8 +9,7 @@ import yaml
 
 from lightning_recipes.__main__ import main
 from lightning_recipes.callbacks.checkpoints import LastCheckpoint
-from tests.small import classifier, digits, fit, two_stages
-from tests.test_cli import SMALL
+from tests.small import SMALL, classifier, digits, fit, two_stages
 
 # Lightning says so of every fork; the best epoch of a fork is its own.
 pytestmark = pytest.mark.filterwarnings("ignore:The dirpath has changed")

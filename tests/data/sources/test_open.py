@@ -17,18 +17,7 @@ from torch.utils.data import DataLoader
 from lightning_recipes.data.loading.dataset import ImageDataset
 from lightning_recipes.data.sources.open import open_splits, open_unlabelled
 from lightning_recipes.errors import UserError
-
-
-def picture(path: Path, value: int = 0) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    Image.new("RGB", (12, 10), (value % 256, 50, 100)).save(path)
-
-
-def class_folders(root: Path, count: int = 5, classes: tuple[str, ...] = ("bees", "ants")) -> Path:
-    for name in classes:
-        for number in range(count):
-            picture(root / name / f"{number}.png", number)
-    return root
+from tests.pictures import class_folders, picture
 
 
 def zipped(folder: Path, target: Path) -> Path:
@@ -153,7 +142,7 @@ def test_a_manifest_in_another_encoding_says_so(tmp_path: Path) -> None:
     ("name", "sizes"), [("ants_bees.zip", (244, 153, None)), ("cifar10.zip", (50_000, 10_000, 10_000))]
 )
 def test_real_sets_are_opened_whole(name: str, sizes: tuple[int, int, int | None]) -> None:
-    path = Path(__file__).parents[3] / "shared" / "data" / name
+    path = Path(__file__).parents[4] / "shared" / "data" / name
     if not path.is_file():
         pytest.skip(f"{path.name} is not in ../shared/data")
     splits = open_splits(path).splits

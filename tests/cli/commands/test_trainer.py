@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lightning_recipes.__main__ import main
-from tests.test_cli import SMALL
+from tests.small import SMALL
 
 
 def test_a_log_gets_a_line_an_epoch_and_the_profilers_report(

@@ -15,25 +15,10 @@ import yaml
 
 from lightning_recipes.__main__ import COMMANDS, help_text, main
 from lightning_recipes.evaluation.intervals import wilson_interval
-from tests.data.test_open import class_folders, picture
+from tests.pictures import class_folders, picture
+from tests.small import SMALL
 
-ROOT = Path(__file__).parents[1]
-SMALL = """
-seed_everything: 3
-data: {root: "sklearn:digits", val_fraction: 0.05, images_per_class: 4, image_size: 32, batch_size: 10, num_workers: 0}
-model: {backbone: test_resnet, pretrained: "embedded:letters", freeze_norm_stats: true}
-trainer:
-  accelerator: cpu
-  devices: 1
-  logger: false
-  enable_progress_bar: false
-  callbacks:
-    - class_path: lightning_recipes.Stages
-      init_args:
-        stages:
-          - {name: head, epochs: 2, train: head, lr: 1.0e-2, cache_features: true}
-          - {name: all, epochs: 1, lr: 1.0e-3, lr_decay: 0.5, schedule: one_cycle}
-"""
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")

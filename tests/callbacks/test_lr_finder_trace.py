@@ -12,8 +12,7 @@ from typing_extensions import override
 
 from lightning_recipes.callbacks.lr_finder import LearningRateFinder
 from lightning_recipes.loggers.csv import MetricsCSV
-from tests.faults.test_resume import KeepEvery
-from tests.small import classifier, digits, fit, two_stages
+from tests.small import KeepEvery, classifier, digits, fit, two_stages
 
 
 class Draws(pl.Callback):

@@ -12,8 +12,7 @@ from typing_extensions import override
 
 from lightning_recipes.__main__ import main
 from lightning_recipes.errors import UserError
-from tests.small import classifier, digits, fit, two_stages
-from tests.test_cli import SMALL
+from tests.small import SMALL, classifier, digits, fit, two_stages
 
 
 def run(folder: Path, *words: str) -> Path:

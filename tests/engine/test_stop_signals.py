@@ -22,9 +22,8 @@ from lightning_recipes.callbacks.recording.run_summary import RunSummary
 from lightning_recipes.callbacks.stop_on_signal import StopOnSignal
 from lightning_recipes.engine.checkpoint_io import WholeCheckpointIO
 from lightning_recipes.engine.stop_signals import Stopped, StopSignals
-from tests.faults.test_kill import start
-from tests.small import classifier, digits, fit, two_stages
-from tests.test_cli import SMALL
+from tests.processes import start
+from tests.small import SMALL, classifier, digits, fit, two_stages
 
 ROOT = Path(__file__).parents[2]
 
