@@ -1,6 +1,6 @@
 """What a run gets wrong, in numbers: confusion, calibration, doubtful labels, and what to try next."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -16,15 +16,10 @@ from lightning_recipes.engine.best import best_of
 from lightning_recipes.engine.outcome import outcome_of, predict_training
 from lightning_recipes.engine.predictions import Predictions, judged, names_of
 from lightning_recipes.errors import UserError
-from lightning_recipes.evaluation.calibration import calibration_figures, cooled, reliability
-from lightning_recipes.evaluation.confusion import confusion_matrix, most_confused, per_class
 from lightning_recipes.evaluation.diagnosis import diagnose
 from lightning_recipes.evaluation.divergence import LossHistory
-from lightning_recipes.evaluation.label_issues import label_issues
 from lightning_recipes.evaluation.out_of_fold import out_of_fold
 from lightning_recipes.evaluation.outcome import Outcome
-from lightning_recipes.figures.calibration import calibration_figure
-from lightning_recipes.figures.confusion import confusion_figure
 from lightning_recipes.figures.saving import save_figure
 from lightning_recipes.modules.protocols import GivesProbabilities, offers, require_backbone, require_probabilities
 
@@ -84,6 +79,8 @@ class ErrorAnalysis(pl.Callback):
         data = image_data_of(trainer)
         if not self.run or not self.label_folds or data is None:
             return
+        if require_probabilities(pl_module, "ErrorAnalysis").task.name != "multiclass":
+            raise UserError("ErrorAnalysis.label_folds: takes one label an image; leave it out, or give 0")
         fewest, name = min(zip(data.class_counts, data.classes, strict=True))
         if fewest < self.label_folds:
             raise UserError(
@@ -117,29 +114,18 @@ class ErrorAnalysis(pl.Callback):
         seen = predict_training(trainer, best, 0 if predictions is None else len(predictions.labels))
         if predictions is None or not trainer.is_global_zero:
             return
-        folder, names = Path(trainer.default_root_dir), names_of(best)
-        paths = _paths(trainer, "val")
-        of, outcome = best_of(trainer), outcome_of(trainer, pl_module, predictions, seen, self.history)
-        result = {"best_epoch": None if of is None else of.epoch, **self.analysis(outcome, predictions, names, paths)}
-        write_json(folder / "errors.json", result)
-        doubtful = _issues("val", predictions, names, paths)
+        folder, names, task = Path(trainer.default_root_dir), names_of(best), predictions.task
+        of, outcome = best_of(trainer), outcome_of(trainer, pl_module, predictions, seen, self.history, names)
+        found = task.analysis(predictions.probabilities, predictions.labels, names)
+        result = self.analysis(outcome, found, predictions, names, _paths(trainer, "val"))
+        write_json(folder / "errors.json", {"best_epoch": None if of is None else of.epoch, **result})
+        doubtful = _issues("val", predictions, names, _paths(trainer, "val"))
         if of_training is not None:
             doubtful = _issues("train", of_training, names, _paths(trainer, "train")) + doubtful
         write_csv(folder / "label_issues.csv", ISSUE_COLUMNS, doubtful)
-        matrix = confusion_matrix(predictions.labels, predictions.predicted, len(names))
-        figures, loggers = folder / "figures", trainer.loggers
-        picture = confusion_figure(matrix.numpy(), names)
-        save_figure(picture, figures / "confusion.png", key="confusion", loggers=loggers)
-        labels, p, calibration = predictions.labels, predictions.probabilities, result["calibration"]
-        if calibration["temperature"] is None:  # of a training that diverged
-            return
-        picture = calibration_figure(
-            reliability(labels, p),
-            reliability(labels, cooled(p, calibration["temperature"])),
-            error=calibration["error"],
-            mended_error=calibration["error_with_temperature"],
-        )
-        save_figure(picture, figures / "calibration.png", key="calibration", loggers=loggers)
+        figures = task.figures(predictions.probabilities, predictions.labels, names, found)
+        for name, figure in figures.items():
+            save_figure(figure, folder / "figures" / f"{name}.png", key=name, loggers=trainer.loggers)
 
     def _training(self, trainer: pl.Trainer, model: pl.LightningModule) -> Predictions | None:
         """Out-of-fold predictions for the training images; every process has to call."""
@@ -159,33 +145,34 @@ class ErrorAnalysis(pl.Callback):
         return Predictions(torch.arange(len(data.labels)), data.labels, p)
 
     def analysis(
-        self, outcome: Outcome, predictions: Predictions, names: Sequence[str], paths: Sequence[str] | None
+        self,
+        outcome: Outcome,
+        found: Mapping[str, Any],
+        predictions: Predictions,
+        names: Sequence[str],
+        paths: Sequence[str] | None,
     ) -> dict[str, Any]:
-        """Return what ``errors.json`` holds."""
-        labels, p = predictions.labels, predictions.probabilities
-        matrix = confusion_matrix(labels, predictions.predicted, len(names))
-        losses = -p.double().gather(1, labels[:, None]).squeeze(1).clamp_min(1e-12).log()
+        """Return what ``errors.json`` holds: ``found`` is the task's part of it."""
+        task, losses = predictions.task, predictions.task.losses_of(predictions.probabilities, predictions.labels)
         ranked = losses.argsort(descending=True, stable=True)
         worst = ranked[losses[ranked].isfinite()][: self.worst].tolist()
         seen = {"images": outcome.train_images, "correct": outcome.train_correct} if outcome.train_images else None
         return {
             "images": outcome.images,
             "correct": outcome.correct,
+            "correct_means": outcome.measure,
             "training": seen,
             "diagnosis": [asdict(finding) for finding in diagnose(outcome)],
-            "most_confused": [asdict(pair) for pair in most_confused(matrix, names)],
-            "classes": [asdict(figures) for figures in per_class(matrix, names)],
-            "calibration": calibration_figures(labels, p),
+            **found,
             "highest_losses": [
                 {
                     "path": predictions.path(row, paths),
-                    "true": names[int(labels[row])],
-                    "predicted": names[int(predictions.predicted[row])],
+                    "true": task.words(predictions.labels[row], names),
+                    "predicted": task.words(predictions.predicted[row], names),
                     "loss": round(float(losses[row]), 4),
                 }
                 for row in worst
             ],
-            "confusion_matrix": matrix.tolist(),
         }
 
 
@@ -195,9 +182,7 @@ def _paths(trainer: pl.Trainer, split: str) -> Sequence[str] | None:
 
 
 def _issues(split: str, predictions: Predictions, names: Sequence[str], paths: Sequence[str] | None) -> list[list[str]]:
-    rows = []
-    for issue in label_issues(predictions.labels, predictions.probabilities):
-        given, suggested = names[issue.given], names[issue.suggested]
-        image = predictions.path(issue.row, paths)
-        rows.append([split, image, given, suggested, f"{issue.margin:.4f}", str(issue.confident).lower()])
-    return rows
+    return [
+        [split, predictions.path(d.row, paths), d.given, d.suggested, f"{d.margin:.4f}", str(d.confident).lower()]
+        for d in predictions.task.doubts(predictions.probabilities, predictions.labels, names)
+    ]

@@ -7,14 +7,14 @@ from typing import Any, Literal
 
 import lightning.pytorch as pl
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from typing_extensions import override
 
 from lightning_recipes.atomic_io import write_csv
 from lightning_recipes.data.of_trainer import image_data_of
 from lightning_recipes.engine.predictions import Predictions, judged, names_of, predict_validation
 from lightning_recipes.errors import UserError
-from lightning_recipes.evaluation.mistakes import ORDERS, choose_mistakes
+from lightning_recipes.evaluation.mistakes import ORDERS
 from lightning_recipes.figures.gradcam import Mistake, gradcam_figure, mistake_figure
 from lightning_recipes.figures.saving import save_figure
 from lightning_recipes.input_config import InputConfig
@@ -26,11 +26,13 @@ from lightning_recipes.modules.protocols import (
     require_backbone,
     require_probabilities,
 )
+from lightning_recipes.modules.tasks.task import Wrong
 
 __all__ = ["MisclassifiedGradCAM"]
 
 log = logging.getLogger(__name__)
 
+WHO = "MisclassifiedGradCAM"
 AT_ONCE = 8  # images that are explained together; on a CPU more of them are slower again (benchmarks/gradcam.py)
 
 
@@ -78,25 +80,27 @@ class MisclassifiedGradCAM(pl.Callback):
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Explain the mistakes of a module that is validated on its own."""
         if self.images and trainer.state.fn == "validate":
-            module = require_probabilities(pl_module, "MisclassifiedGradCAM")
+            module = require_probabilities(pl_module, WHO)
             self._explain(trainer, pl_module, predict_validation(trainer, module))
 
     def _explain(self, trainer: pl.Trainer, module: pl.LightningModule, predictions: Predictions | None) -> None:
         if predictions is None or not trainer.is_global_zero:
             return
-        wrong = int((predictions.predicted != predictions.labels).sum())
-        folder = Path(trainer.default_root_dir)
-        rows = choose_mistakes(predictions.labels, predictions.probabilities, most=self.images, by=self.by)
+        names, folder = names_of(require_probabilities(module, WHO)), Path(trainer.default_root_dir)
+        found = predictions.probabilities, predictions.labels
+        wrong, count = predictions.task.wrong(*found, names, most=self.images, by=self.by)
         _forget(folder / "figures")
         if not predictions.probabilities.isfinite().all():
             log.info("the network gives no numbers, as after a training that diverged: nothing to explain")
             return
-        if not rows:
+        if not wrong:
             log.info("none of %d validation images is misclassified: nothing to explain", len(predictions.labels))
             return
-        mistakes = self.mistakes(trainer, module, predictions, rows)
+        mistakes = self.mistakes(trainer, module, predictions, wrong)
         how = {"confidence": "the surest first", "random": "drawn at random", "class": "of each class in turn"}[self.by]
-        title = f"{len(rows)} of {wrong} misclassified validation images of {len(predictions.labels)}, {how}"
+        what = "misclassified validation images of" if predictions.labels.ndim == 1 else "wrong answers for"
+        after = "" if predictions.labels.ndim == 1 else " validation images"
+        title = f"{len(wrong)} of {count} {what} {len(predictions.labels)}{after}, {how}"
         figures = folder / "figures"
         grid = gradcam_figure(mistakes, title=title)
         save_figure(grid, figures / "gradcam.png", key="gradcam", loggers=trainer.loggers)
@@ -116,54 +120,64 @@ class MisclassifiedGradCAM(pl.Callback):
         trainer: pl.Trainer,
         module: pl.LightningModule,
         predictions: Predictions,
-        rows: list[int],
+        wrong: Sequence[Wrong],
     ) -> list[Mistake]:
-        """Return the images of some rows of the predictions with their heat.
+        """Return the images of answers that are wrong with their heat.
 
         Args:
             trainer: Whose data module has the images.
             module: What is explained.
             predictions: Its own.
-            rows: Of the predictions.
+            wrong: Of the task.
         """
-        gives, data = require_probabilities(module, "MisclassifiedGradCAM"), image_data_of(trainer)
-        used = gives.input_judged
-        images = _images(trainer, predictions.indices[rows].tolist(), used)
-        predicted, true = predictions.predicted[rows], predictions.labels[rows]
-        heat = self._heat(module, trainer.precision_plugin.convert_input(images), (predicted, true))
+        data, used = image_data_of(trainer), require_probabilities(module, WHO).input_judged
+        images = _images(trainer, predictions.indices[[one.row for one in wrong]].tolist(), used)
+        of = torch.tensor([one.said for one in wrong]), torch.tensor([one.true for one in wrong])
+        heat = self._heat(module, trainer.precision_plugin.convert_input(images), of)
         shown = _shown(images, used)
-        names = names_of(gives)
         paths = None if data is None else data.opened.splits.val.paths
-        p = predictions.probabilities[rows]
         return [
             Mistake(
                 image=shown[i].numpy(),
                 heat_predicted=heat[0][i].numpy(),
                 heat_true=heat[1][i].numpy(),
-                predicted=names[int(predicted[i])],
-                true=names[int(true[i])],
-                p_predicted=float(p[i, predicted[i]]),
-                p_true=float(p[i, true[i]]),
-                path=predictions.path(row, paths),
-                numbers=(int(predicted[i]), int(true[i])),
+                predicted=one.names[0],
+                true=one.names[1],
+                p_predicted=one.probabilities[0],
+                p_true=one.probabilities[1],
+                path=predictions.path(one.row, paths),
+                numbers=(one.said, one.true),
             )
-            for i, row in enumerate(rows)
+            for i, one in enumerate(wrong)
         ]
 
     def _heat(self, module: pl.LightningModule, images: Tensor, of: Sequence[Tensor]) -> list[Tensor]:
-        """Return the heat of all images for each of several choices of their classes."""
-        was_training, backbone = module.training, require_backbone(module, "MisclassifiedGradCAM").backbone
+        """Return the heat of all images for each of several choices of what can be said of them."""
+        was_training, backbone = module.training, require_backbone(module, WHO).backbone
         module.eval()
+        scores = _Scores(module)
         target = find_target(module, backbone, images[:1].to(module.device), self.layer)
         heat = []
         for classes in of:
             parts = []
             for some, labels in zip(torch.split(images, AT_ONCE), torch.split(classes, AT_ONCE), strict=True):
                 inputs, labels = some.to(module.device), labels.to(module.device)
-                parts.append(grad_cam(module, backbone, inputs, labels, target=target).float().cpu())
+                parts.append(grad_cam(scores, backbone, inputs, labels, target=target).float().cpu())
             heat.append(torch.cat(parts))
         module.train(was_training)
         return heat
+
+
+class _Scores(nn.Module):
+    """A score for everything that can be said of an image, of a module that gives logits."""
+
+    def __init__(self, module: pl.LightningModule) -> None:
+        super().__init__()
+        self.module, self.task = module, require_probabilities(module, WHO).task
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return scores (N, S)."""
+        return self.task.explained(self.module(images))
 
 
 def _explainable(module: pl.LightningModule) -> bool:

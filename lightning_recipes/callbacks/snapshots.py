@@ -2,18 +2,18 @@
 
 import copy
 import logging
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+import torch
 from typing_extensions import override
 
 from lightning_recipes.atomic_io import write_json
 from lightning_recipes.data.of_trainer import image_data_of
 from lightning_recipes.engine.predictions import over_validation
 from lightning_recipes.errors import UserError
-from lightning_recipes.evaluation.mean_probabilities import Judged, average_weights, disagreement, judge, judge_last
+from lightning_recipes.evaluation.mean_probabilities import average_weights, disagreement, means_of_last
 from lightning_recipes.figures.saving import save_figure
 from lightning_recipes.figures.snapshots import CycleCurve, snapshot_figure
 from lightning_recipes.models.norm_statistics import reestimate_statistics
@@ -140,17 +140,18 @@ class SnapshotEnsemble(pl.Callback):
         found = over_validation(trainer, everyone, everyone.member_probabilities)
         if found is None:
             return
-        members = found.probabilities[:, : len(names)]
-        by_last = judge_last(members, found.labels)
+        members, labels, task = found.probabilities[:, : len(names)], found.labels, pl_module.task
+        said = torch.stack([task.predicted(members[:, m]) for m in range(len(names))], dim=1)
         self.result = {
+            "metric": task.best_metric[0].removeprefix("val_"),
             "members": names,
-            "val_images": len(found.labels),
-            "last": [_row(judged) for judged in by_last],
-            "single": [_row(judge(members[:, m], found.labels)) for m in range(len(names))],
-            "soup": None if soup is None else _row(judge(found.probabilities[:, -1], found.labels)),
-            "disagreement": disagreement(members),
+            "val_images": len(labels),
+            "last": [task.judge(mean, labels) for mean in means_of_last(members)],
+            "single": [task.judge(members[:, m], labels) for m in range(len(names))],
+            "soup": None if soup is None else task.judge(found.probabilities[:, -1], labels),
+            "disagreement": disagreement(members, said),
         }
-        self._report(trainer, pl_module, by_last[-1])
+        self._report(trainer, pl_module)
 
     def _soup(self, trainer: pl.Trainer, ensemble: EnsembleClassifier) -> ImageClassifier:
         """Return the mean of the members' weights."""
@@ -163,10 +164,11 @@ class SnapshotEnsemble(pl.Callback):
                 reestimate_statistics(soup, batches, mean=lambda t: trainer.strategy.reduce(t, reduce_op="mean"))
         return soup.eval()
 
-    def _report(self, trainer: pl.Trainer, module: ImageClassifier, ensemble: Judged) -> None:
+    def _report(self, trainer: pl.Trainer, module: ImageClassifier) -> None:
         assert self.result is not None
+        metric, whole = self.result["metric"], self.result["last"][-1]
+        figures = {f"ensemble_val_{metric}": whole[metric], "ensemble_val_loss": whole["loss"]}
         for logger in trainer.loggers:
-            figures = {"ensemble_val_accuracy": ensemble.accuracy, "ensemble_val_loss": ensemble.loss}
             logger.log_metrics(figures, step=trainer.global_step)
         if not trainer.is_global_zero:
             return
@@ -181,7 +183,3 @@ class SnapshotEnsemble(pl.Callback):
 
     def _folder(self, trainer: pl.Trainer) -> Path:
         return Path(trainer.default_root_dir) / self.FOLDER
-
-
-def _row(judged: Judged) -> dict[str, Any]:
-    return {**asdict(judged), "accuracy": judged.accuracy, "ci95": list(judged.ci95)}

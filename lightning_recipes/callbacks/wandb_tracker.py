@@ -26,7 +26,7 @@ from lightning_recipes.stages.step_count import logs_this_step
 
 __all__ = ["WandbTracker"]
 
-BY_STAGE = ("train_loss", "train_accuracy", "val_loss", "val_accuracy")
+BY_STAGE = ("train_loss", "train_accuracy", "train_f1", "val_loss", "val_accuracy", "val_map", "val_f1")
 
 
 class WandbTracker(pl.Callback):

@@ -31,7 +31,7 @@ def print_summary(folder: Path) -> None:
     summary = run.summary
     title = f"{summary['recipe']}: {summary['epochs']} epochs in {summary['seconds']:.0f} s"
     console = Console()
-    console.print(_table(title, ("metric", "value", "95 % interval"), _rows(summary)))
+    console.print(_table(title, ("metric", "value", "95 % interval"), _rows(run)))
     if said := analysed_before(run):
         _say(f"{said}.")
     if run.errors:
@@ -53,15 +53,15 @@ def _say(text: str) -> None:
     Console().print(text, soft_wrap=True, markup=False, highlight=False)
 
 
-def _rows(summary: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+def _rows(run: RunContents) -> list[tuple[str, str, str]]:
     """What was reached: name, value, interval."""
-    images = summary["val_images"]
-    name = "val_accuracy" if images is None else f"val_accuracy ({images} images)"
-    rows = [(name, percent(summary["val_accuracy"]), _between(summary["val_accuracy_ci95"]))]
+    summary, measured = run.summary, run.measured
+    of = "" if summary["val_images"] is None else f" ({summary['val_images']} images)"
+    own = [one for one in measured if not one.name.startswith("ensemble")]
+    rows = [(f"{one.name}{of}", percent(one.value), _between(one.ci95)) for one in own]
     rows.append(("val_loss", number(summary["val_loss"], ".4f"), ""))
-    if summary.get("ensemble_val_accuracy") is not None:
-        name, interval = f"ensemble of {len(summary['snapshots'])} snapshots", summary["ensemble_val_accuracy_ci95"]
-        rows.append((name, percent(summary["ensemble_val_accuracy"]), _between(interval)))
+    ensemble = f"ensemble of {len(summary.get('snapshots', []))} snapshots"
+    rows += [(ensemble, percent(one.value), _between(one.ci95)) for one in measured[len(own) :]]
     for stage in summary["stages"]:
         name = " ".join(f"stage {stage['name']} (images/s)".split())
         rows.append((name, number(stage["images_per_second"], ",.0f"), ""))

@@ -13,7 +13,7 @@ class Batch(NamedTuple):
 
     Attributes:
         images: (N, 3, H, W), float32, normalised.
-        labels: (N,), int64; -1 where the label is not known.
+        labels: (N,), int64, -1 where the label is not known; or (N, C), float32 of 0 and 1, of several.
         indices: (N,), int64, positions in the split.
     """
 

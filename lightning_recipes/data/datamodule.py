@@ -22,6 +22,7 @@ from lightning_recipes.data.loading.dataset import FeatureDataset, ImageDataset
 from lightning_recipes.data.loading.eval_sampler import ShardSampler, stratified_order
 from lightning_recipes.data.loading.train_loader import TrainLoader, keep_batch
 from lightning_recipes.data.loading.train_sampler import EpochSampler, FixedSampler, Key
+from lightning_recipes.data.sources.labels import class_counts
 from lightning_recipes.data.sources.open import OpenedData, open_splits, open_unlabelled
 from lightning_recipes.data.sources.source import ImageSource, Subset
 from lightning_recipes.data.sources.splits import refuse_draw
@@ -35,6 +36,7 @@ __all__ = ["ImageDataModule", "LoaderSettings", "Split"]
 Augment = str | dict[str, Any] | list[Any]
 Split = Literal["train", "val", "test", "predict"]
 MOST_AT_ONCE = 256  # images that are evaluated together, where the recipe does not say
+MULTILABEL = "multilabel"  # the task whose labels are read otherwise
 REHEARSAL_EPOCH = 2**24  # far behind every epoch that is trained
 VIEW_EPOCH = 2**40  # behind those
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -86,6 +88,8 @@ class ImageDataModule(pl.LightningDataModule):
         download_dir: Where data sets known by name are kept.
         predict_root: Unlabelled images for ``predict``: a folder, a ``.zip``, or one picture (default: the test or
             validation split).
+        task: ``multilabel``: an image may have several labels, which a ``.csv`` sets apart by ``|`` (on the command
+            line: that of the model).
 
     Raises:
         UserError: The data cannot be used; the text names the key or the file and what to do.
@@ -108,6 +112,7 @@ class ImageDataModule(pl.LightningDataModule):
         std: list[float] | None = None,
         download_dir: str | None = None,
         predict_root: str | None = None,
+        task: str = "multiclass",
     ) -> None:
         super().__init__()
         for key, value, least in (
@@ -124,6 +129,8 @@ class ImageDataModule(pl.LightningDataModule):
                 raise UserError(f"data.{key}: {channels} is not a list of three numbers, red, green and blue")
         if std is not None and not min(std) > 0:
             raise UserError(f"data.std: {std} is not a list of three numbers > 0; images are divided by them")
+        if task == MULTILABEL and balance:
+            raise UserError("data.balance: images have several labels each; leave it out, or weigh classes by the loss")
         # Lightning refuses a run whose model and data log one key with two values, and both have an image_size.
         self.save_hyperparameters(logger=False)
         self.plan: Plan | None = None
@@ -144,6 +151,7 @@ class ImageDataModule(pl.LightningDataModule):
             images_per_class=p["images_per_class"],
             on_bad_image=p["on_bad_image"],
             download_dir=p["download_dir"],
+            several_labels=p["task"] == MULTILABEL,
         )
         if opened.skipped:
             some = ", ".join(opened.skipped[:5]) + (", ..." if len(opened.skipped) > 5 else "")
@@ -163,7 +171,7 @@ class ImageDataModule(pl.LightningDataModule):
     @property
     def class_counts(self) -> list[int]:
         """Training images of each class, in the order of the labels."""
-        return np.bincount(self.opened.splits.train.labels, minlength=self.num_classes).tolist()  # type: ignore[no-any-return]
+        return class_counts(self.opened.splits.train.labels, self.num_classes)
 
     @property
     def image_size(self) -> int | None:

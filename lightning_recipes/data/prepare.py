@@ -81,7 +81,7 @@ def prepare(
     images = [
         Image(split, path, was, was if path not in found else None if issues == "drop" else found[path])
         for split, part in parts.items()
-        for path, was in zip(part.paths, (part.classes[label] for label in part.labels), strict=True)
+        for path, was in zip(part.paths, (part.classes[label] for label in part.labels.tolist()), strict=True)
     ]
     _refuse_empty_classes(images, parts)
     _write(images, parts, out)

@@ -1,5 +1,7 @@
 """What a fit came to, in the figures that its diagnosis is read off."""
 
+from collections.abc import Sequence
+
 import lightning.pytorch as pl
 import torch
 from torch import Tensor
@@ -8,7 +10,6 @@ from lightning_recipes.data.of_trainer import image_data_of
 from lightning_recipes.engine.predictions import Predictions, predict_split
 from lightning_recipes.engine.run_end import what_stopped
 from lightning_recipes.evaluation.divergence import LossHistory
-from lightning_recipes.evaluation.label_issues import label_issues
 from lightning_recipes.evaluation.outcome import Outcome
 from lightning_recipes.modules.planned import PlannedModule
 from lightning_recipes.modules.protocols import GivesProbabilities
@@ -43,6 +44,7 @@ def outcome_of(
     predictions: Predictions,
     seen: Predictions | None,
     history: LossHistory,
+    names: Sequence[str],
 ) -> Outcome:
     """Return what a fit that is over came to.
 
@@ -52,27 +54,31 @@ def outcome_of(
         predictions: For the validation images, by what is judged.
         seen: For training images, by the same weights.
         history: The losses on the way there.
+        names: Of the classes.
     """
-    labels, p, classes = predictions.labels, predictions.probabilities, predictions.probabilities.shape[1]
+    labels, p, task = predictions.labels, predictions.probabilities, predictions.task
+    strata, said = task.strata(labels), task.strata(predictions.predicted)
+    classes = p.shape[1] if labels.ndim == 1 else max(2, len(set(strata.tolist())))
     data, plan = image_data_of(trainer), module.plan if isinstance(module, PlannedModule) else None
     planned = trainer.max_epochs if plan is None else plan.epochs
     return Outcome(
         correct=predictions.correct,
         images=len(labels),
         classes=classes,
-        largest_class=int(torch.bincount(labels, minlength=classes).max()),
-        predicted_classes=int((torch.bincount(predictions.predicted) > 0).sum()),
+        largest_class=int(torch.bincount(strata).max()),
+        predicted_classes=len(set(said.tolist())),
         train_correct=0 if seen is None else seen.correct,
         train_images=0 if seen is None else len(seen.labels),
         train_set=None if seen is None or data is None else len(data.opened.splits.train),
         train_losses=history.train,
         val_losses=history.val,
-        loss_error=_relative_error(-p.double().gather(1, labels[:, None]).squeeze(1).clamp_min(1e-12).log()),
+        loss_error=_relative_error(task.losses_of(p, labels)),
         stage_starts=[0] if plan is None else [plan.start_of(position) for position in range(len(plan.stages))],
         epochs=trainer.current_epoch,
         planned_epochs=None if planned is None or planned < 0 else planned,
         stopped_by=what_stopped(trainer, module),
-        doubtful_labels=sum(issue.confident for issue in label_issues(labels, p)),
+        doubtful_labels=sum(doubt.confident for doubt in task.doubts(p, labels, names)),
+        measure=task.right_means,
     )
 
 

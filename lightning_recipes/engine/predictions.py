@@ -3,7 +3,7 @@
 import copy
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
 
@@ -21,6 +21,8 @@ from lightning_recipes.engine.best import Best, best_of
 from lightning_recipes.evaluation.gather import gather_by_index
 from lightning_recipes.evaluation.metrics import loss_mean
 from lightning_recipes.modules.protocols import GivesProbabilities, require_probabilities
+from lightning_recipes.modules.tasks import Task
+from lightning_recipes.modules.tasks.multiclass import Multiclass
 from lightning_recipes.stages.step_count import limited
 
 __all__ = [
@@ -42,15 +44,17 @@ class Predictions:
 
     Attributes:
         indices: (N,), positions in the split.
-        labels: (N,), what is true.
+        labels: What is true, (N,); or (N, C) of several.
         probabilities: (N, C), float32; (N, M, C) of M members.
         loss: The module's own loss over all of them, where it was asked for.
+        task: What labels are.
     """
 
     indices: Tensor
     labels: Tensor
     probabilities: Tensor
     loss: float | None = None
+    task: Task = field(default_factory=Multiclass)
 
     def path(self, row: int, paths: Sequence[str] | NDArray[np.str_] | None) -> str:
         """Return what a row's image is called, of the paths of its split; without them its position."""
@@ -59,13 +63,13 @@ class Predictions:
 
     @property
     def predicted(self) -> Tensor:
-        """The class of the largest probability, (N,)."""
-        return self.probabilities.argmax(dim=1)
+        """What is said, in the shape of labels."""
+        return self.task.predicted(self.probabilities)
 
     @property
     def correct(self) -> int:
         """How many are right."""
-        return int((self.predicted == self.labels).sum())
+        return int(self.task.right(self.probabilities, self.labels).sum())
 
 
 def names_of(module: GivesProbabilities) -> list[str]:
@@ -111,7 +115,9 @@ def _over(
             seen += len(batch[1])
             parts.append({"index": index.cpu(), "labels": batch[1].cpu(), "probabilities": probabilities.cpu()})
     found = gather_by_index(parts, trainer.world_size)
-    return None if found is None else Predictions(found["index"], found["labels"], found["probabilities"])
+    if found is None:
+        return None
+    return Predictions(found["index"], found["labels"], found["probabilities"], task=module.task)
 
 
 @contextmanager
@@ -149,7 +155,7 @@ def predict_validation(trainer: pl.Trainer, module: GivesProbabilities) -> Predi
     found = over_validation(trainer, module, probabilities_of)
     if found is None:
         return None
-    return Predictions(found.indices, found.labels, found.probabilities, float(mean.compute()))
+    return replace(found, loss=float(mean.compute()))
 
 
 @torch.inference_mode()
@@ -171,7 +177,7 @@ def predict_split(
     found = _over(trainer, module, loader, lambda batch: module.task.probabilities(module.logits_of(batch)))
     if found is None:
         return None
-    return Predictions(torch.as_tensor(indices)[found.indices], found.labels, found.probabilities)
+    return replace(found, indices=torch.as_tensor(indices)[found.indices])
 
 
 def gather_predictions(outputs: Sequence[dict[str, Any]], world_size: int) -> dict[str, Any]:
@@ -231,10 +237,12 @@ def _model_of(best: Best, module: pl.LightningModule) -> pl.LightningModule:
 
 def _compare(best: Best, found: Predictions) -> None:
     """Say so where the file does not do what the validation of its epoch has seen."""
-    seen, does = best.metrics.get("val_accuracy"), found.correct / len(found.labels)
+    name, _ = found.task.best_metric
+    does = found.task.summary(found.task.seen(found.probabilities, found.labels), intervals=False)[name]
+    seen = best.metrics.get(name)
     if seen is not None and abs(seen - does) > APART + 1 / len(found.labels):
         rank_zero_warn(
-            f"{best.path.name} gets {does:.4f} of the validation images right, the validation of epoch {best.epoch} "
-            f"said {seen:.4f}: something acts on images or weights in a fit that the checkpoint does not hold; "
-            "what is reported is what the file does"
+            f"{best.path.name} has a {name} of {does:.4f} on the validation images, the validation of epoch "
+            f"{best.epoch} said {seen:.4f}: something acts on images or weights in a fit that the checkpoint does not "
+            "hold; what is reported is what the file does"
         )

@@ -125,12 +125,12 @@ def fit_temperature(labels: Tensor, probabilities: Tensor) -> float:
     return math.exp(found.x)
 
 
-def held_out_error(labels: Tensor, probabilities: Tensor, *, bins: int = BINS) -> float:
+def held_out_error(labels: Tensor, probabilities: Tensor, *, bins: int = BINS, an_image: int = 1) -> float:
     """Return the calibration error with a temperature that was fitted on the other half of the images, for both halves.
 
-    On the images that it was fitted on a temperature looks better than it is.
+    On the images that it was fitted on a temperature looks better than it is. ``an_image`` rows are of one image.
     """
-    halves = torch.arange(len(labels)) % 2
+    halves = torch.arange(len(labels)) // an_image % 2
     mended = probabilities.double().clone()
     for half in (0, 1):
         if bool((halves != half).any()) and bool((halves == half).any()):
@@ -139,12 +139,18 @@ def held_out_error(labels: Tensor, probabilities: Tensor, *, bins: int = BINS) -
     return calibration_error(labels, mended, bins=bins)
 
 
-def calibration_figures(labels: Tensor, probabilities: Tensor) -> dict[str, float | None]:
-    """Return ``error``, ``temperature`` and ``error_with_temperature``; None where a probability is no number."""
+def calibration_figures(labels: Tensor, probabilities: Tensor, *, an_image: int = 1) -> dict[str, float | None]:
+    """Return ``error``, ``temperature`` and ``error_with_temperature``; None where a probability is no number.
+
+    Args:
+        labels: (N,).
+        probabilities: (N, C).
+        an_image: Rows that are of one image.
+    """
     if not probabilities.isfinite().all():
         return dict.fromkeys(("error", "temperature", "error_with_temperature"))
     return {
         "error": calibration_error(labels, probabilities),
         "temperature": fit_temperature(labels, probabilities),
-        "error_with_temperature": held_out_error(labels, probabilities),
+        "error_with_temperature": held_out_error(labels, probabilities, an_image=an_image),
     }

@@ -57,7 +57,7 @@ def diagnose(run: Outcome) -> list[Finding]:
 def _size(run: Outcome) -> Finding:
     """Whether the validation set is large enough for the digits that are read off it."""
     images, accuracy, (low, high) = run.images, run.correct / run.images, wilson_interval(run.correct, run.images)
-    half, interval = (high - low) / 2, f"95 % interval of the accuracy {low:.1%} to {high:.1%}"
+    half, interval = (high - low) / 2, f"95 % interval of the {run.measure} {low:.1%} to {high:.1%}"
     if half <= DIGIT:
         enough = f"{images} validation images are enough to read whole percents off them"
         return Finding(enough, interval, "nothing to do")

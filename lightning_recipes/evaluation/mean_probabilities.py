@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lightning_recipes.evaluation.intervals import wilson_interval
 
-__all__ = ["Judged", "average_weights", "disagreement", "judge", "judge_last", "log_mean_probabilities"]
+__all__ = ["Judged", "average_weights", "disagreement", "judge", "log_mean_probabilities", "means_of_last"]
 
 
 @dataclass(frozen=True)
@@ -54,27 +54,28 @@ def judge(probabilities: Tensor, labels: Tensor) -> Judged:
     return Judged(correct, len(labels), float(-true.log().mean()))
 
 
-def judge_last(probabilities: Tensor, labels: Tensor) -> list[Judged]:
-    """Return what the mean of the last m members is worth, for m = 1 to all of them.
+def means_of_last(probabilities: Tensor) -> list[Tensor]:
+    """Return the mean probabilities (N, C) of the last m members, for m = 1 to all of them.
 
     Source: Huang et al. (2017), "Snapshot Ensembles: Train 1, Get M for Free", section 3.
 
     Args:
         probabilities: (N, M, C), members in the order of their making.
-        labels: (N,).
     """
     members = probabilities.shape[1]
-    return [judge(probabilities[:, members - m :].mean(dim=1), labels) for m in range(1, members + 1)]
+    return [probabilities[:, members - m :].mean(dim=1) for m in range(1, members + 1)]
 
 
-def disagreement(probabilities: Tensor) -> list[list[float]]:
+def disagreement(probabilities: Tensor, predicted: Tensor | None = None) -> list[list[float]]:
     """Return, for each pair of members, the share of images for which they predict different classes.
 
     Args:
         probabilities: (N, M, C).
+        predicted: What is said, (N, M), or (N, M, C) with several labels an image (default: the most probable class).
     """
-    predicted = probabilities.argmax(dim=2)
-    shares = (predicted[:, :, None] != predicted[:, None, :]).float().mean(dim=0)
+    predicted = probabilities.argmax(dim=2) if predicted is None else predicted
+    differ = predicted[:, :, None] != predicted[:, None, :]
+    shares = (differ.any(dim=3) if differ.ndim == 4 else differ).float().mean(dim=0)
     result: list[list[float]] = shares.tolist()
     return result
 

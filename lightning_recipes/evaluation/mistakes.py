@@ -8,7 +8,7 @@ from torch import Tensor
 from lightning_recipes.errors import UserError
 from lightning_recipes.randomness import numpy_generator_for
 
-__all__ = ["ORDERS", "choose_mistakes"]
+__all__ = ["ORDERS", "choose_mistakes", "order_mistakes"]
 
 ORDERS = ("confidence", "random", "class")
 
@@ -28,20 +28,35 @@ def choose_mistakes(
     Raises:
         UserError: ``by`` is none of them.
     """
-    if by not in ORDERS:
-        raise UserError(f"by: '{by}' is not one of {', '.join(ORDERS)}")
     sure, predicted = probabilities.max(dim=1)
     wrong: Sequence[int] = (predicted != labels).nonzero().flatten().tolist()
-    ranked = sorted(wrong, key=lambda row: (-float(sure[row]), row))
+    order = order_mistakes(sure[wrong].tolist(), labels[wrong].tolist(), most=most, by=by)
+    return [wrong[position] for position in order]
+
+
+def order_mistakes(sure: Sequence[float], classes: Sequence[int], *, most: int, by: str) -> list[int]:
+    """Return the positions of mistakes in the order in which to look at them.
+
+    Args:
+        sure: Probability of what was said, one a mistake.
+        classes: The true class of each.
+        most: As above.
+        by: As above.
+
+    Raises:
+        UserError: ``by`` is none of :data:`ORDERS`.
+    """
+    if by not in ORDERS:
+        raise UserError(f"by: '{by}' is not one of {', '.join(ORDERS)}")
+    ranked = sorted(range(len(sure)), key=lambda position: (-sure[position], position))
     if by == "random":
-        order = numpy_generator_for("mistakes").permutation(len(wrong))
-        ranked = [wrong[i] for i in order]
+        ranked = numpy_generator_for("mistakes").permutation(len(sure)).tolist()
     if by == "class":
         turns: dict[int, int] = {}
         keys = {}
-        for row in ranked:
-            label = int(labels[row])
-            keys[row] = (turns.get(label, 0), label)
+        for position in ranked:
+            label = classes[position]
+            keys[position] = (turns.get(label, 0), label)
             turns[label] = turns.get(label, 0) + 1
-        ranked.sort(key=lambda row: keys[row])
-    return list(ranked[:most])
+        ranked.sort(key=lambda position: keys[position])
+    return ranked[:most]

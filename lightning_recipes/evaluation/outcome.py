@@ -28,7 +28,7 @@ class Outcome:
     Attributes:
         correct: Validation images that the run's best weights have right.
         images: All of them, >= 1.
-        classes: Number of classes, >= 2.
+        classes: Number of classes, >= 2; with several labels an image, of different sets of them.
         largest_class: Validation images of the class that has most: what one answer for all would have right.
         predicted_classes: How many different classes were predicted.
         train_correct: Training images that the same weights have right, without augmentation, in eval mode.
@@ -42,6 +42,7 @@ class Outcome:
         planned_epochs: That were to be trained; None where there was no such number.
         stopped_by: What ended the run before its plan was over, in a word
             (:func:`lightning_recipes.engine.run_end.what_stopped`).
+        measure: What the share of correct images is called.
         doubtful_labels: Validation images that confident learning counts as mislabelled.
     """
 
@@ -61,6 +62,7 @@ class Outcome:
     planned_epochs: int | None = None
     stopped_by: str | None = None
     doubtful_labels: int = 0
+    measure: str = "accuracy"
 
     @property
     def chance(self) -> float:

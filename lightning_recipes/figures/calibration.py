@@ -11,7 +11,9 @@ if TYPE_CHECKING:
 __all__ = ["calibration_figure"]
 
 
-def calibration_figure(bins: Sequence[Bin], mended: Sequence[Bin], *, error: float, mended_error: float) -> "Figure":
+def calibration_figure(
+    bins: Sequence[Bin], mended: Sequence[Bin], *, error: float, mended_error: float, what: str = "images"
+) -> "Figure":
     """Draw accuracy over confidence with 95 % intervals, and below it how many images each point has.
 
     Args:
@@ -19,6 +21,7 @@ def calibration_figure(bins: Sequence[Bin], mended: Sequence[Bin], *, error: flo
         mended: With the temperature.
         error: Expected calibration error of the first.
         mended_error: Of the second, on images that the temperature was not fitted on.
+        what: Is counted.
     """
     from matplotlib.figure import Figure
 
@@ -36,8 +39,8 @@ def calibration_figure(bins: Sequence[Bin], mended: Sequence[Bin], *, error: flo
         above.errorbar(x, y, yerr=spread, color=colour, label=label, marker="o", markersize=4, capsize=2, linewidth=1.2)
     below.bar([part.confidence for part in bins], [part.images for part in bins], width=0.03, color="tab:blue")
     above.set_ylabel("share that is right")
-    below.set_ylabel("images")
-    below.set_xlabel("probability of the predicted class")
+    below.set_ylabel(what)
+    below.set_xlabel("probability of the predicted class" if what == "images" else "probability of the answer")
     above.set_ylim(-0.02, 1.02)
     figure.legend(loc="outside lower center", frameon=False)
     return figure

@@ -26,7 +26,7 @@ def learning_curves(
     boundaries: Mapping[str, int] | None = None,
     measured: Mapping[str, str] | None = None,
 ) -> "Figure":
-    """Draw loss and accuracy of training and validation over the epochs.
+    """Draw loss and accuracy, or F1, of training and validation over the epochs; without either the loss alone.
 
     The curve of training is interrupted where it begins to be measured on other images, because a step there is one of
     the images and not of the model; the legend, which is below the panels, says on which.
@@ -42,7 +42,9 @@ def learning_curves(
     boundaries, measured = boundaries or {}, measured or {}
     kinds = list(dict.fromkeys(measured.values()))
     figure = Figure(figsize=(9, 4.2), layout="constrained")
-    for axes, name in zip(figure.subplots(1, 2), ("loss", "accuracy"), strict=True):
+    logged = [name for name in ("accuracy", "f1") if _points(rows, f"train_{name}") or _points(rows, f"val_{name}")]
+    names = ("loss", *logged[:1])
+    for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
         for kind, points in _parts(_points(rows, f"train_{name}"), boundaries, measured):
             style = STYLES[kinds.index(kind) % len(STYLES)] if kind in kinds else "-"
             label = f"training, on {kind}" if len(kinds) > 1 else "training"

@@ -105,8 +105,10 @@ def log_artifacts(run: Any, contents: RunContents, best: Path | None = None) -> 
     best = own if own.exists() else best
     if best is not None and best.exists():
         aliases = ["best", *([f"epoch-{summary['best_epoch']}"] if "best_epoch" in summary else [])]
-        figures = {name: summary.get(name) for name in ("val_accuracy", "val_accuracy_ci95", "val_loss", "best_epoch")}
-        _track(run, best, f"{run.id}-best", aliases, figures)
+        numbers = {name: summary.get(name) for name in ("val_loss", "best_epoch")}
+        for one in contents.measured:
+            numbers |= {one.name: one.value, f"{one.name}_ci95": one.ci95}
+        _track(run, best, f"{run.id}-best", aliases, numbers)
     snapshots = summary.get("snapshots", [])
     for number, snapshot in enumerate(snapshots, start=1):
         aliases = [f"snapshot-{number}", *(["last-snapshot"] if number == len(snapshots) else [])]

@@ -57,8 +57,9 @@ class ImageClassifier(ClassificationModule):
         optimizer: Optimizer of torch or timm by name or class path, with its arguments.
         schedule: Factor on all rates over a stage, with its arguments: ``constant``, ``cosine``, ``one_cycle`` and
             more.
-        loss: On logits (N, C) and labels (N,), with its arguments: ``cross_entropy``, ``binary_cross_entropy``,
-            ``focal``, ``soft_f1``, ``mean_squared_error``, or a module class by its path.
+        loss: On logits (N, C) and labels, with its arguments: ``cross_entropy``, ``binary_cross_entropy``, ``focal``,
+            ``soft_f1``, ``mean_squared_error``; with several labels an image ``binary_cross_entropy``, ``focal``,
+            ``asymmetric``; or a module class by its path (default: the first of them).
         dropout: Share of the features that the head does not see in a training step, in [0, 1) (Srivastava et al.
             2014).
         freeze_norm_stats: Keep the norm statistics of the backbone as pretrained, also where it trains.
@@ -90,7 +91,7 @@ class ImageClassifier(ClassificationModule):
         weight_decay: float = 0.01,
         optimizer: str | dict[str, Any] = "adamw",
         schedule: str | dict[str, Any] = "cosine",
-        loss: str | dict[str, Any] = "cross_entropy",
+        loss: str | dict[str, Any] | None = None,
         dropout: float = 0.0,
         freeze_norm_stats: bool = False,
         init: str | None = None,
@@ -163,9 +164,10 @@ class ImageClassifier(ClassificationModule):
         return head
 
     def configure_loss(self) -> nn.Module:
-        """Return the loss, called with logits (N, C) and labels (N,)."""
-        p = self.hparams
-        return create_loss(p["loss"], num_classes=self.num_classes, class_counts=p["class_counts"])
+        """Return the loss, called with logits (N, C) and labels."""
+        p, task = self.hparams, self.task
+        spec = p["loss"] or task.default_loss
+        return create_loss(spec, num_classes=self.num_classes, class_counts=p["class_counts"], losses=task.losses)
 
     @override
     def forward(self, images: Tensor) -> Tensor:

@@ -95,8 +95,7 @@ class Evaluator(pl.LightningModule):
         finally:
             self.train(was_training)
         names = self.class_names or [str(label) for label in range(self.num_classes)]
-        rows = [row for part in probabilities for row in part.numpy()]
-        return [Prediction(names[int(row.argmax())], float(row.max()), row) for row in rows]
+        return [self.task.prediction(row, names) for part in probabilities for row in part]
 
     @torch.inference_mode()
     def _probabilities_of(self, pictures: Sequence[Pictures]) -> Tensor:
@@ -141,10 +140,10 @@ class Evaluator(pl.LightningModule):
         logits = self.logits_of(batch) if isinstance(batch, (tuple, list)) else self(batch)
         probabilities = self.task.probabilities(logits)
         names, data = self.class_names, self.image_data()
-        predicted = probabilities.argmax(dim=1).tolist()
+        predicted = self.task.predicted(probabilities)
         return {
             "probabilities": probabilities,
-            "labels": predicted if names is None else [names[label] for label in predicted],
+            "labels": predicted.tolist() if names is None else [self.task.words(row, names) for row in predicted],
             "paths": None if data is None else [data.predict_source.paths[i] for i in batch[2].tolist()],
             "indices": batch[2] if isinstance(batch, (tuple, list)) and len(batch) > 2 else None,
         }

@@ -95,7 +95,7 @@ class MultiViewClassifier(Evaluator):
         """Return logits (N, C) of a batch of images, and note where they are right and the plain ones wrong."""
         every = [*self._logits(batch[0]), *(self.inner(images) for images in self._drawn(batch))]
         together = self.task.mean_logits(every)
-        right = [logits.argmax(dim=1) == batch[1] for logits in (together, every[0])]
+        right = [self.task.right(self.task.probabilities(logits), batch[1]) for logits in (together, every[0])]
         self.differences.append((right[0].int() - right[1].int()).cpu())
         return together
 

@@ -1,7 +1,7 @@
-"""Losses by name, on logits (N, C) and class labels (N,)."""
+"""Losses by name, on logits (N, C) and class labels (N,); and how a recipe names any."""
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import torch
@@ -188,24 +188,32 @@ OTHER_NAMES = {
 """What others call a loss, in small letters, and its name here."""
 
 
-def create_loss(spec: Spec, *, num_classes: int, class_counts: Sequence[int] | None = None) -> nn.Module:
-    """Return the loss that a recipe names, called with logits (N, C) and labels (N,).
+def create_loss(
+    spec: Spec,
+    *,
+    num_classes: int,
+    class_counts: Sequence[int] | None = None,
+    losses: Mapping[str, type[nn.Module]] = LOSSES,
+) -> nn.Module:
+    """Return the loss that a recipe names, called with logits (N, C) and labels.
 
     Args:
-        spec: One of :data:`LOSSES` with its arguments, such as ``{"name": "cross_entropy", "label_smoothing": 0.1}``,
+        spec: One of ``losses`` with its arguments, such as ``{"name": "cross_entropy", "label_smoothing": 0.1}``,
             or the import path of a module class. ``class_weights: balanced`` becomes :func:`balanced_weights`.
         num_classes: C.
         class_counts: Training images of each class, for ``balanced``.
+        losses: Of the task, by name.
 
     Raises:
         UserError: Unknown loss or argument, or weights that are not one a class.
     """
     name, arguments = parse_spec(KEY, spec)
-    if name not in LOSSES and "." not in name:
-        known = [OTHER_NAMES[name.lower()]] if name.lower() in OTHER_NAMES else nearest(name.lower(), LOSSES)
+    if name not in losses and "." not in name:
+        other = OTHER_NAMES.get(name.lower())
+        known = [other] if other is not None and other in losses else nearest(name.lower(), losses)
         hint = f"; did you mean {', '.join(known)}?" if known else "; give one of them, or a class by its import path"
-        raise UserError(f"{KEY}: '{name}' is not a loss ({', '.join(LOSSES)}){hint}")
-    cls = LOSSES.get(name) or import_object(KEY, name)
+        raise UserError(f"{KEY}: '{name}' is not a loss ({', '.join(losses)}){hint}")
+    cls = losses.get(name) or import_object(KEY, name)
     if not (isinstance(cls, type) and issubclass(cls, nn.Module)):
         raise UserError(f"{KEY}: '{name}' is not a subclass of torch.nn.Module; name a class that is")
     check_arguments(KEY, cls, arguments)

@@ -6,11 +6,34 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
-__all__ = ["RunContents", "is_recipe_of_run", "newest_recipe"]
+__all__ = ["Measured", "RunContents", "is_recipe_of_run", "newest_recipe"]
+
+TITLES = {
+    "val_accuracy": "Validation accuracy",
+    "val_map": "Mean average precision",
+    "val_f1": "F1, mean of the classes",
+}
+ENSEMBLE = "ensemble_"
+
+
+class Measured(NamedTuple):
+    """A number of a summary with its interval.
+
+    Attributes:
+        name: As the summary has it.
+        title: In words.
+        value: In [0, 1]; None where it was not reached.
+        ci95: Its 95 % interval, likewise.
+    """
+
+    name: str
+    title: str
+    value: float | None
+    ci95: list[float] | None
 
 
 def is_recipe_of_run(name: str) -> re.Match[str] | None:
@@ -44,6 +67,13 @@ class RunContents:
     def summary(self) -> dict[str, Any]:
         """``summary.json``: what was reached."""
         return self._json("summary.json")
+
+    @property
+    def measured(self) -> list[Measured]:
+        """The numbers of the summary that have an interval: those of the best epoch, then those of an ensemble."""
+        names = [name for name in self.summary if f"{name}_ci95" in self.summary]
+        ranked = sorted(names, key=lambda name: name.startswith(ENSEMBLE))
+        return [Measured(n, _title(n), self.summary[n], self.summary[f"{n}_ci95"]) for n in ranked]
 
     @cached_property
     def environment(self) -> dict[str, Any]:
@@ -97,3 +127,7 @@ class RunContents:
             return []
         with path.open(newline="", encoding="utf-8") as file:
             return list(csv.DictReader(file))
+
+
+def _title(name: str) -> str:
+    return "Ensemble of snapshots" if name.startswith(ENSEMBLE) else TITLES.get(name, name)

@@ -14,7 +14,7 @@ from lightning_recipes.callbacks.on_plateau import OnPlateau
 from lightning_recipes.callbacks.snapshots import SnapshotEnsemble
 from lightning_recipes.callbacks.stages import Stages
 from lightning_recipes.errors import UserError
-from lightning_recipes.evaluation.mean_probabilities import average_weights, disagreement, judge_last
+from lightning_recipes.evaluation.mean_probabilities import average_weights, disagreement, judge, means_of_last
 from lightning_recipes.models.norm_statistics import reestimate_statistics
 from lightning_recipes.modules.ensemble import EnsembleClassifier
 from lightning_recipes.stages.plan import Stage
@@ -130,7 +130,7 @@ def test_a_folder_without_snapshots_is_said(tmp_path: Path) -> None:
 def test_the_mean_of_the_last_members_by_hand() -> None:
     probabilities = torch.tensor([[[0.9, 0.1], [0.4, 0.6]], [[0.2, 0.8], [0.6, 0.4]]])  # two images, two members
     labels = torch.tensor([0, 1])
-    one, two = judge_last(probabilities, labels)
+    one, two = (judge(mean, labels) for mean in means_of_last(probabilities))
     assert (one.correct, two.correct) == (0, 2)
     assert two.loss == pytest.approx(-np.log([0.65, 0.6]).mean(), rel=1e-6)
     assert disagreement(probabilities) == [[0.0, 1.0], [1.0, 0.0]]

@@ -1,10 +1,9 @@
 """``summary.json`` and the predictions behind it: what a run reached, with the interval of the figure."""
 
-import json
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,41 +13,27 @@ from typing_extensions import override
 
 from lightning_recipes.atomic_io import write_csv, write_json
 from lightning_recipes.data.batch import batch_length
-from lightning_recipes.data.datamodule import ImageDataModule
 from lightning_recipes.data.of_trainer import image_data_of
 from lightning_recipes.engine.best import best_of
-from lightning_recipes.engine.predictions import judged
+from lightning_recipes.engine.judgement import Judgement, Rows
+from lightning_recipes.engine.predictions import judged, names_of
 from lightning_recipes.engine.run_end import what_stopped
 from lightning_recipes.evaluation.divergence import LossHistory
 from lightning_recipes.evaluation.gather import gather_by_index
-from lightning_recipes.evaluation.intervals import wilson_interval
 from lightning_recipes.models.fingerprint import weights_sha256
-from lightning_recipes.models.snapshot_files import INDEX, find_snapshots
-from lightning_recipes.modules.protocols import GivesProbabilities, Staged, offers, require_staged
+from lightning_recipes.modules.protocols import (
+    GivesProbabilities,
+    Staged,
+    offers,
+    require_probabilities,
+    require_staged,
+)
+from lightning_recipes.modules.tasks import Task
 from lightning_recipes.randomness import run_seed
-from lightning_recipes.run.reader import RunContents
+from lightning_recipes.run.entries import entries_of_files
 from lightning_recipes.stages.plan import Plan
 
 __all__ = ["RunSummary"]
-
-
-@dataclass(frozen=True)
-class Judgement:
-    """What was seen of a run's best epoch.
-
-    Attributes:
-        epoch: Counted from 0.
-        step: Optimizer steps before its validation.
-        correct: Validation images that are right.
-        images: All of them.
-        loss: Over all of them, where one was logged.
-    """
-
-    epoch: int
-    step: int
-    correct: int
-    images: int
-    loss: float | None
 
 
 class RunSummary(pl.Callback):
@@ -75,7 +60,7 @@ class RunSummary(pl.Callback):
         self.seconds_before = 0.0
         self._session_start = self._epoch_start = self._validation_start = self._validating = 0.0
         self._parts: list[dict[str, Tensor]] = []
-        self._latest: tuple[Judgement, dict[str, Tensor]] | None = None
+        self._latest: tuple[Judgement, Rows, Task] | None = None
 
     # State: what cannot be told from the checkpoint's weights and progress.
 
@@ -83,7 +68,7 @@ class RunSummary(pl.Callback):
     def state_dict(self) -> dict[str, Any]:
         """Return what the best validation so far has seen, and the time that was spent."""
         return {
-            "seen": None if self.seen is None else asdict(self.seen),
+            "seen": None if self.seen is None else self.seen.state_dict(),
             "losses": self.history.state_dict(),
             "stage_seconds": dict(self.stage_seconds),
             "stage_images": dict(self.stage_images),
@@ -95,7 +80,7 @@ class RunSummary(pl.Callback):
     def load_state_dict(self, state_dict: dict[str, Any]) -> None:
         """Go on counting."""
         seen, self.seconds_before = state_dict.get("seen"), state_dict["seconds"]
-        self.seen = None if seen is None else Judgement(**seen)
+        self.seen = None if seen is None else Judgement.of(seen)
         self.stage_seconds, self.stage_images = state_dict["stage_seconds"], state_dict["stage_images"]
         self.stage_lr = state_dict.get("stage_lr", {})
         self.history.load_state_dict(state_dict.get("losses"))
@@ -159,11 +144,16 @@ class RunSummary(pl.Callback):
         batch_idx: int,
         dataloader_idx: int = 0,
     ) -> None:
-        """Keep the predicted class and its probability; a module that returns something else has no predictions."""
-        if isinstance(outputs, Mapping) and {"probabilities", "labels", "indices"} <= set(outputs):
-            probability, predicted = outputs["probabilities"].max(dim=1)
-            part = {"index": outputs["indices"], "true": outputs["labels"], "predicted": predicted, "p": probability}
-            self._parts.append({name: tensor.detach().cpu() for name, tensor in part.items()})
+        """Keep what the task needs; a module that returns something else has no predictions."""
+        task = _task_of(pl_module)
+        if (
+            task is None
+            or not isinstance(outputs, Mapping)
+            or not {"probabilities", "labels", "indices"} <= set(outputs)
+        ):
+            return
+        part = {"index": outputs["indices"], **task.seen(outputs["probabilities"], outputs["labels"])}
+        self._parts.append({name: tensor.detach().cpu() for name, tensor in part.items()})
 
     @override
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -171,13 +161,12 @@ class RunSummary(pl.Callback):
         found = None if trainer.sanity_checking else gather_by_index(self._parts, trainer.world_size)
         if trainer.state.fn == "fit" and not trainer.sanity_checking:
             self.history.validated(trainer.current_epoch, trainer.callback_metrics)
-        if found is not None and trainer.state.fn == "fit":
-            hits, loss = int((found["true"] == found["predicted"]).sum()), trainer.callback_metrics.get("val_loss")
-            when = {"epoch": trainer.current_epoch, "step": trainer.global_step}
-            seen = Judgement(
-                **when, correct=hits, images=len(found["true"]), loss=None if loss is None else float(loss)
-            )
-            self._latest = (seen, found)
+        task = _task_of(pl_module)
+        if found is not None and task is not None and trainer.state.fn == "fit":
+            loss = trainer.callback_metrics.get("val_loss")
+            when: dict[str, Any] = {"epoch": trainer.current_epoch, "step": trainer.global_step}
+            seen = Judgement(**when, images=len(found["index"]), loss=None if loss is None else float(loss))
+            self._latest = (seen, found, task)
         self._parts = []
         self._validating += time.monotonic() - self._validation_start
 
@@ -185,11 +174,11 @@ class RunSummary(pl.Callback):
         """Keep the latest validation if it is the run's best; the judge has decided after this callback saw it."""
         if self._latest is None:
             return
-        (seen, found), best, self._latest = self._latest, best_of(trainer), None
+        (seen, found, task), best, self._latest = self._latest, best_of(trainer), None
         if best is None or best.step == seen.step:
-            self.seen = seen
+            self.seen = replace(seen, entries=task.summary(found, intervals=task.intervals_are_quick))
             if trainer.is_global_zero and not trainer.fast_dev_run:  # type: ignore[attr-defined]
-                _write_predictions(self.folder / self.PREDICTIONS, found, image_data_of(trainer))
+                self._write_predictions(trainer, task, found)
 
     # The file.
 
@@ -205,11 +194,19 @@ class RunSummary(pl.Callback):
         if found is None:
             return
         epoch, step = (trainer.current_epoch - 1, trainer.global_step) if best is None else (best.epoch, best.step)
-        self.seen = Judgement(epoch, step, found.correct, len(found.labels), found.loss)
+        rows = {"index": found.indices, **found.task.seen(found.probabilities, found.labels)}
+        self.seen = Judgement(epoch, step, len(found.labels), found.loss, found.task.summary(rows))
         if trainer.is_global_zero:
-            probability, predicted = found.probabilities.max(dim=1)
-            table = {"index": found.indices, "true": found.labels, "predicted": predicted, "p": probability}
-            _write_predictions(self.folder / self.PREDICTIONS, table, image_data_of(trainer))
+            self._write_predictions(trainer, found.task, rows)
+
+    def _write_predictions(self, trainer: pl.Trainer, task: Task, rows: Rows) -> None:
+        """Write one row an image."""
+        data, classes = image_data_of(trainer), require_probabilities(trainer.lightning_module, "RunSummary")
+        columns, cells = task.prediction_rows(rows, data.classes if data is not None else names_of(classes))
+        paths = None if data is None else data.opened.splits.val.paths
+        names = [str(index if paths is None else paths[index]) for index in rows["index"].tolist()]
+        table = ([name, *row] for name, row in zip(names, cells, strict=True))
+        write_csv(self.folder / self.PREDICTIONS, ["path", *columns], table)
 
     @override
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
@@ -239,8 +236,7 @@ class RunSummary(pl.Callback):
             "seconds": round(self.seconds(), 3),
             "train_images_per_second": _rate(images, seconds),
             "val_loss": None if seen is None else _finite(seen.loss),
-            "val_accuracy": None if seen is None else seen.correct / seen.images,
-            "val_accuracy_ci95": None if seen is None else list(wilson_interval(seen.correct, seen.images)),
+            **_entries(module, seen),
             "val_images": None if seen is None else seen.images,
             "best_epoch": None if seen is None else seen.epoch,
             "val_predictions": None if seen is None else self.PREDICTIONS,
@@ -249,7 +245,7 @@ class RunSummary(pl.Callback):
             "classes": list(getattr(module, "class_names", None) or []),
             "weights_sha256": weights_sha256(module),
             "stages": self._stages(trainer, module),
-            **_beside(self.folder),
+            **entries_of_files(self.folder),
         }
 
     def _stages(self, trainer: pl.Trainer, module: pl.LightningModule) -> list[dict[str, Any]]:
@@ -275,28 +271,14 @@ class RunSummary(pl.Callback):
         ]
 
 
-def _beside(folder: Path) -> dict[str, Any]:
-    """What other callbacks have left in the run's folder: rates that were found, snapshots and their ensemble."""
-    found: dict[str, Any] = {}
-    results, snapshots = RunContents(folder).range_tests, folder / "snapshots"
-    if results:
-        found["lr_found"] = [{"stage": s, "lr": r["lr"], "applied": r["applied"]} for s, r in results.items()]
-    if (snapshots / INDEX).exists():
-        ensemble = json.loads((snapshots / INDEX).read_text())
-        found["snapshots"] = [
-            {
-                "path": f"snapshots/{s.path.name}",
-                "epoch": s.figures["epoch"],
-                "val_accuracy": s.figures.get("val_accuracy"),
-            }
-            for s in find_snapshots(snapshots)
-        ]
-        if ensemble.get("last"):
-            whole = ensemble["last"][-1]
-            found |= {"ensemble_val_accuracy": whole["accuracy"], "ensemble_val_accuracy_ci95": whole["ci95"]}
-    if (folder / "figures" / "gradcam.png").exists():
-        found["gradcam"] = "figures/gradcam.png"
-    return found
+def _task_of(module: pl.LightningModule) -> Task | None:
+    return require_probabilities(module, "RunSummary").task if offers(module, GivesProbabilities) else None
+
+
+def _entries(module: pl.LightningModule, seen: Judgement | None) -> dict[str, Any]:
+    """What the task says of the best epoch; its names without values where nothing was seen."""
+    task = _task_of(module)
+    return seen.entries if seen is not None else {} if task is None else task.summary(None)
 
 
 def _skipped(trainer: pl.Trainer) -> int:
@@ -322,17 +304,3 @@ def _rate(images: int, seconds: float) -> float | None:
 def _stage_name(module: pl.LightningModule, epoch: int) -> str:
     plan = getattr(module, "plan", None)
     return plan.at(epoch).name if isinstance(plan, Plan) else "all"
-
-
-def _write_predictions(path: Path, predictions: dict[str, Tensor], data: ImageDataModule | None) -> None:
-    """Write one row an image: path, true, predicted, probability (of the predicted class)."""
-    paths = None if data is None else data.opened.splits.val.paths
-    classes = None if data is None else data.classes
-    rows = []
-    for index, true, predicted, p in zip(
-        *(predictions[name].tolist() for name in ("index", "true", "predicted", "p")), strict=True
-    ):
-        name = paths[index] if paths is not None else index
-        labels = (classes[true], classes[predicted]) if classes is not None else (true, predicted)
-        rows.append([name, *labels, f"{p:.6f}"])
-    write_csv(path, ["path", "true", "predicted", "probability"], rows)

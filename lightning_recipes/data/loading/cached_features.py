@@ -6,13 +6,13 @@ no random augmentation; the plan sees to that.
 
 from collections.abc import Callable
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from lightning_recipes.data.batch import Batch
 from lightning_recipes.data.loading.dataset import FeatureDataset, ImageDataset
+from lightning_recipes.data.sources.labels import label_tensor
 
 __all__ = ["Extract", "compute_features"]
 
@@ -51,5 +51,5 @@ def compute_features(
     if world_size > 1:
         parts = [torch.empty_like(features, device=device) for _ in range(world_size)]
         torch.distributed.all_gather(parts, features.to(device))
-        features = torch.stack(parts, dim=1).reshape(rows * world_size, -1)[:total].cpu()
-    return FeatureDataset(features, torch.as_tensor(np.asarray(dataset.source.labels), dtype=torch.int64))
+        features = torch.stack(parts, dim=1).reshape(rows * world_size, *features.shape[1:])[:total].cpu()
+    return FeatureDataset(features, label_tensor(dataset.source.labels))

@@ -6,6 +6,7 @@ from torch.utils.data import Dataset
 
 from lightning_recipes.data.batch import Batch, Features
 from lightning_recipes.data.loading.train_sampler import Key
+from lightning_recipes.data.sources.labels import label_tensor
 from lightning_recipes.data.sources.source import ImageSource
 from lightning_recipes.data.transforms.image_transforms import Transform
 from lightning_recipes.randomness import seed_for
@@ -34,7 +35,7 @@ class ImageDataset(Dataset[Batch]):
         key = Key(0, key) if isinstance(key, int) else key
         image = self.source.read(key.index, self.min_size)
         tensor = self.transform(image, seed_for("augment", key.epoch, key.index, key.repeat))
-        return Batch(tensor, torch.tensor(self.source.labels[key.index]), torch.tensor(key.index))
+        return Batch(tensor, label_tensor(self.source.labels[key.index]), torch.tensor(key.index))
 
 
 class FeatureDataset(Dataset[Features]):
@@ -42,7 +43,7 @@ class FeatureDataset(Dataset[Features]):
 
     Args:
         features: (N, F), float32, on the CPU; row i belongs to image i.
-        labels: (N,), int64.
+        labels: (N,), int64, or (N, C), float32, where an image may have several.
     """
 
     def __init__(self, features: Tensor, labels: Tensor) -> None:

@@ -1,17 +1,18 @@
 """The order of evaluation, and its shards, which repeat no image."""
 
-from collections.abc import Iterator, Sequence, Sized
+from collections.abc import Iterator, Sized
 
 import numpy as np
 from numpy.typing import NDArray
 from torch.utils.data import DistributedSampler, SequentialSampler
 
+from lightning_recipes.data.sources.labels import Labels, strata
 from lightning_recipes.randomness import numpy_generator_for
 
 __all__ = ["ShardSampler", "stratified_order"]
 
 
-def stratified_order(labels: Sequence[int] | NDArray[np.int64], seed: int) -> NDArray[np.int64]:
+def stratified_order(labels: Labels, seed: int) -> NDArray[np.int64]:
     """Return an order of images of which any first part holds every class in its share of the whole.
 
     The images of a class are shuffled and laid at equal distances over the whole, from a start that is the class's own.
@@ -19,7 +20,7 @@ def stratified_order(labels: Sequence[int] | NDArray[np.int64], seed: int) -> ND
     that are too small for one image of each are drawn by lot.
 
     Args:
-        labels: One label an image.
+        labels: One label an image; of several, images of the same labels are a class.
         seed: Of the draw; the run's seed has no part in it.
 
     Example:
@@ -29,7 +30,7 @@ def stratified_order(labels: Sequence[int] | NDArray[np.int64], seed: int) -> ND
     """
     generator = numpy_generator_for("evaluation order", seed=seed)
     shuffled = generator.permutation(len(labels))
-    _, classes, counts = np.unique(np.asarray(labels)[shuffled], return_inverse=True, return_counts=True)
+    _, classes, counts = np.unique(strata(labels)[shuffled], return_inverse=True, return_counts=True)
     by_class = np.argsort(classes, kind="stable")
     among_its_class = np.empty(len(labels), dtype=np.int64)
     among_its_class[by_class] = np.arange(len(labels)) - np.repeat(np.cumsum(counts) - counts, counts)

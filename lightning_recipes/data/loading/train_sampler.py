@@ -1,20 +1,17 @@
 """The order of training images as a function of (seed, epoch)."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch.utils.data import DistributedSampler, SequentialSampler
 from typing_extensions import override
 
+from lightning_recipes.data.sources.labels import Labels
 from lightning_recipes.randomness import generator_for
 
 __all__ = ["EpochSampler", "FixedSampler", "Key", "balanced_order"]
-
-
-Labels = Sequence[int] | NDArray[np.int64]
 
 
 class Key(NamedTuple):

@@ -4,10 +4,9 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal, NamedTuple
 
-import numpy as np
-
 from lightning_recipes.data.sources.faults import Head, look_at
 from lightning_recipes.data.sources.files import FileSource
+from lightning_recipes.data.sources.labels import class_counts
 from lightning_recipes.data.sources.remarks import warn_of_deep, warn_of_large
 from lightning_recipes.errors import UserError
 
@@ -84,9 +83,9 @@ def drop_bad(
         split: source.keep([i for i in range(len(source)) if i not in bad[split]]) for split, source in parts.items()
     }
     for split, source in good.items():
-        empty = set(range(len(source.classes))) - set(np.unique(source.labels).tolist())
-        if empty:
-            lost = source.classes[min(empty)]
+        counts = class_counts(source.labels, len(source.classes))
+        if 0 in counts:
+            lost = source.classes[counts.index(0)]
             raise UserError(
                 f"data.on_bad_image: class '{lost}' has no whole image left in {split}; mend some of its files, "
                 f"or remove the class: {_listed(root, named)}"

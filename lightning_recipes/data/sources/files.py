@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lightning_recipes.data.images.decode import IMAGE_SUFFIXES, decode_rgb
+from lightning_recipes.data.sources.labels import Labels, several
 from lightning_recipes.data.sources.picked import Names
 from lightning_recipes.errors import UserError
 
@@ -95,7 +96,7 @@ class FileSource:
     Args:
         tree: Where they are.
         names: Files in the tree.
-        labels: One label a file, -1 where unknown.
+        labels: One label a file, -1 where unknown; or (N, C) of 0 and 1, uint8.
         classes: Names of the classes.
     """
 
@@ -103,11 +104,12 @@ class FileSource:
         self,
         tree: FileTree,
         names: Iterable[str],
-        labels: Sequence[int] | NDArray[np.int64],
+        labels: Labels,
         classes: Sequence[str],
     ) -> None:
         self.tree, self.paths = tree, names if isinstance(names, Names) else Names(names)
-        self.labels: NDArray[np.int64] = np.asarray(labels, dtype=np.int64)
+        self.labels: NDArray[np.int64] | NDArray[np.uint8]
+        self.labels = np.asarray(labels, np.uint8) if several(labels) else np.asarray(labels, np.int64)
         self.classes = tuple(classes)
 
     def __len__(self) -> int:

@@ -5,54 +5,70 @@ from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from lightning_recipes.data.sources.class_names import refuse_lookalikes, warn_of_case
 from lightning_recipes.data.sources.files import FileSource, Folder
 from lightning_recipes.data.sources.folders import FolderSplits
+from lightning_recipes.data.sources.labels import Labels
 from lightning_recipes.data.sources.manifest_rows import Lines, Row, by_column, read_row
 from lightning_recipes.errors import UserError
 
 __all__ = ["read_manifest"]
 
 
-def read_manifest(path: str) -> FolderSplits:
+def read_manifest(path: str, *, several_labels: bool = False) -> FolderSplits:
     """Read a CSV file with the columns ``path``, ``label`` and, if the data is split, ``split``.
 
     Paths are relative to the file, or absolute; a split is called as folders are: train, val, test. A label is one
-    class; spaces around it are no part of it.
+    class; spaces around it are no part of it. Several are set apart by ``|``, and an image may have none.
+
+    Args:
+        path: Of the file.
+        several_labels: Whether an image may have several labels.
 
     Raises:
         UserError: A column, a label or a file is missing, a file is named twice by whatever paths, a cell names several
             classes, two classes look the same, or there is only one class.
     """
-    rows = _rows(path)
+    rows = _rows(path, several_labels=several_labels)
     if not rows:
         raise UserError(f"data.root: '{path}' names no images; add a row for each")
-    classes = sorted({row.label for row in rows})
+    classes = sorted({label for row in rows for label in row.labels})
     refuse_lookalikes(f"data.root: '{path}'", classes)
     warn_of_case(f"data.root: '{path}'", classes)
-    if len(classes) < 2:
-        raise UserError(
-            f"data.root: '{path}' has one class, '{classes[0]}'; a classifier needs at least two, add rows of another"
-        )
+    if len(classes) < (1 if several_labels else 2):
+        has = f"one class, '{classes[0]}'; a classifier needs at least two" if classes else "no label at all"
+        raise UserError(f"data.root: '{path}' has {has}, add rows of another")
     parts: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         parts[row.split].append(row)
     if "train" not in parts:
         raise UserError(f"data.root: '{path}' has no images of split train; call some so in its column split")
-    number, folder = {name: position for position, name in enumerate(classes)}, Folder(str(Path(path).parent))
+    folder = Folder(str(Path(path).parent))
     for split, members in parts.items():
-        absent = sorted(set(classes) - {row.label for row in members})
+        absent = sorted(set(classes) - {label for row in members for label in row.labels})
         if absent:
             raise UserError(f"data.root: '{path}': class '{absent[0]}' has no images in {split}; add rows for it")
     return FolderSplits(
         {
-            split: FileSource(folder, [row.path for row in members], [number[row.label] for row in members], classes)
+            split: FileSource(folder, [row.path for row in members], _labels(members, classes, several_labels), classes)
             for split, members in parts.items()
         }
     )
 
 
-def _rows(path: str) -> list[Row]:
+def _labels(rows: Sequence[Row], classes: Sequence[str], several_labels: bool) -> Labels:
+    number = {name: position for position, name in enumerate(classes)}
+    if not several_labels:
+        return [number[label] for row in rows for label in row.labels]
+    labels = np.zeros((len(rows), len(classes)), dtype=np.uint8)
+    for position, row in enumerate(rows):
+        labels[position, [number[label] for label in row.labels]] = 1
+    return labels
+
+
+def _rows(path: str, *, several_labels: bool) -> list[Row]:
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file, skipinitialspace=True, strict=True)
@@ -60,7 +76,8 @@ def _rows(path: str) -> list[Row]:
             columns = next(filled, [])
             _check_columns(path, columns)
             lines = Lines(path)
-            return [read_row(lines, reader.line_num, by_column(lines, reader.line_num, columns, row)) for row in filled]
+            cells = ((reader.line_num, by_column(lines, reader.line_num, columns, row)) for row in filled)
+            return [read_row(lines, line, row, several_labels=several_labels) for line, row in cells]
     except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"data.root: '{path}' cannot be read ({error}); save it as CSV in UTF-8") from None
     except OSError as error:

@@ -16,7 +16,7 @@ class Row(NamedTuple):
     """One picture, as its row gives it."""
 
     path: str
-    label: str
+    labels: tuple[str, ...]
     split: str
 
 
@@ -53,17 +53,19 @@ def by_column(lines: Lines, line: int, columns: Sequence[str], row: Sequence[str
     return dict(zip_longest(columns, row[: len(columns)], fillvalue=""))
 
 
-def read_row(lines: Lines, line: int, cells: dict[str, str]) -> Row:
+def read_row(lines: Lines, line: int, cells: dict[str, str], *, several_labels: bool) -> Row:
     """Return a row; its file is added to those of the lines before."""
     where = f"data.root: '{lines.manifest}', line {line}"
     name, label = cells["path"], cells["label"]
-    if not name or not label:
-        raise UserError(f"{where}: path or label is empty; fill it in or remove the line")
-    if "|" in label:
+    if not name or not (label or several_labels):
+        what = "path" if several_labels else "path or label"
+        raise UserError(f"{where}: {what} is empty; fill it in or remove the line")
+    if "|" in label and not several_labels:
         raise UserError(
-            f"{where}: label '{label}' names several classes, and a classifier gives one; keep one of them, or call a "
-            "class otherwise whose name has a |"
+            f"{where}: label '{label}' names several classes, and model.task: multiclass gives one; keep one of them, "
+            "call a class otherwise whose name has a |, or set model.task: multilabel"
         )
+    labels = tuple(dict.fromkeys(part.strip() for part in label.split("|") if part.strip()))
     file = os.path.join(os.path.dirname(lines.manifest), name)
     if not os.path.isfile(file):
         raise UserError(f"{where}: file '{name}' {_absence(file)}; paths are relative to the CSV file, or absolute")
@@ -73,7 +75,7 @@ def read_row(lines: Lines, line: int, cells: dict[str, str]) -> Row:
     split = SPLIT_NAMES.get((cells.get("split") or "train").lower())
     if split is None:
         raise UserError(f"{where}: split '{cells['split']}' is not train, val or test; name one of them")
-    return Row(name, label, split)
+    return Row(name, labels, split)
 
 
 def _absence(file: str) -> str:

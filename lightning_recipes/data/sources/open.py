@@ -46,10 +46,12 @@ def open_splits(
     images_per_class: int | None = None,
     on_bad_image: Literal["error", "skip"] = "error",
     download_dir: str | None = None,
+    several_labels: bool = False,
 ) -> OpenedData:
     """Open data; arguments as in :class:`lightning_recipes.data.datamodule.ImageDataModule`.
 
     Where there is no validation split, the test split serves as it; where there is neither, it is drawn.
+    ``several_labels``: an image may have several, which a CSV file alone can say.
 
     Raises:
         UserError: The data cannot be used; the text names the key or the file and what to do.
@@ -57,6 +59,11 @@ def open_splits(
     refuse_draw(val_fraction, split_seed, images_per_class)
     skipped: tuple[str, ...] = ()
     root = os.path.expanduser(root)
+    if several_labels and not _is_manifest(root):
+        raise UserError(
+            f"model.task: multilabel needs labels that can be several, and '{root}' has one class an image; name "
+            "images and labels in a .csv with the columns path and label, set apart by |, or leave multilabel out"
+        )
     if root.startswith(TORCHVISION):
         name = root.removeprefix(TORCHVISION)
         splits = open_torchvision(name, download_dir=download_dir, val_fraction=val_fraction, split_seed=split_seed)
@@ -64,7 +71,7 @@ def open_splits(
         splits = Splits(*stratified_split(EMBEDDED[root](), val_fraction, split_seed))
     else:
         _refuse_unknown_scheme(root)
-        parts, skipped = open_parts(root, on_bad_image)
+        parts, skipped = open_parts(root, on_bad_image, several_labels=several_labels)
         splits = _with_validation(parts, val_fraction, split_seed)
     if images_per_class is not None:
         few = few_per_class(splits.train, images_per_class, split_seed)
@@ -72,15 +79,23 @@ def open_splits(
     return OpenedData(splits, skipped)
 
 
-def open_parts(root: str, on_bad_image: Literal["error", "skip"]) -> tuple[Mapping[str, FileSource], tuple[str, ...]]:
+def open_parts(
+    root: str, on_bad_image: Literal["error", "skip"], *, several_labels: bool = False
+) -> tuple[Mapping[str, FileSource], tuple[str, ...]]:
     """Return the files of each split that a folder, a zip or a CSV file has, and what was left out as unreadable.
 
     Raises:
         UserError: As :func:`open_splits`.
     """
-    is_manifest = root.lower().endswith(".csv") and os.path.isfile(root)
-    found = read_manifest(root) if is_manifest else read_class_folders(open_tree(root, "data.root"))
+    if _is_manifest(root):
+        found = read_manifest(root, several_labels=several_labels)
+    else:
+        found = read_class_folders(open_tree(root, "data.root"))
     return drop_bad(found.parts, on_bad_image)
+
+
+def _is_manifest(root: str) -> bool:
+    return root.lower().endswith(".csv") and os.path.isfile(root)
 
 
 def _refuse_unknown_scheme(root: str) -> None:

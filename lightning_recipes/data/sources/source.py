@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from lightning_recipes.data.sources.labels import Labels
 from lightning_recipes.data.sources.picked import Picked
 
 __all__ = ["ImageSource", "Splits", "Subset"]
@@ -17,7 +18,7 @@ class ImageSource(Protocol):
 
     Attributes:
         classes: Names of the classes; a label is a position in it.
-        labels: One label an image; -1 where it is not known.
+        labels: One label an image, -1 where it is not known; or (N, C) of 0 and 1, uint8, where it may have several.
         paths: One name an image, as a person would look it up; unique within the source.
     """
 
@@ -25,7 +26,7 @@ class ImageSource(Protocol):
     def classes(self) -> tuple[str, ...]: ...  # noqa: D102
 
     @property
-    def labels(self) -> Sequence[int] | NDArray[np.int64]: ...  # noqa: D102
+    def labels(self) -> Labels: ...  # noqa: D102
 
     @property
     def paths(self) -> Sequence[str] | NDArray[np.str_]: ...  # noqa: D102

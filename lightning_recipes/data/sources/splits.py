@@ -6,6 +6,8 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from lightning_recipes.data.sources.iterative_split import iterative_split
+from lightning_recipes.data.sources.labels import several
 from lightning_recipes.data.sources.source import ImageSource, Subset
 from lightning_recipes.errors import UserError
 from lightning_recipes.randomness import numpy_generator_for
@@ -46,19 +48,35 @@ def stratified_split(source: ImageSource, val_fraction: float, split_seed: int) 
     """
     refuse_draw(val_fraction, split_seed)
     generator = numpy_generator_for("val_fraction", seed=split_seed)
+    if several(source.labels):
+        return _split_of_several(source, val_fraction, generator)
     train, val = [], []
     for label, members in _members(source):
         drawn = generator.permutation(members)
         count = round(len(drawn) * val_fraction)
-        if count in (0, len(drawn)):
-            side = "validation" if count == 0 else "training"
-            raise UserError(
-                f"data.val_fraction: {val_fraction} of the {len(drawn)} images of class '{source.classes[label]}' "
-                f"leaves none for {side}; give another share, or more images"
-            )
+        _refuse_empty(source.classes[label], val_fraction, len(drawn) - count, count)
         val.append(drawn[:count])
         train.append(drawn[count:])
     return Subset(source, np.sort(np.concatenate(train))), Subset(source, np.sort(np.concatenate(val)))
+
+
+def _split_of_several(
+    source: ImageSource, val_fraction: float, generator: np.random.Generator
+) -> tuple[Subset, Subset]:
+    by_name, labels = _by_name(source), np.asarray(source.labels, dtype=np.uint8)
+    train, val = (np.sort(by_name[part]) for part in iterative_split(labels[by_name], val_fraction, generator))
+    for name, kept, drawn in zip(source.classes, labels[train].sum(axis=0), labels[val].sum(axis=0), strict=True):
+        _refuse_empty(name, val_fraction, int(kept), int(drawn))
+    return Subset(source, train), Subset(source, val)
+
+
+def _refuse_empty(name: str, val_fraction: float, train: int, val: int) -> None:
+    if 0 in (train, val):
+        side = "validation" if val == 0 else "training"
+        raise UserError(
+            f"data.val_fraction: {val_fraction} of the {train + val} images of class '{name}' leaves none for {side}; "
+            "give another share, or more images"
+        )
 
 
 def few_per_class(source: ImageSource, images_per_class: int, split_seed: int) -> Subset:
@@ -67,6 +85,8 @@ def few_per_class(source: ImageSource, images_per_class: int, split_seed: int) -
     Raises:
         UserError: A class has fewer.
     """
+    if several(source.labels):
+        raise UserError("data.images_per_class: images have several labels each; leave it out")
     generator = numpy_generator_for("images_per_class", seed=split_seed)
     kept = []
     for label, members in _members(source):
@@ -81,6 +101,10 @@ def few_per_class(source: ImageSource, images_per_class: int, split_seed: int) -
 
 def _members(source: ImageSource) -> Sequence[tuple[int, NDArray[np.int64]]]:
     """Return the positions of each class's images, ordered by name, so that no file system's order shows."""
-    labels, paths = np.asarray(source.labels), list(source.paths)
-    by_name = np.array(sorted(range(len(paths)), key=paths.__getitem__), dtype=np.int64)
+    labels, by_name = np.asarray(source.labels), _by_name(source)
     return [(label, by_name[labels[by_name] == label]) for label in range(len(source.classes))]
+
+
+def _by_name(source: ImageSource) -> NDArray[np.int64]:
+    paths = list(source.paths)
+    return np.array(sorted(range(len(paths)), key=paths.__getitem__), dtype=np.int64)

@@ -3,11 +3,12 @@
 from lightning_recipes.components import import_object
 from lightning_recipes.errors import UserError, did_you_mean
 from lightning_recipes.modules.tasks.multiclass import Multiclass
+from lightning_recipes.modules.tasks.multilabel import Multilabel
 from lightning_recipes.modules.tasks.task import Task
 
 __all__ = ["TASKS", "Task", "create_task"]
 
-TASKS: dict[str, type[Task]] = {"multiclass": Multiclass}
+TASKS: dict[str, type[Task]] = {"multiclass": Multiclass, "multilabel": Multilabel}
 
 
 def create_task(name: str) -> Task:

@@ -1,25 +1,45 @@
 """One class an image: softmax, accuracy."""
 
-from collections.abc import Sequence
-from typing import Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Literal, cast
 
-from torch import Tensor
+from torch import Tensor, nn
 from torchmetrics import Metric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy
 
-from lightning_recipes.evaluation.mean_probabilities import log_mean_probabilities
+from lightning_recipes.evaluation.calibration import calibration_figures, cooled, reliability
+from lightning_recipes.evaluation.confusion import confusion_matrix, most_confused, per_class
+from lightning_recipes.evaluation.intervals import wilson_interval
+from lightning_recipes.evaluation.label_issues import label_issues
+from lightning_recipes.evaluation.mean_probabilities import judge, log_mean_probabilities
 from lightning_recipes.evaluation.metrics import classification_metrics
+from lightning_recipes.evaluation.mistakes import choose_mistakes
+from lightning_recipes.evaluation.prediction import Prediction
+from lightning_recipes.figures.calibration import calibration_figure
+from lightning_recipes.figures.confusion import confusion_figure
+from lightning_recipes.modules.tasks.task import Doubt, Wrong
+from lightning_recipes.optim.losses import LOSSES
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 __all__ = ["Multiclass"]
 
+SMALLEST = 1e-12  # a probability of zero has no logarithm
+
 
 class Multiclass:
-    """One class an image: labels (N,) int64, probabilities that add up to one. A :class:`~.task.Task`."""
+    """One class an image: labels (N,) int64, probabilities that add up to one; methods as of a :class:`~.task.Task`."""
 
     name = "multiclass"
     fewest_classes = 2
     best_metric: tuple[str, Literal["max", "min"]] = ("val_accuracy", "max")
     training_metric_name = "accuracy"
+    losses: Mapping[str, type[nn.Module]] = LOSSES
+    default_loss = "cross_entropy"
+    intervals_are_quick = True
+    right_means = "accuracy"
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Return the softmax."""
@@ -40,3 +60,101 @@ class Multiclass:
     def training_metric(self, num_classes: int) -> Metric:
         """Return the accuracy."""
         return MulticlassAccuracy(num_classes, average="micro", validate_args=False)
+
+    def predicted(self, probabilities: Tensor) -> Tensor:
+        """Return the class of the largest probability, (N,)."""
+        return probabilities.argmax(dim=1)
+
+    def right(self, probabilities: Tensor, labels: Tensor) -> Tensor:
+        """Return whether the largest probability is the label's."""
+        return self.predicted(probabilities) == labels
+
+    def losses_of(self, probabilities: Tensor, labels: Tensor) -> Tensor:
+        """Return ``-log p`` of the label."""
+        return -probabilities.double().gather(1, labels[:, None]).squeeze(1).clamp_min(SMALLEST).log()
+
+    def strata(self, labels: Tensor) -> Tensor:
+        """Return the labels."""
+        return labels
+
+    def words(self, labels: Tensor, names: Sequence[str]) -> str:
+        """Return the class's name."""
+        return names[int(labels)]
+
+    def prediction(self, probabilities: Tensor, names: Sequence[str]) -> Prediction:
+        """Return the most probable class."""
+        row = probabilities.numpy()
+        return Prediction(names[int(row.argmax())], float(row.max()), row)
+
+    def seen(self, probabilities: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """Keep the predicted class and its probability: of a thousand classes the others are much."""
+        probability, predicted = probabilities.max(dim=1)
+        return {"true": labels, "predicted": predicted, "p": probability}
+
+    def summary(self, seen: Mapping[str, Tensor] | None, *, intervals: bool = True) -> dict[str, Any]:
+        """Return ``val_accuracy`` with Wilson's interval."""
+        if seen is None:
+            return {"val_accuracy": None, "val_accuracy_ci95": None}
+        correct, images = int((seen["true"] == seen["predicted"]).sum()), len(seen["true"])
+        return {"val_accuracy": correct / images, "val_accuracy_ci95": list(wilson_interval(correct, images))}
+
+    def judge(self, probabilities: Tensor, labels: Tensor) -> dict[str, Any]:
+        """Return accuracy and loss."""
+        found = judge(probabilities, labels)
+        return {**asdict(found), "accuracy": found.accuracy, "ci95": list(found.ci95)}
+
+    def prediction_rows(self, seen: Mapping[str, Tensor], names: Sequence[str]) -> tuple[list[str], list[list[str]]]:
+        """Return true and predicted class, and the probability of the predicted one."""
+        parts = zip(*(seen[key].tolist() for key in ("true", "predicted", "p")), strict=True)
+        rows = [[names[true], names[predicted], f"{p:.6f}"] for true, predicted, p in parts]
+        return ["true", "predicted", "probability"], rows
+
+    def analysis(self, probabilities: Tensor, labels: Tensor, names: Sequence[str]) -> dict[str, Any]:
+        """Return the confusion matrix and what is read off it, and the calibration."""
+        matrix = confusion_matrix(labels, self.predicted(probabilities), len(names))
+        return {
+            "most_confused": [asdict(pair) for pair in most_confused(matrix, names)],
+            "classes": [asdict(found) for found in per_class(matrix, names)],
+            "calibration": calibration_figures(labels, probabilities),
+            "confusion_matrix": matrix.tolist(),
+        }
+
+    def figures(
+        self, probabilities: Tensor, labels: Tensor, names: Sequence[str], analysis: Mapping[str, Any]
+    ) -> "dict[str, Figure]":
+        """Return the confusion matrix and the reliability curve."""
+        matrix = confusion_matrix(labels, self.predicted(probabilities), len(names))
+        drawn = {"confusion": confusion_figure(matrix.numpy(), names)}
+        calibration = analysis["calibration"]
+        if calibration["temperature"] is not None:  # else of a training that diverged
+            drawn["calibration"] = calibration_figure(
+                reliability(labels, probabilities),
+                reliability(labels, cooled(probabilities, calibration["temperature"])),
+                error=calibration["error"],
+                mended_error=calibration["error_with_temperature"],
+            )
+        return drawn
+
+    def doubts(self, probabilities: Tensor, labels: Tensor, names: Sequence[str]) -> list[Doubt]:
+        """Return what confident learning finds."""
+        return [
+            Doubt(issue.row, names[issue.given], names[issue.suggested], issue.margin, issue.confident)
+            for issue in label_issues(labels, probabilities)
+        ]
+
+    def wrong(
+        self, probabilities: Tensor, labels: Tensor, names: Sequence[str], *, most: int, by: str
+    ) -> tuple[list[Wrong], int]:
+        """Return misclassified images."""
+        order = cast(Literal["confidence", "random", "class"], by)
+        predicted = self.predicted(probabilities)
+        found = []
+        for row in choose_mistakes(labels, probabilities, most=most, by=order):
+            said, true = int(predicted[row]), int(labels[row])
+            p = float(probabilities[row, said]), float(probabilities[row, true])
+            found.append(Wrong(row, said, true, (names[said], names[true]), p))
+        return found, int((predicted != labels).sum())
+
+    def explained(self, logits: Tensor) -> Tensor:
+        """Return the logits."""
+        return logits

@@ -49,17 +49,15 @@ def lead_of(run: RunContents) -> str:
 def tiles_of(run: RunContents) -> list[Tile]:
     """Return the numbers that a reader looks for first."""
     summary, errors, tiles = run.summary, run.errors, []
-    if summary.get("val_accuracy") is not None:
-        tiles.append(Tile.of_share("Validation accuracy", summary["val_accuracy"], summary["val_accuracy_ci95"]))
-    if summary.get("ensemble_val_accuracy") is not None:
-        value, interval = summary["ensemble_val_accuracy"], summary["ensemble_val_accuracy_ci95"]
-        tiles.append(Tile.of_share("Ensemble of snapshots", value, interval))
+    known = [one for one in run.measured if one.value is not None]
+    tiles += [Tile.of_share(one.title, one.value or 0.0, one.ci95) for one in known if one.ci95 is not None]
     if summary.get("val_loss") is not None:
         tiles.append(Tile("Validation loss", f"{summary['val_loss']:.3f}", f"best epoch: {summary.get('best_epoch')}"))
     if errors:
         wrong = errors["images"] - errors["correct"]
         when = f", of epoch {errors['best_epoch']}" if analysed_before(run) else ""
-        tiles.append(Tile("Misclassified", f"{wrong:,}", f"of {errors['images']:,} validation images{when}"))
+        name = "Misclassified" if "confusion_matrix" in errors else "With a wrong label"
+        tiles.append(Tile(name, f"{wrong:,}", f"of {errors['images']:,} validation images{when}"))
         after = percent(errors["calibration"]["error_with_temperature"])
         tiles.append(
             Tile("Calibration error", percent(errors["calibration"]["error"]), f"{after} with a temperature, held out")
@@ -144,10 +142,12 @@ def _finder(run: RunContents) -> Section:
 
 
 def _ensemble(run: RunContents) -> Section:
-    rows = [(s["path"], s["epoch"], percent(s["val_accuracy"])) for s in run.summary.get("snapshots", [])]
-    if not rows:
+    snapshots = run.summary.get("snapshots", [])
+    if not snapshots:
         return Section("ensemble", "Snapshot ensemble")
-    parts = [table(["snapshot", "epoch#", "validation accuracy#"], rows)]
+    metric = next(name for name in snapshots[0] if name.startswith("val_"))
+    rows = [(s["path"], s["epoch"], percent(s[metric])) for s in snapshots]
+    parts = [table(["snapshot", "epoch#", f"{metric.replace('val_', 'validation ')}#"], rows)]
     if "snapshots" in run.figures:
         parts.append(figure("snapshots", "Each snapshot alone, and the ensemble of the last ones."))
     return Section("ensemble", "Snapshot ensemble", parts)
@@ -158,6 +158,8 @@ def _errors(run: RunContents) -> Section:
     if not errors:
         return Section("errors", "What it gets wrong")
     confusion = figure("confusion", "Which class is taken for which, as a share of the true class.")
+    if "label_errors" in run.figures:
+        confusion = figure("label_errors", "How well each label is told, and how often it is missed or seen in vain.")
     calibration = figure("calibration", "Whether a probability means what it says, before and after a temperature.")
     parts += [*_of_before(run), pair(confusion, calibration)]
     if errors["most_confused"]:
@@ -166,8 +168,10 @@ def _errors(run: RunContents) -> Section:
         parts.append(table(["true", "taken for", "images#", "of the true class#"], pairs[:MOST_ROWS]))
     parts.append(heading("Classes, lowest recall first; 95 % intervals in brackets"))
     classes = sorted(errors["classes"], key=lambda c: (c["recall"] or {}).get("value") or 0.0)
-    rows = [(c["name"], c["images"], share(c["recall"]), share(c["precision"]), share(c["f1"])) for c in classes]
-    parts.append(table(["class", "images#", "recall#", "precision#", "F1#"], rows[:MOST_ROWS]))
+    kinds = {"recall#": "recall", "precision#": "precision", "F1#": "f1", "average precision#": "average_precision"}
+    shown = {head: key for head, key in kinds.items() if key in classes[0]}
+    rows = [(c["name"], c["images"], *(share(c[key]) for key in shown.values())) for c in classes]
+    parts.append(table(["class", "images#", *shown], rows[:MOST_ROWS]))
     if len(rows) > MOST_ROWS:
         parts.append(text(f"{len(rows) - MOST_ROWS} more classes are in errors.json."))
     if errors["highest_losses"]:

@@ -1,0 +1,254 @@
+"""Any number of labels an image: a sigmoid and a question for each class, mean average precision."""
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from torch import Tensor, nn
+from torchmetrics import Metric, MetricCollection
+from torchmetrics.classification import MultilabelAveragePrecision, MultilabelF1Score
+
+from lightning_recipes.evaluation.bootstrap import bootstrap_interval
+from lightning_recipes.evaluation.calibration import calibration_figures, cooled, reliability
+from lightning_recipes.evaluation.confusion import confusion_matrix, per_class
+from lightning_recipes.evaluation.label_issues import label_issues
+from lightning_recipes.evaluation.mistakes import order_mistakes
+from lightning_recipes.evaluation.multilabel import (
+    average_precision,
+    best_thresholds,
+    f1_scores,
+    held_out_answers,
+    mean_known,
+)
+from lightning_recipes.evaluation.prediction import Prediction
+from lightning_recipes.figures.calibration import calibration_figure
+from lightning_recipes.figures.label_errors import label_errors_figure
+from lightning_recipes.modules.tasks.task import Doubt, Wrong
+from lightning_recipes.optim.multilabel_losses import MULTILABEL_LOSSES
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["Multilabel"]
+
+SMALLEST = 1e-12  # a probability of zero has no logarithm
+YES = 0.5  # probability from which on a label is said to be there
+BETWEEN = "|"  # as in the data's CSV file
+
+
+class Multilabel:
+    """Any number of labels an image: labels (N, C) of 0 and 1; methods as of a :class:`~.task.Task`."""
+
+    name = "multilabel"
+    fewest_classes = 1
+    best_metric: tuple[str, Literal["max", "min"]] = ("val_map", "max")
+    training_metric_name = "f1"
+    losses: Mapping[str, type[nn.Module]] = MULTILABEL_LOSSES
+    default_loss = "binary_cross_entropy"
+    intervals_are_quick = False
+    right_means = "share of images with every label right"
+
+    def probabilities(self, logits: Tensor) -> Tensor:
+        """Return the sigmoid."""
+        return logits.float().sigmoid()
+
+    def mean_logits(self, members: Sequence[Tensor]) -> Tensor:
+        """Return the logit of the mean probabilities."""
+        mean: Tensor = torch.stack([self.probabilities(m).double() for m in members]).mean(dim=0)
+        logits: Tensor = mean.logit(SMALLEST).float()
+        return logits
+
+    def loss_weight(self, labels: Tensor, class_weights: Tensor | None) -> Tensor | float:
+        """Return the images: class weights weigh within an image."""
+        return len(labels)
+
+    def metrics(self, num_classes: int, prefix: str) -> MetricCollection:
+        """Return mean average precision, macro and micro F1."""
+        kinds: dict[str, Metric] = {
+            "map": _of_whole_labels(MultilabelAveragePrecision)(num_classes, average="macro"),
+            "f1": _of_whole_labels(MultilabelF1Score)(num_classes, average="macro"),
+            "f1_micro": _of_whole_labels(MultilabelF1Score)(num_classes, average="micro"),
+        }
+        return MetricCollection(kinds, prefix=prefix, compute_groups=False)  # type: ignore[arg-type]
+
+    def training_metric(self, num_classes: int) -> Metric:
+        """Return the macro F1, as validation has it."""
+        metric: Metric = _of_whole_labels(MultilabelF1Score)(num_classes, average="macro", validate_args=False)
+        return metric
+
+    def predicted(self, probabilities: Tensor) -> Tensor:
+        """Return the labels whose probability is one half or more, (N, C)."""
+        return (probabilities >= YES).to(torch.float32)
+
+    def right(self, probabilities: Tensor, labels: Tensor) -> Tensor:
+        """Return whether every label is right."""
+        return (self.predicted(probabilities) == labels).all(dim=1)
+
+    def losses_of(self, probabilities: Tensor, labels: Tensor) -> Tensor:
+        """Return the mean over classes of ``-log`` of the right answer's probability."""
+        p, y = probabilities.double(), labels.double()
+        return -torch.where(y > 0, p, 1 - p).clamp_min(SMALLEST).log().mean(dim=1)
+
+    def strata(self, labels: Tensor) -> Tensor:
+        """Return a number for each set of labels."""
+        number: Tensor = torch.unique(labels, dim=0, return_inverse=True)[1]  # type: ignore[no-untyped-call]
+        return number
+
+    def words(self, labels: Tensor, names: Sequence[str]) -> str:
+        """Return the names, set apart as in the data's CSV file."""
+        return BETWEEN.join(name for name, there in zip(names, labels.tolist(), strict=True) if there)
+
+    def prediction(self, probabilities: Tensor, names: Sequence[str]) -> Prediction:
+        """Return all labels that are said to be there."""
+        there = self.predicted(probabilities)
+        sure = probabilities[there > 0].min() if there.any() else 1 - probabilities.max()
+        return Prediction(self.words(there, names), float(sure), probabilities.numpy())
+
+    def seen(self, probabilities: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """Keep all of both."""
+        return {"true": labels.to(torch.uint8), "p": probabilities}
+
+    def summary(self, seen: Mapping[str, Tensor] | None, *, intervals: bool = True) -> dict[str, Any]:
+        """Return ``val_map`` and ``val_f1`` (macro) with bootstrap intervals over the images."""
+        if seen is None:
+            return dict.fromkeys(("val_map", "val_map_ci95", "val_f1", "val_f1_ci95"))
+        labels, p = seen["true"], seen["p"]
+        answers = self.predicted(p) > 0
+        numbers = {
+            "val_map": (
+                mean_known(average_precision(labels, p)),
+                lambda weights: mean_known(average_precision(labels, p, weights)),
+            ),
+            "val_f1": (f1_scores(labels, answers)[0], lambda weights: f1_scores(labels, answers, weights)[0]),
+        }
+        found: dict[str, Any] = {}
+        for name, (value, of_weights) in numbers.items():
+            found[name] = float(value)
+            found[f"{name}_ci95"] = list(bootstrap_interval(of_weights, len(labels))) if intervals else None
+        return found
+
+    def judge(self, probabilities: Tensor, labels: Tensor) -> dict[str, Any]:
+        """Return mean average precision and loss."""
+        found, loss = self.summary(self.seen(probabilities, labels)), self.losses_of(probabilities, labels).mean()
+        return {"images": len(labels), "loss": float(loss), "map": found["val_map"], "ci95": found["val_map_ci95"]}
+
+    def prediction_rows(self, seen: Mapping[str, Tensor], names: Sequence[str]) -> tuple[list[str], list[list[str]]]:
+        """Return true and predicted labels, and the probability of each class."""
+        rows = []
+        for true, p in zip(seen["true"], seen["p"], strict=True):
+            labels = (self.words(true, names), self.words(self.predicted(p), names))
+            rows.append([*labels, *(f"{value:.6f}" for value in p.tolist())])
+        return ["true", "predicted", *names], rows
+
+    def analysis(self, probabilities: Tensor, labels: Tensor, names: Sequence[str]) -> dict[str, Any]:
+        """Return each class's numbers, those of all, and the calibration of all answers."""
+        p, y, classes = probabilities, labels, []
+        precision, thresholds = average_precision(y, p), best_thresholds(y, p)
+        chosen, plain = held_out_answers(y, p), self.predicted(p) > 0
+        for c, name in enumerate(names):
+            matrix = confusion_matrix(y[:, c].long(), plain[:, c].long(), 2).tolist()
+            held_out = confusion_matrix(y[:, c].long(), chosen[:, c].long(), 2)
+            classes.append(
+                {
+                    **_share_of_yes(torch.tensor(matrix), name),
+                    "average_precision": _with_interval(y[:, c : c + 1], p[:, c : c + 1], float(precision[c])),
+                    "threshold": float(thresholds[c]),
+                    "f1_with_threshold": _share_of_yes(held_out, name)["f1"],
+                    "missed": matrix[1][0],
+                    "false": matrix[0][1],
+                }
+            )
+        return {
+            "most_confused": [],
+            "classes": classes,
+            "labels": {
+                **self.summary({"true": y, "p": p}),
+                "f1_micro": float(f1_scores(y, plain)[1]),
+                "f1_with_thresholds": float(f1_scores(y, chosen)[0]),
+                "f1_micro_with_thresholds": float(f1_scores(y, chosen)[1]),
+            },
+            "calibration": calibration_figures(*_questions(y, p), an_image=y.shape[1]),
+        }
+
+    def figures(
+        self, probabilities: Tensor, labels: Tensor, names: Sequence[str], analysis: Mapping[str, Any]
+    ) -> "dict[str, Figure]":
+        """Return each class's mistakes and the reliability curve of all answers."""
+        drawn, calibration = {"label_errors": label_errors_figure(analysis["classes"])}, analysis["calibration"]
+        if calibration["temperature"] is not None:  # else of a training that diverged
+            answers, p = _questions(labels, probabilities)
+            drawn["calibration"] = calibration_figure(
+                reliability(answers, p),
+                reliability(answers, cooled(p, calibration["temperature"])),
+                error=calibration["error"],
+                mended_error=calibration["error_with_temperature"],
+                what="answers",
+            )
+        return drawn
+
+    def doubts(self, probabilities: Tensor, labels: Tensor, names: Sequence[str]) -> list[Doubt]:
+        """Return what confident learning finds, a question a class."""
+        found = []
+        for c, name in enumerate(names):
+            words = (f"not {name}", name)
+            p = torch.stack([1 - probabilities[:, c], probabilities[:, c]], dim=1)
+            for issue in label_issues(labels[:, c].long(), p):
+                given, suggested = words[issue.given], words[issue.suggested]
+                found.append(Doubt(issue.row, given, suggested, issue.margin, issue.confident))
+        return sorted(found, key=lambda doubt: (not doubt.confident, doubt.margin))
+
+    def wrong(
+        self, probabilities: Tensor, labels: Tensor, names: Sequence[str], *, most: int, by: str
+    ) -> tuple[list[Wrong], int]:
+        """Return answers that are wrong; an image may have several."""
+        said, classes = self.predicted(probabilities) > 0, len(names)
+        pairs = ((said != (labels > 0)).nonzero()).tolist()
+        sure = [max(float(p), 1 - float(p)) for p in (probabilities[row, c] for row, c in pairs)]
+        found = []
+        for position in order_mistakes(sure, [c for _, c in pairs], most=most, by=by):
+            row, c = pairs[position]
+            p, yes = float(probabilities[row, c]), bool(said[row, c])
+            # The score that there is such a label, and after all classes the one that there is none.
+            where, words, shares = (c, classes + c), (names[c], f"not {names[c]}"), (p, 1 - p)
+            first, second = (0, 1) if yes else (1, 0)
+            both = (words[first], words[second]), (shares[first], shares[second])
+            found.append(Wrong(row, where[first], where[second], *both))
+        return found, len(pairs)
+
+    def explained(self, logits: Tensor) -> Tensor:
+        """Return the logits, which speak for each label, and their negatives, which speak against it."""
+        return torch.cat([logits, -logits], dim=1)
+
+
+def _share_of_yes(matrix: Tensor, name: str) -> dict[str, Any]:
+    """Precision, recall and F1 of the answer yes, of counts (2, 2)."""
+    return asdict(per_class(matrix, (f"not {name}", name))[1])
+
+
+def _with_interval(labels: Tensor, probabilities: Tensor, value: float) -> dict[str, float | None]:
+    """A class's average precision; None where no image has the class."""
+
+    def value_of(weights: Tensor) -> Tensor:
+        return average_precision(labels, probabilities, weights)[:, 0]
+
+    found = (value, *bootstrap_interval(value_of, len(labels)))
+    return {name: v if math.isfinite(v) else None for name, v in zip(("value", "low", "high"), found, strict=True)}
+
+
+def _questions(labels: Tensor, probabilities: Tensor) -> tuple[Tensor, Tensor]:
+    """Every question as an image of two classes: labels (N C,) and probabilities (N C, 2)."""
+    p = probabilities.flatten()
+    return labels.flatten().long(), torch.stack([1 - p, p], dim=1)
+
+
+def _of_whole_labels(kind: type[Metric]) -> Any:
+    """Torchmetrics takes whole numbers for labels, losses take floats."""
+
+    class OfWholeLabels(kind):  # type: ignore[misc, valid-type]
+        def update(self, preds: Tensor, target: Tensor) -> None:
+            super().update(preds, target.long())
+
+    OfWholeLabels.__name__ = kind.__name__
+    return OfWholeLabels
