@@ -144,6 +144,12 @@ FACTORS: dict[str, dict[str, Level]] = {
     "dropout": {"off": OFF, "on": model(dropout=0.3)},
     "norm": {"trains": OFF, "fixed": model(freeze_norm_stats=True)},
     "init": {"own": OFF, "xavier": model(init="xavier"), "kaiming": model(init="kaiming")},
+    "head": {
+        "linear": OFF,
+        "mlp": model(head="mlp"),
+        "cosine": model(head="cosine"),
+        "pool": model(head="concat_pool"),
+    },
     "activation": {"own": OFF, "gelu": model(activation="gelu")},
     "augment": {
         "light": OFF,

@@ -60,6 +60,8 @@ def create_backbone(
     backbone_kwargs: Mapping[str, Any] | None = None,
     image_size: int | None = None,
     activation: str | None = None,
+    pooling: str | None = None,
+    keep_classifier: bool = True,
 ) -> Backbone:
     """Build a timm model and take its classifier off.
 
@@ -74,6 +76,8 @@ def create_backbone(
         backbone_kwargs: Arguments of the architecture; they come before what a weights file asks for.
         image_size: Passed on where the architecture is built for one size.
         activation: One of :data:`ACTIVATIONS`, in place of the architecture's own.
+        pooling: As timm calls it, such as ``catavgmax``; empty for none (default: the architecture's own).
+        keep_classifier: Keep a pretrained classifier for the same number of classes.
 
     Raises:
         UserError: Unknown name or argument, or weights that cannot be had or do not fit.
@@ -94,8 +98,8 @@ def create_backbone(
         model = _build(name, pretrained, num_classes, kwargs)
         classes = _pretrained_classes(model) if pretrained else None
     config = resolve_data_config({}, model=model)
-    features, classifier, width = _split(model)
-    kept = classes == num_classes and classifier is not None
+    features, classifier, width = _split(model, name, pooling)
+    kept = keep_classifier and classes == num_classes and classifier is not None
     if kept and classifier is not None:
         head, width = classifier, classifier.in_features
     else:
@@ -103,7 +107,8 @@ def create_backbone(
         nn.init.zeros_(head.weight)
         nn.init.zeros_(head.bias)
     if classes:
-        does = "is kept" if kept else f"is left out for one of {num_classes}"
+        instead = f"one of {num_classes}" if classes != num_classes else "another head"
+        does = "is kept" if kept else f"is left out for {instead}"
         log.info("%s: the classifier of %s for %d classes %s", PRETRAINED, _called(pretrained, name), classes, does)
     size = config["input_size"][-1]
     inputs = InputConfig(size, tuple(config["mean"]), tuple(config["std"]), config["interpolation"], config["crop_pct"])
@@ -188,11 +193,18 @@ def _load(name: str, weights: Weights, kwargs: dict[str, Any]) -> tuple[nn.Modul
     return model, classes
 
 
-def _split(model: Any) -> tuple[nn.Module, nn.Linear | None, int]:
+def _split(model: Any, name: str, pooling: str | None) -> tuple[nn.Module, nn.Linear | None, int]:
     """Take the classifier off; return the rest, the classifier if it is one linear layer, and the features' width."""
     classifier = model.get_classifier()
-    model.reset_classifier(0)
+    try:
+        model.reset_classifier(0, *(() if pooling is None else (pooling,)))
+    except (AssertionError, TypeError, ValueError) as error:
+        raise UserError(
+            f"model.head: '{name}' cannot pool as this head needs it ({pooling or 'not at all'})"
+        ) from error
     width: int = getattr(model, "head_hidden_size", None) or model.num_features
+    if pooling is not None:
+        width = model.num_features * (2 if pooling == "catavgmax" else 1)
     # Not linear: two classifiers (distilled models), a convolution, or none.
     return model, classifier if isinstance(classifier, nn.Linear) else None, width
 

@@ -19,6 +19,7 @@ from lightning_recipes.input_config import InputConfig
 from lightning_recipes.models.backbone import check_image_size, create_backbone
 from lightning_recipes.models.dropout_order import dropout_before_norm
 from lightning_recipes.models.groups import LayerGroup, layer_groups
+from lightning_recipes.models.heads import ConcatPoolHead, create_head, pooling_of
 from lightning_recipes.models.initialization import initialize_
 from lightning_recipes.models.weights import Weights
 from lightning_recipes.modules.classification import ClassificationModule
@@ -72,6 +73,8 @@ class ImageClassifier(ClassificationModule):
         compile: Compile the backbone with ``torch.compile``, or a mapping of its arguments.
         task: What labels are: ``multiclass`` (one class an image), ``multilabel`` (any number of them), or the import
             path of a task.
+        head: On the features, with its arguments: ``linear``, ``mlp``, ``cosine``, ``concat_pool`` (fastai's),
+            ``attention`` (over tokens), or a module class by its path, made with ``num_features`` and ``num_classes``.
 
     Raises:
         UserError: The backbone, its weights or a value does not fit; the text names the key.
@@ -99,6 +102,7 @@ class ImageClassifier(ClassificationModule):
         channels_last: bool = False,
         compile: bool | dict[str, Any] = False,  # noqa: A002 - as torch calls it
         task: str = "multiclass",
+        head: str | dict[str, Any] = "linear",
     ) -> None:
         super().__init__(
             num_classes,
@@ -122,9 +126,12 @@ class ImageClassifier(ClassificationModule):
             backbone_kwargs=backbone_kwargs,
             image_size=image_size,
             activation=activation,
+            pooling=pooling_of(head),
+            keep_classifier=head == "linear",
         )
         self.backbone = built.features
-        self.head = self.configure_head(built.head, built.num_features)
+        made = create_head(head, built.head, num_features=built.num_features, num_classes=num_classes)
+        self.head = self.configure_head(made, built.num_features)
         if built.weights is not None and built.weights.head is not None:
             self._take_head(built.weights)
         self._backbone_arguments = built.arguments
@@ -158,7 +165,7 @@ class ImageClassifier(ClassificationModule):
         """Return the head: features (N, ``num_features``) in, logits (N, C) out.
 
         Args:
-            head: The linear head that is used by default; its first loss is ln(C), or it is pretrained.
+            head: That of the argument ``head``; its first loss is ln(C), or it is pretrained.
             num_features: Width of the backbone's features.
         """
         return head
@@ -226,7 +233,9 @@ class ImageClassifier(ClassificationModule):
         if stage != "fit":
             return
         self.judged_input = self.input_used
-        if (found := dropout_before_norm(self)) is not None:
+        # fastai's head drops in front of its norms, and is taken for being fastai's.
+        searched = self.backbone if isinstance(self.head, ConcatPoolHead) else self
+        if (found := dropout_before_norm(searched)) is not None:
             rank_zero_warn(
                 f"'{found[0]}' drops units before the batch-norm '{found[1]}', whose statistics are then others in "
                 "training than in evaluation (Li et al. 2018); drop after the last batch-norm, as model.dropout does"

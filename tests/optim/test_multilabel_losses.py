@@ -60,4 +60,4 @@ def test_names_and_values_that_do_not_fit_are_said() -> None:
         ("binary_cross_entropy", "label_smoothing", -0.1),
     ):
         with pytest.raises(UserError, match=rf"model\.loss\.{key}: "):
-            loss(name, **{key: value})
+            create_loss({"name": name, key: value}, num_classes=4, losses=MULTILABEL_LOSSES)

@@ -93,7 +93,7 @@ class Multilabel:
 
     def strata(self, labels: Tensor) -> Tensor:
         """Return a number for each set of labels."""
-        number: Tensor = torch.unique(labels, dim=0, return_inverse=True)[1]  # type: ignore[no-untyped-call]
+        number: Tensor = torch.unique(labels, dim=0, return_inverse=True)[1]
         return number
 
     def words(self, labels: Tensor, names: Sequence[str]) -> str:

@@ -60,7 +60,5 @@ def test_what_asks_for_one_class_an_image_is_refused(tmp_path: Path, options: di
 
 
 def test_data_of_one_class_an_image_is_refused_for_several() -> None:
-    with pytest.raises(
-        UserError, match=r"multilabel needs labels that can be several, and 'sklearn:digits'"
-    ):
+    with pytest.raises(UserError, match=r"multilabel needs labels that can be several, and 'sklearn:digits'"):
         _ = ImageDataModule("sklearn:digits", task="multilabel").opened
