@@ -219,5 +219,7 @@ def test_a_figure_that_differs_from_the_epochs_own_is_said(tmp_path: Path) -> No
         def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
             pl_module.load_state_dict(self.kept)
 
-    with pytest.warns(UserWarning, match=r"best\.ckpt gets .* of the validation images right, the validation of epoch"):
+    with pytest.warns(
+        UserWarning, match=r"best\.ckpt has a val_accuracy of .* on the validation images, the validation of epoch"
+    ):
         train(tmp_path, [Stage("head", epochs=2, train="head", lr=0.02)], Cheat())

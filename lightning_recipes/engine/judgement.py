@@ -21,14 +21,14 @@ class Judgement:
     Attributes:
         epoch: Counted from 0.
         step: Optimizer steps before its validation.
-        images: That were validated.
+        images: That were validated, where they were counted.
         loss: Over all of them, where one was logged.
         entries: Of ``summary.json``, by the module's task.
     """
 
     epoch: int
     step: int
-    images: int
+    images: int | None
     loss: float | None
     entries: dict[str, Any] = field(default_factory=dict)
 

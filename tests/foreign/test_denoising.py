@@ -62,9 +62,8 @@ def test_a_frozen_encoder_stays_until_its_stage_begins_and_it_learns(tmp_path: P
 def test_finder_average_clipping_and_snapshots_work_on_it(tmp_path: Path) -> None:
     finder = lr.LearningRateFinder(stages=["all"], steps=20, orders=1)
     watch, clipping = Watch(), lr.GradientClipping(limit=0.1)
-    module, trainer, _ = train(
-        tmp_path, finder, lr.EMA(0.9, 1), clipping, lr.SnapshotEnsemble(), lr.BestCheckpoint(), watch
-    )
+    recorded = [lr.SnapshotEnsemble(), lr.RunSummary(str(tmp_path)), lr.BestCheckpoint()]
+    module, trainer, _ = train(tmp_path, finder, lr.EMA(0.9, 1), clipping, *recorded, watch)
     assert json.loads((tmp_path / "lr_finder.json").read_text())["all"]["optimizer_steps"] > 5
     assert watch.logged[-1]["gradient_clipping/clipped_share"] > 0
     snapshots = sorted((tmp_path / "snapshots").glob("*.safetensors"))
@@ -74,6 +73,10 @@ def test_finder_average_clipping_and_snapshots_work_on_it(tmp_path: Path) -> Non
     assert left
     assert all(torch.equal(tensor, load_file(snapshots[-1])[name]) for name, tensor in left.items())
     assert trainer.checkpoint_callbacks[0].best.metrics["val_loss"] == min(row["val_loss"] for row in watch.logged)  # type: ignore[attr-defined]
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary["val_loss"] == min(row["val_loss"] for row in watch.logged)
+    assert [stage["epochs"] for stage in summary["stages"]] == [1, 2]
+    assert "val_accuracy" not in summary
 
 
 def test_a_finder_that_only_reports_changes_nothing(tmp_path: Path) -> None:

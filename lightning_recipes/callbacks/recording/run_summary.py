@@ -18,20 +18,18 @@ from lightning_recipes.engine.best import best_of
 from lightning_recipes.engine.judgement import Judgement, Rows
 from lightning_recipes.engine.predictions import judged, names_of
 from lightning_recipes.engine.run_end import what_stopped
+from lightning_recipes.engine.stage_totals import StageTotals
 from lightning_recipes.evaluation.divergence import LossHistory
 from lightning_recipes.evaluation.gather import gather_by_index
 from lightning_recipes.models.fingerprint import weights_sha256
 from lightning_recipes.modules.protocols import (
     GivesProbabilities,
-    Staged,
     offers,
     require_probabilities,
-    require_staged,
 )
 from lightning_recipes.modules.tasks import Task
 from lightning_recipes.randomness import run_seed
 from lightning_recipes.run.entries import entries_of_files
-from lightning_recipes.stages.plan import Plan
 
 __all__ = ["RunSummary"]
 
@@ -54,9 +52,7 @@ class RunSummary(pl.Callback):
         self.folder, self.recipe = Path(folder), recipe
         self.seen: Judgement | None = None
         self.history = LossHistory()
-        self.stage_seconds: dict[str, float] = {}
-        self.stage_images: dict[str, int] = {}
-        self.stage_lr: dict[str, float] = {}
+        self.totals = StageTotals()
         self.seconds_before = 0.0
         self._session_start = self._epoch_start = self._validation_start = self._validating = 0.0
         self._parts: list[dict[str, Tensor]] = []
@@ -70,9 +66,7 @@ class RunSummary(pl.Callback):
         return {
             "seen": None if self.seen is None else self.seen.state_dict(),
             "losses": self.history.state_dict(),
-            "stage_seconds": dict(self.stage_seconds),
-            "stage_images": dict(self.stage_images),
-            "stage_lr": dict(self.stage_lr),
+            **self.totals.state_dict(),
             "seconds": self.seconds(),
         }
 
@@ -81,8 +75,7 @@ class RunSummary(pl.Callback):
         """Go on counting."""
         seen, self.seconds_before = state_dict.get("seen"), state_dict["seconds"]
         self.seen = None if seen is None else Judgement.of(seen)
-        self.stage_seconds, self.stage_images = state_dict["stage_seconds"], state_dict["stage_images"]
-        self.stage_lr = state_dict.get("stage_lr", {})
+        self.totals = StageTotals.of(state_dict)
         self.history.load_state_dict(state_dict.get("losses"))
 
     def seconds(self) -> float:
@@ -113,17 +106,12 @@ class RunSummary(pl.Callback):
     ) -> None:
         """Count the images."""
         self._keep_best(trainer)
-        name = _stage_name(pl_module, trainer.current_epoch)
-        self.stage_images[name] = self.stage_images.get(name, 0) + batch_length(batch) * trainer.world_size
-        if name not in self.stage_lr and offers(pl_module, Staged):
-            self.stage_lr[name] = require_staged(pl_module, "RunSummary").base_lr  # as it is trained with, found or not
+        self.totals.add_batch(trainer, pl_module, batch_length(batch))
 
     @override
     def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Add the epoch's time without its validation."""
-        name = _stage_name(pl_module, trainer.current_epoch)
-        spent = time.monotonic() - self._epoch_start - self._validating
-        self.stage_seconds[name] = self.stage_seconds.get(name, 0.0) + spent
+        self.totals.add_seconds(trainer, pl_module, time.monotonic() - self._epoch_start - self._validating)
         self.history.trained(trainer.current_epoch, trainer.callback_metrics)
         self._keep_best(trainer)
 
@@ -187,6 +175,8 @@ class RunSummary(pl.Callback):
         """Write the summary of a whole run, and its predictions, from what the best checkpoint does."""
         if offers(pl_module, GivesProbabilities) and not trainer.fast_dev_run:  # type: ignore[attr-defined]
             self._judge_file(trainer, pl_module)
+        elif (best := best_of(trainer)) is not None:  # of a module without labels: what its validation logged
+            self.seen = Judgement(best.epoch, best.step, None, best.metrics.get("val_loss"))
         self._write(trainer, pl_module)
 
     def _judge_file(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
@@ -223,7 +213,6 @@ class RunSummary(pl.Callback):
         self, trainer: pl.Trainer, module: pl.LightningModule, exception: BaseException | None = None
     ) -> dict[str, Any]:
         """Return what ``summary.json`` holds; values that the run has not reached are None."""
-        images, seconds = sum(self.stage_images.values()), sum(self.stage_seconds.values())
         seen, stopped_by = self.seen, what_stopped(trainer, module, exception)
         return {
             "recipe": self.recipe,
@@ -234,41 +223,19 @@ class RunSummary(pl.Callback):
             "stopped_by": stopped_by,
             "diverged_at_epoch": self.history.diverged_at_epoch,
             "seconds": round(self.seconds(), 3),
-            "train_images_per_second": _rate(images, seconds),
+            "train_images_per_second": self.totals.images_per_second,
             "val_loss": None if seen is None else _finite(seen.loss),
             **_entries(module, seen),
             "val_images": None if seen is None else seen.images,
             "best_epoch": None if seen is None else seen.epoch,
-            "val_predictions": None if seen is None else self.PREDICTIONS,
+            "val_predictions": self.PREDICTIONS if seen is not None and seen.entries else None,
             "skipped_files": _skipped(trainer),
             "train_images": _train_images(trainer),
             "classes": list(getattr(module, "class_names", None) or []),
             "weights_sha256": weights_sha256(module),
-            "stages": self._stages(trainer, module),
+            "stages": self.totals.rows(trainer, module),
             **entries_of_files(self.folder),
         }
-
-    def _stages(self, trainer: pl.Trainer, module: pl.LightningModule) -> list[dict[str, Any]]:
-        """What each stage was trained: its epochs are those that are over, of ``planned_epochs``."""
-        plan, lr, done = getattr(module, "plan", None), module.hparams.get("lr"), trainer.current_epoch
-        if not isinstance(plan, Plan):
-            named = [("all", done, done, lr)]
-        else:
-            starts = [plan.start_of(position) for position in range(len(plan.stages))]
-            named = [
-                (s.name, min(max(done - start, 0), s.epochs), s.epochs, lr if s.lr is None else s.lr)
-                for s, start in zip(plan.stages, starts, strict=True)
-            ]
-        return [
-            {
-                "name": name,
-                "epochs": epochs,
-                "planned_epochs": planned,
-                "base_lr": self.stage_lr.get(name, rate),
-                "images_per_second": _rate(self.stage_images.get(name, 0), self.stage_seconds.get(name, 0.0)),
-            }
-            for name, epochs, planned, rate in named
-        ]
 
 
 def _task_of(module: pl.LightningModule) -> Task | None:
@@ -295,12 +262,3 @@ def _train_images(trainer: pl.Trainer) -> int | None:
 def _finite(value: float | None) -> float | None:
     """None for what is no number, which JSON does not have."""
     return value if value is not None and math.isfinite(value) else None
-
-
-def _rate(images: int, seconds: float) -> float | None:
-    return round(images / seconds, 2) if seconds > 0 else None
-
-
-def _stage_name(module: pl.LightningModule, epoch: int) -> str:
-    plan = getattr(module, "plan", None)
-    return plan.at(epoch).name if isinstance(plan, Plan) else "all"
