@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from lightning_recipes.callbacks.micro_batches import MicroBatches
     from lightning_recipes.callbacks.mixing import Mixing
     from lightning_recipes.callbacks.on_plateau import OnPlateau
+    from lightning_recipes.callbacks.recording.run_recorder import RunRecorder
     from lightning_recipes.callbacks.recording.run_summary import RunSummary
     from lightning_recipes.callbacks.sam import SAM
     from lightning_recipes.callbacks.snapshots import SnapshotEnsemble
@@ -63,6 +64,7 @@ __all__ = [
     "OnPlateau",
     "Plan",
     "Prediction",
+    "RunRecorder",
     "RunSummary",
     "SnapshotEnsemble",
     "Stage",
@@ -97,6 +99,7 @@ _HOMES = {
     "OnPlateau": "callbacks.on_plateau",
     "Plan": "stages.plan",
     "Prediction": "evaluation.prediction",
+    "RunRecorder": "callbacks.recording.run_recorder",
     "RunSummary": "callbacks.recording.run_summary",
     "SAM": "callbacks.sam",
     "SnapshotEnsemble": "callbacks.snapshots",

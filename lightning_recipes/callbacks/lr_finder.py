@@ -84,6 +84,8 @@ class LearningRateFinder(pl.Callback):
             staged one, or ``Stages`` comes later in the list.
     """
 
+    one_a_stage = True  # there may be several
+
     def __init__(
         self,
         stages: list[str] | None = None,

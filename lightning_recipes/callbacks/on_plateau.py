@@ -49,6 +49,8 @@ class OnPlateau(pl.Callback):
             not logged.
     """
 
+    one_a_stage = True  # there may be several
+
     def __init__(
         self,
         action: Literal["reduce", "end_stage", "restart"] = "reduce",

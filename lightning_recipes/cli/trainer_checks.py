@@ -10,47 +10,15 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import EarlyStopping as LightningEarlyStopping
 from lightning.pytorch.callbacks import Timer
 
-from lightning_recipes.callbacks.activation_regularization import ActivationRegularization
 from lightning_recipes.callbacks.best_checkpoint import BestCheckpoint
 from lightning_recipes.callbacks.checkpoints import LastCheckpoint
 from lightning_recipes.callbacks.early_stopping import EarlyStopping
-from lightning_recipes.callbacks.ema import EMA
-from lightning_recipes.callbacks.error_analysis import ErrorAnalysis
-from lightning_recipes.callbacks.gradcam import MisclassifiedGradCAM
-from lightning_recipes.callbacks.gradient_clipping import GradientClipping
-from lightning_recipes.callbacks.gradient_noise import GradientNoise
-from lightning_recipes.callbacks.l1 import L1
-from lightning_recipes.callbacks.max_norm import MaxNorm
-from lightning_recipes.callbacks.micro_batches import MicroBatches
-from lightning_recipes.callbacks.mixing import Mixing
-from lightning_recipes.callbacks.sam import SAM
-from lightning_recipes.callbacks.snapshots import SnapshotEnsemble
+from lightning_recipes.callbacks.recording.run_recorder import RunRecorder
 from lightning_recipes.callbacks.stages import Stages
-from lightning_recipes.callbacks.stochastic_depth import StochasticDepth
-from lightning_recipes.callbacks.wandb_tracker import WandbTracker
 from lightning_recipes.errors import UserError
 
 __all__ = ["make_trainer", "refuse_callbacks_twice", "refuse_endless"]
 
-ONLY_ONE = (
-    Stages,  # the last would replace the plan of the first
-    ActivationRegularization,
-    EMA,
-    EarlyStopping,  # each would bring its own best weights back
-    ErrorAnalysis,
-    GradientClipping,
-    GradientNoise,  # a draw is a function of the step, so that two add the same noise
-    L1,
-    MaxNorm,
-    MicroBatches,
-    MisclassifiedGradCAM,
-    Mixing,
-    SAM,
-    SnapshotEnsemble,  # all write into one folder
-    StochasticDepth,
-    WandbTracker,
-)
-"""LearningRateFinder and OnPlateau are not of these: they may be one for each stage."""
 TWICE = re.compile(r"more than one stateful callback of type `(?P<name>\w+)`")
 KEYS_OF_THE_RUN = {BestCheckpoint: "best_checkpoint", LastCheckpoint: "last_checkpoint"}
 
@@ -64,10 +32,17 @@ def refuse_callbacks_twice(callbacks: Sequence[pl.Callback]) -> None:
     for kind, key in KEYS_OF_THE_RUN.items():
         if any(isinstance(callback, kind) for callback in callbacks):
             raise UserError(f"trainer.callbacks: every run has a {kind.__name__}; set it by the key {key} instead")
-    count = Counter(kind for kind in ONLY_ONE for callback in callbacks if isinstance(callback, kind))
+    if any(isinstance(callback, RunRecorder) for callback in callbacks):
+        raise UserError("trainer.callbacks: every run of the command line has a RunRecorder; leave it out")
+    count = Counter(kind for callback in callbacks for kind in type(callback).__mro__ if _once(kind))
     for kind, times in count.items():
         if times > 1:
             raise UserError(f"trainer.callbacks: {kind.__name__} is there {times} times; keep one")
+
+
+def _once(kind: type) -> bool:
+    """Tell whether a class is a callback of ours that a run has once: those of ``one_a_stage`` may be several."""
+    return kind.__module__.startswith("lightning_recipes.callbacks.") and not getattr(kind, "one_a_stage", False)
 
 
 def refuse_endless(callbacks: Sequence[pl.Callback], trainer: Mapping[str, Any]) -> None:

@@ -31,7 +31,7 @@ from lightning_recipes.errors import UserError
 from lightning_recipes.input_config import MIN_IMAGE_SIZE, ExpectsInput, InputConfig
 from lightning_recipes.stages.plan import Plan, Stage
 
-__all__ = ["ImageDataModule", "LoaderSettings", "Split"]
+__all__ = ["MULTILABEL", "ImageDataModule", "LoaderSettings", "Split"]
 
 Augment = str | dict[str, Any] | list[Any]
 Split = Literal["train", "val", "test", "predict"]
@@ -66,8 +66,9 @@ class ImageDataModule(pl.LightningDataModule):
     Args:
         root: A folder, or a ``.zip`` of one that is read in place, with ``train/`` and ``val/`` (``valid/``,
             ``validation/``, ``test/`` are understood) or only class folders; a ``.csv`` with the columns path and
-            label; ``sklearn:digits`` (ships with scikit-learn); ``fonts:letters`` (drawn here); or a data set of
-            torchvision by name, such as ``torchvision:CIFAR10``.
+            label; ``sklearn:digits`` (ships with scikit-learn); ``fonts:letters`` (drawn here); a data set of
+            torchvision by name, such as ``torchvision:CIFAR10``; or the import path of a function or class that gives
+            an :class:`~lightning_recipes.data.sources.source.ImageSource` or ``Splits`` of them.
         image_size: Side of the square images, in pixels (default: what the backbone was made for).
         batch_size: Images a process a training batch; ``all``: the whole set, for gradient descent proper.
         eval_batch_size: Images a process a batch of evaluation (default: ``batch_size``, at most 256).

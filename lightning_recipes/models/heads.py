@@ -11,7 +11,7 @@ from torch.nn import functional as F  # noqa: N812 - its name everywhere
 from lightning_recipes.components import Spec, check_arguments, import_object, parse_spec
 from lightning_recipes.errors import UserError, did_you_mean, refuse_bad_values
 
-__all__ = ["HEADS", "create_head", "pooling_of"]
+__all__ = ["HEADS", "create_head", "is_linear", "pooling_of"]
 
 KEY = "model.head"
 LINEAR = "linear"
@@ -86,6 +86,7 @@ class ConcatPoolHead(nn.Sequential):
     """
 
     pooling = "catavgmax"
+    drops_before_norm = True  # which is warned of elsewhere: it is taken for being fastai's
 
     def __init__(self, num_features: int, num_classes: int, hidden: int = 512, dropout: float = 0.5) -> None:
         refuse_bad_values(
@@ -150,7 +151,12 @@ def pooling_of(spec: Spec) -> str | None:
     A class of one's own says it by its attribute ``pooling``.
     """
     name, _ = parse_spec(KEY, spec)
-    return None if name == LINEAR else getattr(_class_of(name), "pooling", None)
+    return None if is_linear(spec) else getattr(_class_of(name), "pooling", None)
+
+
+def is_linear(spec: Spec) -> bool:
+    """Tell whether a head is the linear one, which may be the backbone's own classifier."""
+    return parse_spec(KEY, spec)[0] == LINEAR
 
 
 def create_head(spec: Spec, linear: nn.Module, *, num_features: int, num_classes: int) -> nn.Module:

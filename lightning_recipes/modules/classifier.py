@@ -19,7 +19,7 @@ from lightning_recipes.input_config import InputConfig
 from lightning_recipes.models.backbone import check_image_size, create_backbone
 from lightning_recipes.models.dropout_order import dropout_before_norm
 from lightning_recipes.models.groups import LayerGroup, layer_groups
-from lightning_recipes.models.heads import ConcatPoolHead, create_head, pooling_of
+from lightning_recipes.models.heads import create_head, is_linear, pooling_of
 from lightning_recipes.models.initialization import initialize_
 from lightning_recipes.models.weights import Weights
 from lightning_recipes.modules.classification import ClassificationModule
@@ -127,7 +127,7 @@ class ImageClassifier(ClassificationModule):
             image_size=image_size,
             activation=activation,
             pooling=pooling_of(head),
-            keep_classifier=head == "linear",
+            keep_classifier=is_linear(head),
         )
         self.backbone = built.features
         made = create_head(head, built.head, num_features=built.num_features, num_classes=num_classes)
@@ -233,8 +233,7 @@ class ImageClassifier(ClassificationModule):
         if stage != "fit":
             return
         self.judged_input = self.input_used
-        # fastai's head drops in front of its norms, and is taken for being fastai's.
-        searched = self.backbone if isinstance(self.head, ConcatPoolHead) else self
+        searched = self.backbone if getattr(self.head, "drops_before_norm", False) else self
         if (found := dropout_before_norm(searched)) is not None:
             rank_zero_warn(
                 f"'{found[0]}' drops units before the batch-norm '{found[1]}', whose statistics are then others in "

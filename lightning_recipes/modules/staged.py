@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
+from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor
 from torch.optim import Optimizer
 from typing_extensions import override
@@ -18,6 +19,7 @@ from lightning_recipes.modules.keyed_steps import KeyedSteps
 from lightning_recipes.modules.planned import PlannedModule
 from lightning_recipes.modules.step_additions import StepAdditions, StepKey
 from lightning_recipes.modules.training_step import training_step
+from lightning_recipes.randomness import seed_process
 
 __all__ = ["StagedModule"]
 
@@ -115,7 +117,10 @@ class StagedModule(KeyedSteps, PlannedModule):
     @override
     def validation_step(self, batch: Any, batch_idx: int) -> Any:
         """Log the mean of :meth:`training_loss` over the validation set as ``val_loss``."""
-        output, images = self.training_loss(batch, ("validation", batch_idx)), batch_length(batch)
+        key: StepKey = ("validation", batch_idx, self.global_rank)
+        with isolate_rng():
+            seed_process(*key)
+            output, images = self.training_loss(batch, key), batch_length(batch)
         self.val_loss.update(output["loss"] if isinstance(output, Mapping) else output, weight=images)
         self.log("val_loss", self.val_loss, prog_bar=True, batch_size=images)
         return output

@@ -50,7 +50,7 @@ def _pass(
     seen = gradient_of = torch.zeros((), device=module.device)
     for number, part in enumerate(parts, start=1):
         module.backwards_left = len(parts) - number + 1
-        loss, penalty = _loss_of(module, part, key, counts=counts)
+        loss, penalty = _loss_of(module, part, _key_of_part(key, number), counts=counts)
         seen = seen + loss.detach() * (batch_length(part) / images)
         gradient_of = (loss + penalty) * (share * batch_length(part) / images)
         if number < len(parts):  # Lightning takes the last part's
@@ -64,8 +64,8 @@ def _first_pass(module: "StagedModule", parts: list[Any], images: int, key: Step
     trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
     seen, total = torch.zeros((), device=module.device), [None] * len(trained)
     scaler = getattr(module.trainer.precision_plugin, "scaler", None)  # FP16 loses small gradients without it
-    for part in parts:
-        loss, penalty = _loss_of(module, part, key, counts=True)
+    for number, part in enumerate(parts, start=1):
+        loss, penalty = _loss_of(module, part, _key_of_part(key, number), counts=True)
         weight = batch_length(part) / images
         seen = seen + loss.detach() * weight
         whole = (loss + penalty) * weight
@@ -74,6 +74,11 @@ def _first_pass(module: "StagedModule", parts: list[Any], images: int, key: Step
     module.additions.first_pass(trained, total)
     torch.clear_autocast_cache()  # it holds the weights as they were, in half precision
     return seen
+
+
+def _key_of_part(key: StepKey, number: int) -> StepKey:
+    """The key of a part of a batch, counted from 1: each draws its own; the first one's is that of a whole batch."""
+    return key if number == 1 else (*key, "part", number)
 
 
 def _sum(whole: Any, gradient: Tensor | None) -> Any:

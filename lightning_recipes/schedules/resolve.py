@@ -95,7 +95,9 @@ class Schedule:
 
 
 def resolve_schedule(key: str, spec: Spec) -> Schedule:
-    """Return the schedule that a recipe names: one of :data:`SCHEDULES` or the import path of a user's function.
+    """Return the schedule that a recipe names: one of :data:`SCHEDULES`, or a user's own by its import path.
+
+    A user's is a function of progress, or a :class:`Curve` of it with momentum and cycles.
 
     Args:
         key: The recipe's key, for the error.
@@ -108,7 +110,8 @@ def resolve_schedule(key: str, spec: Spec) -> Schedule:
     name, arguments = parse_spec(key, spec)
     if name not in SCHEDULES and "." not in name:
         raise UserError(f"{key}: '{name}' is not a schedule ({', '.join(SCHEDULES)}){did_you_mean(name, SCHEDULES)}")
-    curve = SCHEDULES.get(name) or Curve(import_object(key, name))
+    found = SCHEDULES.get(name) or import_object(key, name)
+    curve = found if isinstance(found, Curve) else Curve(found)
     if not callable(curve.factor):
         raise UserError(f"{key}: '{name}' cannot be called; name a function of lightning_recipes' Progress")
     before = {k: arguments.pop(k) for k in ("warmup_epochs", "warmup_start") if k in arguments}

@@ -129,9 +129,10 @@ def test_what_is_logged_is_the_loss_at_the_weights_and_not_at_the_worst_point() 
     assert logged[0] == logged[1]
 
 
-def test_a_learning_rate_finder_tests_with_it_and_leaves_no_trace() -> None:
+def test_a_learning_rate_finder_tests_with_it_and_leaves_no_trace(tmp_path: Path) -> None:
+    options: dict[str, Any] = {"max_epochs": 1, "default_root_dir": tmp_path}
     finder = LearningRateFinder(steps=10, orders=1, apply=False)
-    shas = [fit(classifier(), digits(), *c, SAM(0.05), max_epochs=1)[1] for c in ([], [finder])]
+    shas = [fit(classifier(), digits(), *c, SAM(0.05), **options)[1] for c in ([], [finder])]
     assert shas[0] == shas[1]
 
 

@@ -3,10 +3,12 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from importlib.util import find_spec
 from typing import Literal
 
 import numpy as np
 
+from lightning_recipes.components import import_object
 from lightning_recipes.data.sources.archive import Zip
 from lightning_recipes.data.sources.checks import drop_bad
 from lightning_recipes.data.sources.digits import open_digits
@@ -59,7 +61,7 @@ def open_splits(
     refuse_draw(val_fraction, split_seed, images_per_class)
     skipped: tuple[str, ...] = ()
     root = os.path.expanduser(root)
-    if several_labels and not _is_manifest(root):
+    if several_labels and not _is_manifest(root) and not _is_import_path(root):
         raise UserError(
             f"model.task: multilabel needs labels that can be several, and '{root}' has one class an image; name "
             "images and labels in a .csv with the columns path and label, set apart by |, or leave multilabel out"
@@ -67,6 +69,8 @@ def open_splits(
     if root.startswith(TORCHVISION):
         name = root.removeprefix(TORCHVISION)
         splits = open_torchvision(name, download_dir=download_dir, val_fraction=val_fraction, split_seed=split_seed)
+    elif _is_import_path(root):
+        splits = _splits_of_ones_own(root, val_fraction, split_seed)
     elif root in EMBEDDED:
         splits = Splits(*stratified_split(EMBEDDED[root](), val_fraction, split_seed))
     else:
@@ -96,6 +100,26 @@ def open_parts(
 
 def _is_manifest(root: str) -> bool:
     return root.lower().endswith(".csv") and os.path.isfile(root)
+
+
+def _is_import_path(root: str) -> bool:
+    """Tell whether data is named by what makes it, such as ``my_project.whales.open_whales``, and by no file."""
+    parts = root.split(".")
+    if len(parts) < 2 or not all(part.isidentifier() for part in parts) or os.path.exists(root):
+        return False
+    return find_spec(parts[0]) is not None  # else a folder or an archive that is not there
+
+
+def _splits_of_ones_own(root: str, val_fraction: float, split_seed: int) -> Splits:
+    made = import_object("data.root", root)()
+    if isinstance(made, Splits):
+        return made
+    if missing := [name for name in ("classes", "labels", "paths", "read") if not hasattr(made, name)]:
+        raise UserError(
+            f"data.root: '{root}' gives a {type(made).__name__} without {', '.join(missing)}; give an ImageSource or "
+            "Splits of lightning_recipes.data.sources.source"
+        )
+    return Splits(*stratified_split(made, val_fraction, split_seed))
 
 
 def _refuse_unknown_scheme(root: str) -> None:

@@ -33,6 +33,7 @@ class Multiclass:
     """One class an image: labels (N,) int64, probabilities that add up to one; methods as of a :class:`~.task.Task`."""
 
     name = "multiclass"
+    several_labels = False
     fewest_classes = 2
     best_metric: tuple[str, Literal["max", "min"]] = ("val_accuracy", "max")
     training_metric_name = "accuracy"

@@ -42,6 +42,7 @@ class Multilabel:
     """Any number of labels an image: labels (N, C) of 0 and 1; methods as of a :class:`~.task.Task`."""
 
     name = "multilabel"
+    several_labels = True
     fewest_classes = 1
     best_metric: tuple[str, Literal["max", "min"]] = ("val_map", "max")
     training_metric_name = "f1"

@@ -60,6 +60,7 @@ class Task(Protocol):
 
     Attributes:
         name: As a recipe gives it.
+        several_labels: Whether an image may have several.
         fewest_classes: With fewer there is nothing to tell apart.
         best_metric: Name of the metric that decides which epoch is best, and ``max`` or ``min``.
         training_metric_name: What :meth:`training_metric` is logged as, after ``train_``.
@@ -70,6 +71,7 @@ class Task(Protocol):
     """
 
     name: str
+    several_labels: bool
     fewest_classes: int
     best_metric: tuple[str, Literal["max", "min"]]
     training_metric_name: str

@@ -16,6 +16,9 @@ WATCHING = ("EarlyStopping", "OnPlateau", "ModelCheckpoint")
 WITHOUT_STATE = ("nesterov", "maximize", "foreach", "dampening", "weight_decouple", "decoupled_weight_decay")
 
 
+SPELT_OUT = {"model.loss": "cross_entropy", "best_checkpoint.monitor": "val_accuracy", "best_checkpoint.mode": "max"}
+
+
 def recipe_answers(old: Mapping[str, Any], new: Mapping[str, Any], reached: Reached) -> list[Answer]:
     """Return an answer for each key in which two recipes differ, in the recipe's order.
 
@@ -58,7 +61,12 @@ def _differences(old: Mapping[str, Any], new: Mapping[str, Any]) -> Iterator[tup
             pairs = [(f"{section}.{name}", before[name], after[name]) for name in before if name in after]
         else:
             pairs = [(section, before, after)]
-        yield from (pair for pair in pairs if pair[1] != pair[2])
+        yield from (pair for pair in pairs if pair[1] != pair[2] and not _is_its_default(*pair))
+
+
+def _is_its_default(key: str, before: Any, after: Any) -> bool:
+    """Tell whether a recipe of 0.1.0 spells out what null stands for since then, as of one label an image."""
+    return key in SPELT_OUT and before == SPELT_OUT[key] and after is None
 
 
 def _plain(section: Any) -> Any:

@@ -57,7 +57,7 @@ RULES: dict[str, Rule] = {
     "best_checkpoint.": ("refused", f"best.ckpt is the best epoch by the old value; {WARM}"),
     "last_checkpoint.": NOW,
     "last_checkpoint.dirpath": ("now", "takes effect at once; --ckpt_path last looks in RUN/checkpoints alone"),
-    **{f"model.{key}": NETWORK for key in ("class_path", "backbone", "num_classes", "activation")},
+    **{f"model.{key}": NETWORK for key in ("class_path", "backbone", "num_classes", "activation", "head", "task")},
     **{f"model.{key}": NETWORK for key in ("class_names", "image_size")},
     "model.backbone_kwargs": NETWORK,
     "model.pretrained": ("refused", f"the weights come from the checkpoint, not from there; {ANEW}"),
@@ -74,6 +74,7 @@ RULES: dict[str, Rule] = {
         "same data in another place",
     ),
     **{f"data.{key}": JUDGED for key in ("val_fraction", "split_seed", "mean", "std")},
+    "data.task": SILENT,  # that of the model
     "data.image_size": ("refused", f"{JUDGED[1]}; a stage to come may have an image_size of its own"),
     **{f"data.{key}": STEPS for key in ("images_per_class", "balance")},
     "data.batch_size": ("refused", f"{STEPS[1]}; a stage to come may have a batch_size of its own"),
