@@ -1,6 +1,7 @@
 """Help on keys in an instant: read off signatures and docstrings in the source, without importing what they are of."""
 
 import ast
+import functools
 import inspect
 import re
 import shutil
@@ -12,7 +13,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-import lightning_recipes
 from lightning_recipes.cli.commands import COMMANDS
 from lightning_recipes.errors import UserError, did_you_mean
 
@@ -89,7 +89,7 @@ def key_help(command: str, name: str) -> str:
     """
     name = name.lstrip("-").replace(".init_args", "")
     kind = SECTIONS.get(name) or name.removeprefix("lightning_recipes.")
-    if kind in (*lightning_recipes._HOMES, "Trainer") and (kind[0].isupper()):
+    if kind in (*_homes(), "Trainer") and (kind[0].isupper()):
         node = _class(kind)
         first = (ast.get_docstring(node) or "").partition("\n\nArgs:")[0].partition("\n\nAttributes:")[0]
         prefix = f"--{name}." if name in SECTIONS else ""
@@ -137,7 +137,7 @@ def _class(name: str) -> ast.ClassDef:
         assert lightning is not None
         assert lightning.submodule_search_locations
         return _in_file(Path(lightning.submodule_search_locations[0], "pytorch", "trainer", "trainer.py"), name)
-    return _in_file(PACKAGE.joinpath(*lightning_recipes._HOMES[name].split(".")).with_suffix(".py"), name)
+    return _in_file(PACKAGE.joinpath(*_homes()[name].split(".")).with_suffix(".py"), name)
 
 
 def _in_file(path: Path, name: str) -> ast.ClassDef:
@@ -196,6 +196,14 @@ def _first_of(text: str) -> str:
         if depth == 0 and (letter == ";" or text[place : place + 2] == ". "):
             return text[:place] + "."
     return text
+
+
+@functools.cache
+def _homes() -> dict[str, str]:
+    """The module of each public name, without the package's own."""
+    stub = ast.parse((PACKAGE / "__init__.pyi").read_text(encoding="utf-8"))
+    found = (node for node in stub.body if isinstance(node, ast.ImportFrom))
+    return {name.name: str(node.module) for node in found for name in node.names}
 
 
 def _as_yaml(default: str) -> str:
