@@ -19,10 +19,11 @@ ROOT = Path(__file__).parents[1]
 def test_the_public_names_are_these_and_each_can_be_imported() -> None:
     assert sorted(lightning_recipes.__all__) == [
         "ActivationRegularization", "BestCheckpoint", "ClassificationModule", "EMA", "EarlyStopping",
-        "EnsembleClassifier", "ErrorAnalysis", "GradientClipping", "GradientNoise", "ImageClassifier", "ImageDataModule", "L1",
-        "LastCheckpoint", "LearningRateFinder", "MaxNorm", "MicroBatches", "MisclassifiedGradCAM", "Mixing",
-        "OnPlateau", "Plan", "Prediction", "RunRecorder", "RunSummary", "SAM", "SnapshotEnsemble", "Stage", "StagedModule",
-        "Stages", "StochasticDepth", "UserError", "WandbTracker", "__version__", "load",
+        "EnsembleClassifier", "ErrorAnalysis", "GradientClipping", "GradientNoise", "ImageClassifier",
+        "ImageDataModule", "L1", "LastCheckpoint", "LearningRateFinder", "MaxNorm", "MicroBatches",
+        "MisclassifiedGradCAM", "Mixing", "OnPlateau", "Plan", "Prediction", "RunRecorder", "RunSummary", "SAM",
+        "SnapshotEnsemble", "Stage", "StagedModule", "Stages", "StochasticDepth", "UserError", "WandbTracker",
+        "__version__", "load",
     ]  # fmt: skip
     assert all(hasattr(lightning_recipes, name) for name in lightning_recipes.__all__)
 
