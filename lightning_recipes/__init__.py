@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from lightning_recipes.callbacks.micro_batches import MicroBatches
     from lightning_recipes.callbacks.mixing import Mixing
     from lightning_recipes.callbacks.on_plateau import OnPlateau
+    from lightning_recipes.callbacks.recording.run_recorder import RunRecorder
     from lightning_recipes.callbacks.recording.run_summary import RunSummary
     from lightning_recipes.callbacks.snapshots import SnapshotEnsemble
     from lightning_recipes.callbacks.stages import Stages
@@ -58,6 +59,7 @@ __all__ = [
     "OnPlateau",
     "Plan",
     "Prediction",
+    "RunRecorder",
     "RunSummary",
     "SnapshotEnsemble",
     "Stage",
@@ -90,6 +92,7 @@ _HOMES = {
     "OnPlateau": "callbacks.on_plateau",
     "Plan": "stages.plan",
     "Prediction": "evaluation.prediction",
+    "RunRecorder": "callbacks.recording.run_recorder",
     "RunSummary": "callbacks.recording.run_summary",
     "SnapshotEnsemble": "callbacks.snapshots",
     "Stage": "stages.plan",

@@ -21,8 +21,8 @@ def test_the_public_names_are_these_and_each_can_be_imported() -> None:
         "ActivationRegularization", "BestCheckpoint", "EMA", "EarlyStopping", "EnsembleClassifier",
         "ErrorAnalysis", "GradientClipping", "GradientNoise", "ImageClassifier", "ImageDataModule", "L1",
         "LastCheckpoint", "LearningRateFinder", "MaxNorm", "MicroBatches", "MisclassifiedGradCAM", "Mixing",
-        "OnPlateau", "Plan", "Prediction", "RunSummary", "SnapshotEnsemble", "Stage", "Stages", "StochasticDepth",
-        "UserError", "WandbTracker", "__version__", "load",
+        "OnPlateau", "Plan", "Prediction", "RunRecorder", "RunSummary", "SnapshotEnsemble", "Stage", "Stages",
+        "StochasticDepth", "UserError", "WandbTracker", "__version__", "load",
     ]  # fmt: skip
     assert all(hasattr(lightning_recipes, name) for name in lightning_recipes.__all__)
 

@@ -28,6 +28,7 @@ def said(folder: Path, capsys: pytest.CaptureFixture[str], **changed: Any) -> st
 def checkpointed(folder: Path) -> Path:
     (folder / "checkpoints").mkdir(parents=True)
     (folder / "checkpoints" / "last.ckpt").touch()
+    (folder / "config.yaml").touch()
     return folder
 
 

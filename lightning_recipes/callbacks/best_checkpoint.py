@@ -41,6 +41,7 @@ class BestCheckpoint(Checkpoint):
 
     Attributes:
         best: The best epoch so far; None before the first validation.
+        best_model_path: Its file, for Lightning's ``trainer.test(ckpt_path="best")``; empty before.
     """
 
     FILE = "best.ckpt"
@@ -52,6 +53,7 @@ class BestCheckpoint(Checkpoint):
             raise UserError(f"best_checkpoint.mode: {mode} is not max or min")
         self.monitor, self.mode, self.dirpath = monitor, mode, dirpath
         self.best: Best | None = None
+        self.best_model_path = ""
 
     @override
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
@@ -75,6 +77,7 @@ class BestCheckpoint(Checkpoint):
                 f"best_checkpoint: {path} does not say what '{self.monitor}' it reached; the best epoch is looked for "
                 "anew from here on"
             )
+        self.best_model_path = "" if self.best is None else str(path)
 
     @override
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -95,6 +98,7 @@ class BestCheckpoint(Checkpoint):
             path = self._path(trainer)
             trainer.save_checkpoint(path, weights_only=True)
             self.best = Best(path, trainer.current_epoch, trainer.global_step, metrics)
+            self.best_model_path = str(path)
 
     def _is_better(self, score: float) -> bool:
         best = None if self.best is None else self._score(self.best.metrics)

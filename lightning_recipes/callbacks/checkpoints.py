@@ -40,7 +40,7 @@ class LastCheckpoint(Checkpoint):
             raise UserError(f"LastCheckpoint.every_n_train_steps: {every_n_train_steps} is not a number >= 1")
         self.every_n_train_steps, self.dirpath = every_n_train_steps, dirpath
         self._is_late = False
-        self.asked_for: Callable[[], bool] = lambda: False
+        self.asked_for: Callable[[], bool] = _never  # no lambda: a trainer that spawns its processes is pickled
         """Whether to save at the end of this batch, whatever its number; as where a signal asks to stop."""
 
     @override
@@ -94,6 +94,10 @@ class LastCheckpoint(Checkpoint):
         self._is_late = False
         if trainer.is_last_batch:
             self.save(trainer)
+
+
+def _never() -> bool:
+    return False
 
 
 def _keep_as_previous(path: Path) -> None:

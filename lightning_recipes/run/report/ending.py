@@ -43,15 +43,18 @@ def ending(summary: Mapping[str, Any]) -> str:
 def command_to_go_on(folder: Path, summary: Mapping[str, Any]) -> str:
     """Return the command with which a run goes on; empty where its plan is over or it has no checkpoint.
 
-    A limit that ended the run is lifted, because the time and steps that are spent count on.
+    A limit that ended the run is lifted, because the time and steps that are spent count on. Of a run that has no
+    recipe, as from Python, it is the call.
 
     Args:
         folder: The run's.
         summary: ``summary.json``.
     """
-    if summary.get("finished", True) or not (folder / "checkpoints" / "last.ckpt").exists():
+    last, recipe = folder / "checkpoints" / "last.ckpt", newest_recipe(folder)
+    if summary.get("finished", True) or not last.exists():
         return ""
-    recipe = newest_recipe(folder) or folder / "config.yaml"
+    if recipe is None:
+        return f"trainer.fit(model, datamodule=data, ckpt_path={str(last)!r})"
     words = ["--config", str(recipe), "--run_dir", str(folder), "--ckpt_path", "last"]
     limit = summary.get("stopped_by")
     if limit in NO_LIMIT:
