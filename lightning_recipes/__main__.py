@@ -5,19 +5,10 @@ import sys
 from collections.abc import Sequence
 
 from lightning_recipes._version import __version__
+from lightning_recipes.cli.commands import COMMANDS, load_command
 from lightning_recipes.errors import UserError, did_you_mean
 
 __all__ = ["COMMANDS", "main"]
-
-COMMANDS = {
-    "fit": "Train what a recipe says; goes on with a stopped run by --ckpt_path last.",
-    "validate": "Evaluate a checkpoint on the validation images.",
-    "test": "Evaluate a checkpoint on the test images.",
-    "lr_find": "Run the learning rate range test alone: figure, JSON and suggestions.",
-    "explain": "Draw what a checkpoint gets wrong, and where it looked (GradCAM).",
-    "prepare": "Copy data without the images whose labels are wrong, or with the labels mended.",
-    "predict": "Write the predictions of a checkpoint for a folder of images.",
-}
 
 HELP = """Usage: lightning-recipes COMMAND --config RECIPE [--key value ...]
 
@@ -36,7 +27,8 @@ A recipe is one YAML file; any of its keys can be given on the command line too,
 
 def help_text() -> str:
     """Return what ``lightning-recipes --help`` prints."""
-    return HELP.format(commands="\n".join(f"  {name.replace('_', '-'):<14} {text}" for name, text in COMMANDS.items()))
+    rows = (f"  {name.replace('_', '-'):<14} {row.help}" for name, row in COMMANDS.items())
+    return HELP.format(commands="\n".join(rows))
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -59,19 +51,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         known = did_you_mean(words[0], typed) or f"; there are {', '.join(typed)}"
         print(f"lightning-recipes: '{words[0]}' is not a command{known}", file=sys.stderr)
         return 2
-    asked_for = _help_wanted(words) if command != "prepare" else None
-    if asked_for not in (None, "all"):
-        return _print_help(command, str(asked_for))
+    asked_for = _help_wanted(words)
+    if asked_for not in (None, "all") and (code := _print_help(command, str(asked_for))) is not None:
+        return code
     sys.path.insert(0, os.getcwd())  # a user's own classes are named by import path, from where the command is typed
     # Lightning calls jsonargparse by names that it means to rename; nothing a user could do about it.
     os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
-    if command == "prepare":  # needs no Lightning
-        from lightning_recipes.cli.commands.prepare import run as prepare
-
-        return prepare(words[1:])
-    from lightning_recipes.cli.app import run
-
-    return run([command, "--help"] if asked_for else [command, *words[1:]])
+    return load_command(command).main(["--help"] if asked_for == "all" else words[1:])
 
 
 def _help_wanted(words: Sequence[str]) -> str | None:
@@ -83,11 +69,14 @@ def _help_wanted(words: Sequence[str]) -> str | None:
     return None
 
 
-def _print_help(command: str, key: str) -> int:
-    from lightning_recipes.cli.key_help import command_help, key_help
+def _print_help(command: str, key: str) -> int | None:
+    """Print what the source says, and return the exit code; None for a command that takes no recipe."""
+    from lightning_recipes.cli.key_help import command_help, key_help, used_most
 
+    if not used_most(command):
+        return None
     try:
-        print(key_help(command, key) if key else command_help(command, COMMANDS[command]), end="")
+        print(key_help(command, key) if key else command_help(command), end="")
     except UserError as error:
         print(f"lightning-recipes: {error}", file=sys.stderr)
         return 2

@@ -11,7 +11,7 @@ from lightning.pytorch import Trainer
 
 import lightning_recipes
 from lightning_recipes.__main__ import COMMANDS, main
-from lightning_recipes.cli.key_help import SECTIONS, USED_MOST, key_help
+from lightning_recipes.cli.key_help import SECTIONS, key_help, used_most
 from lightning_recipes.errors import UserError
 
 ROOT = Path(__file__).parents[1]
@@ -39,7 +39,7 @@ def test_the_keys_used_most_fit_on_a_screen(command: str, capsys: pytest.Capture
     assert main([command, "--help"]) == 0
     text = capsys.readouterr().out
     assert text.startswith(f"Usage: lightning-recipes {command.replace('_', '-')} ")
-    assert all(f"  --{key} " in text for key in USED_MOST[command])
+    assert all(f"  --{key} " in text for key in used_most(command))
     assert len(text.splitlines()) < 60
     assert max(len(line) for line in text.splitlines()) <= 100
 
@@ -72,4 +72,4 @@ def test_all_keys_are_those_of_the_real_command_line(capsys: pytest.CaptureFixtu
         main(["fit", "--help", "all"])
     assert ended.value.code == 0
     text = capsys.readouterr().out
-    assert all(f"--{key}" in text for key in USED_MOST["fit"] if not key.startswith(("data.", "model.")))
+    assert all(f"--{key}" in text for key in used_most("fit") if not key.startswith(("data.", "model.")))

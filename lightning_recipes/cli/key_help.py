@@ -10,11 +10,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from typing import Any
 
 import lightning_recipes
+from lightning_recipes.cli.commands import COMMANDS
 from lightning_recipes.errors import UserError, did_you_mean
 
-__all__ = ["command_help", "key_help"]
+__all__ = ["command_help", "key_help", "used_most"]
 
 PACKAGE = Path(__file__).parents[1]
 SECTIONS = {
@@ -33,7 +35,6 @@ OF_THE_RUN = {
     "seed_everything": "Seed of the run (default: 0).",
     "recipe": "Name of the run (default: the file's).",
     "run_dir": "Folder of the run (default: runs/<recipe>/<number>).",
-    "ckpt_path": "Checkpoint to use or to go on from; fit takes last for the run's own.",
     "views": "Views of each image whose probabilities validate, test and predict average (default: the image alone).",
 }
 BRIEFLY = {
@@ -45,20 +46,6 @@ BRIEFLY = {
     "trainer.precision": "16-mixed or bf16-mixed for mixed precision (default: 32-true).",
 }
 """What Lightning says at length."""
-TRAINER = ("trainer.accelerator", "trainer.devices", "trainer.precision")
-EVALUATION = ("ckpt_path", "config", "data.root", "data.eval_batch_size")
-USED_MOST = {
-    "fit": (
-        *("config", "run_dir", "ckpt_path", "seed_everything", "data.root", "data.image_size", "data.batch_size"),
-        *("data.augment", "model.backbone", "model.pretrained", "model.lr", "model.optimizer", "model.schedule"),
-        *("model.loss", "trainer.callbacks", "trainer.max_epochs", *TRAINER, "trainer.fast_dev_run"),
-    ),
-    "validate": (*EVALUATION, "views", *TRAINER),
-    "test": (*EVALUATION, "views", *TRAINER),
-    "predict": (*EVALUATION[:2], "data.predict_root", "data.eval_batch_size", "views", *TRAINER),
-    "explain": (*EVALUATION, "gradcam.images", *TRAINER),
-    "lr_find": ("config", "stage", "min_lr", "max_lr", "steps", "orders", "ckpt_path", "run_dir", *TRAINER),
-}
 MORE = """
 The rest:
   {command} --help KEY   One key or section, such as model.lr or trainer, or a class, such as Stages.
@@ -72,19 +59,22 @@ class _Key:
     default: str | None  # as Python writes it; None: it has to be given
 
 
-def command_help(command: str, description: str) -> str:
-    """Return the short help of a command: what it does, and the keys that are used most.
+def used_most(command: str) -> tuple[str, ...]:
+    """Return the keys that a command's short help shows; none for a command that takes no recipe.
 
     Args:
         command: As a Python name: ``lr_find``.
-        description: What it does.
     """
-    typed = command.replace("_", "-")
-    keys = {key: _keys_of(command, key.rpartition(".")[0])[key] for key in USED_MOST[command]}
+    return tuple(_said(_command(command), "used_most"))
+
+
+def command_help(command: str) -> str:
+    """Return the short help of a command: what it does, and the keys that are used most."""
+    typed, needs = command.replace("_", "-"), _said(_command(command), "needs")
+    keys = {key: _keys_of(command, key.rpartition(".")[0])[key] for key in used_most(command)}
     rows = [_row(f"--{key}", _Key(_first_of(BRIEFLY.get(key, one.text)), one.default)) for key, one in keys.items()]
-    needs = "--config RECIPE" if command in ("fit", "lr_find") else "--ckpt_path CHECKPOINT"
     usage = f"Usage: lightning-recipes {typed} {needs} [--key value ...]"
-    return f"{usage}\n\n{description}\n\nKeys used most:\n{''.join(rows)}{MORE.format(command=typed)}"
+    return f"{usage}\n\n{COMMANDS[command].help}\n\nKeys used most:\n{''.join(rows)}{MORE.format(command=typed)}"
 
 
 def key_help(command: str, name: str) -> str:
@@ -117,14 +107,28 @@ def _keys_of(command: str, section: str) -> dict[str, _Key]:
     if section:
         return {f"{section}.{key}": one for key, one in _of_section(section).items()} if section in SECTIONS else {}
     top = {key: _Key(text, "None") for key, text in OF_THE_RUN.items()}
-    if command == "lr_find":
-        commands = _in_file(PACKAGE / "cli" / "commands" / "trainer.py", "RecipesTrainer")
-        top |= _arguments(commands, "lr_find")
-    return {k: v for k, v in top.items() if k not in ("model", "datamodule", "weights_only")}
+    top |= _arguments(_command(command), "run")
+    return {key: one for key, one in top.items() if not one.text.startswith("Not used")}
 
 
 def _of_section(section: str) -> dict[str, _Key]:
     return _arguments(_class(SECTIONS[section]))
+
+
+def _command(name: str) -> ast.ClassDef:
+    module, _, kind = COMMANDS[name].place.partition(":")
+    found = find_spec(module)
+    assert found is not None
+    assert found.origin is not None
+    return _in_file(Path(found.origin), kind)
+
+
+def _said(node: ast.ClassDef, attribute: str) -> Any:
+    """Return what a class has for an attribute, written down as it is; an empty text where it says nothing."""
+    for one in node.body:
+        if isinstance(one, ast.Assign) and any(isinstance(t, ast.Name) and t.id == attribute for t in one.targets):
+            return ast.literal_eval(one.value)
+    return ""
 
 
 def _class(name: str) -> ast.ClassDef:

@@ -23,6 +23,7 @@ from lightning_recipes.callbacks.l1 import L1
 from lightning_recipes.callbacks.max_norm import MaxNorm
 from lightning_recipes.callbacks.micro_batches import MicroBatches
 from lightning_recipes.callbacks.mixing import Mixing
+from lightning_recipes.callbacks.recording.run_recorder import RunRecorder
 from lightning_recipes.callbacks.snapshots import SnapshotEnsemble
 from lightning_recipes.callbacks.stages import Stages
 from lightning_recipes.callbacks.stochastic_depth import StochasticDepth
@@ -62,6 +63,8 @@ def refuse_callbacks_twice(callbacks: Sequence[pl.Callback]) -> None:
     for kind, key in KEYS_OF_THE_RUN.items():
         if any(isinstance(callback, kind) for callback in callbacks):
             raise UserError(f"trainer.callbacks: every run has a {kind.__name__}; set it by the key {key} instead")
+    if any(isinstance(callback, RunRecorder) for callback in callbacks):
+        raise UserError("trainer.callbacks: every run of the command line has a RunRecorder; leave it out")
     count = Counter(kind for kind in ONLY_ONE for callback in callbacks if isinstance(callback, kind))
     for kind, times in count.items():
         if times > 1:

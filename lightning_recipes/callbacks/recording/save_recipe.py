@@ -6,8 +6,7 @@ import lightning.pytorch as pl
 from lightning.pytorch.utilities import rank_zero_warn
 from typing_extensions import override
 
-from lightning_recipes.atomic_io import whole_file, write_json
-from lightning_recipes.run.environment import environment
+from lightning_recipes.atomic_io import whole_file
 from lightning_recipes.run.reader import newest_recipe
 from lightning_recipes.run.resume.folder import answers_for
 
@@ -19,8 +18,7 @@ class SaveRecipe(pl.Callback):
 
     Not sooner, so that a run that is refused leaves nothing behind. A run that goes on with another recipe keeps the
     first, writes ``config-1.yaml``, ``config-2.yaml`` ... beside it, and says of each key that is different what
-    becomes of it. ``environment.json`` beside it has the versions, the devices, and the commit of the folder that the
-    command was typed in.
+    becomes of it.
 
     Args:
         folder: The run's folder.
@@ -39,7 +37,6 @@ class SaveRecipe(pl.Callback):
         self._say_what_changes()
         if trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
-        write_json(self.folder / "environment.json", environment(Path.cwd()))
         newest = newest_recipe(self.folder)
         if newest is not None and newest.read_text(encoding="utf-8") == self.text:
             return

@@ -1,1 +1,55 @@
-"""Commands of our own, one a file; the command line puts its words into their arguments."""
+"""The commands: a row each here, and a file each beside it.
+
+Read without importing what a command needs, so that ``--help`` is answered in an instant. To add a command, write its
+file and its row: one that takes a recipe is a :class:`~lightning_recipes.cli.commands.recipe_command.RecipeCommand`,
+any other a class with a ``main`` of its own, as :class:`~lightning_recipes.cli.commands.prepare.Prepare`.
+"""
+
+from collections.abc import Sequence
+from importlib import import_module
+from typing import NamedTuple, Protocol
+
+__all__ = ["COMMANDS", "Command", "Row", "load_command"]
+
+
+class Row(NamedTuple):
+    """A command.
+
+    Attributes:
+        place: Its module and class, as in ``package.module:Class``.
+        help: What it does, in a line.
+    """
+
+    place: str
+    help: str
+
+
+HERE = "lightning_recipes.cli.commands"
+COMMANDS = {
+    "fit": Row(f"{HERE}.fit:Fit", "Train what a recipe says; goes on with a stopped run by --ckpt_path last."),
+    "validate": Row(f"{HERE}.validate:Validate", "Evaluate a checkpoint on the validation images."),
+    "test": Row(f"{HERE}.test:Test", "Evaluate a checkpoint on the test images."),
+    "lr_find": Row(f"{HERE}.lr_find:LrFind", "Run the learning rate range test alone: figure, JSON and suggestions."),
+    "explain": Row(f"{HERE}.explain:Explain", "Draw what a checkpoint gets wrong, and where it looked (GradCAM)."),
+    "prepare": Row(
+        f"{HERE}.prepare:Prepare", "Copy data without the images whose labels are wrong, or with the labels mended."
+    ),
+    "predict": Row(f"{HERE}.predict:Predict", "Write the predictions of a checkpoint for a folder of images."),
+}
+"""By name; what is typed has dashes in the place of underscores."""
+
+
+class Command(Protocol):
+    """What every command has."""
+
+    @classmethod
+    def main(cls, words: Sequence[str]) -> int:
+        """Run it with the words that are typed after its name, and return the exit code."""
+        ...
+
+
+def load_command(name: str) -> type[Command]:
+    """Import a command and all that it needs."""
+    module, _, kind = COMMANDS[name].place.partition(":")
+    command: type[Command] = getattr(import_module(module), kind)
+    return command

@@ -1,13 +1,18 @@
-"""``validate``, ``test``, ``predict`` and ``explain``: a finished model, and the images to use it on."""
+"""What ``validate``, ``test``, ``predict`` and ``explain`` share: a finished model, and the images to use it on."""
 
-from collections.abc import Mapping, Sequence
+from abc import ABC
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import lightning.pytorch as pl
 from jsonargparse import ArgumentParser, Namespace
+from lightning.pytorch.cli import LightningArgumentParser
+from typing_extensions import override
 
+from lightning_recipes.cli.commands.recipe_command import RecipeCommand
+from lightning_recipes.cli.console import print_evaluation, print_gain
 from lightning_recipes.components import current_path, import_object
 from lightning_recipes.data.datamodule import ImageDataModule
 from lightning_recipes.errors import UserError
@@ -15,18 +20,10 @@ from lightning_recipes.models.checkpoint_file import read_checkpoint
 from lightning_recipes.models.snapshot_files import find_snapshots
 from lightning_recipes.modules.classification import Evaluator
 from lightning_recipes.modules.load import ADDED_BY_LIGHTNING, load
+from lightning_recipes.modules.tta import MultiViewClassifier
 
-__all__ = [
-    "EVALUATIONS",
-    "chosen_sections",
-    "given_on_the_command_line",
-    "make_data",
-    "make_model",
-    "require_same_classes",
-    "use_typed_input",
-]
+__all__ = ["Evaluation"]
 
-EVALUATIONS = ("validate", "test", "predict", "explain")
 SEEN = ("image_size", "mean", "std")  # keys of the data that the checkpoint knows better than the recipe
 SECTIONS = {
     "model": ("class_path", "hyper_parameters"),
@@ -40,17 +37,83 @@ PLACEHOLDERS = {
 }
 
 
-def given_on_the_command_line(words: Sequence[str]) -> set[str]:
+class Evaluation(RecipeCommand, ABC):
+    """A command that uses a finished model; the recipe may be left out, as the checkpoint knows it.
+
+    Attributes:
+        needs_labels: Whether the data must be of the model's classes.
+        takes_snapshots: Whether a folder of snapshots is taken for a checkpoint.
+    """
+
+    needs_labels: ClassVar[bool] = True
+    takes_snapshots: ClassVar[bool] = True
+
+    @override
+    def parse_arguments(self, parser: LightningArgumentParser, args: Any) -> None:
+        """Let the checkpoint say what no recipe says: which class it is of, and which data it was judged on."""
+        parser.set_defaults(_chosen_sections(self.words))
+        super().parse_arguments(parser, args)
+
+    @override
+    def resolve(self) -> None:
+        """Write into the checkpoint's run, where it lies in one."""
+        own = self.config
+        if own.ckpt_path is None:
+            raise UserError(
+                f"ckpt_path: {self.name} needs the weights to use; give --ckpt_path RUN/checkpoints/best.ckpt"
+                + (", or RUN/snapshots" if self.takes_snapshots else "")
+            )
+        path = Path(own.ckpt_path)
+        if path.is_dir() and not self.takes_snapshots:
+            raise UserError(f"ckpt_path: {self.name} takes one network; give a checkpoint file in place of the folder")
+        of_run = path.resolve().parent if path.is_dir() else path.parent.parent
+        own_place = path.is_dir() or path.parent.name in ("checkpoints", "snapshots")
+        self.run_folder = Path(own.run_dir or (of_run if own_place else "."))
+        self.refuse_missing_checkpoint()
+
+    @override
+    def instantiate_classes(self) -> None:
+        """Make the model from its file alone; LightningCLI would make it from a recipe."""
+        own = self.config
+        model, data = own.pop("model"), own.pop("data")
+        own.model = own.data = None
+        self.config_init = self.parser.instantiate_classes(own)
+        own.model, own.data = model, data
+        given = _given_on_the_command_line(self.words)
+        self.model, self.datamodule = _make_model(own.ckpt_path, model, given), _make_data(data)
+        _use_typed_input(self.model, self.datamodule, given)
+        if self.needs_labels:
+            _require_same_classes(self.model, self.datamodule)
+
+    def with_views(self) -> pl.LightningModule:
+        """Return the model, or what averages several views of it."""
+        views, model = self.config.views, self.model
+        return model if views is None else MultiViewClassifier(model, views)
+
+    def evaluate(self, trainer: pl.Trainer, evaluate: Callable[..., Any]) -> None:
+        """Print the metrics of a split.
+
+        Args:
+            trainer: Runs it.
+            evaluate: Its ``validate`` or ``test``.
+        """
+        model = self.with_views()
+        print_evaluation(self.name, evaluate(model, verbose=False, datamodule=self.datamodule))
+        if isinstance(model, MultiViewClassifier) and trainer.world_size == 1:
+            print_gain(*model.gain())
+
+
+def _given_on_the_command_line(words: Sequence[str]) -> set[str]:
     """Return the keys that were typed, such as ``data.image_size``; classes' arguments without ``init_args``.
 
     Example:
-        >>> sorted(given_on_the_command_line(["validate", "--data.init_args.image_size=64", "--views", "flip"]))
+        >>> sorted(_given_on_the_command_line(["--data.init_args.image_size=64", "--views", "flip"]))
         ['data.image_size', 'views']
     """
     return {word[2:].partition("=")[0].replace(".init_args", "") for word in words if word.startswith("--")}
 
 
-def chosen_sections(words: Sequence[str]) -> dict[str, Any]:
+def _chosen_sections(words: Sequence[str]) -> dict[str, Any]:
     """Return model and data as the checkpoint has them, for a command line that may name no recipe.
 
     Args:
@@ -81,7 +144,7 @@ def _section(arguments: dict[str, Any], kind: str | None) -> dict[str, Any] | No
 
 
 def _value_of(option: str, words: Sequence[str]) -> str | None:
-    for word, following in zip(words, [*words[1:], ""], strict=True):
+    for word, following in zip(words, [*words, ""][1:], strict=True):
         name, equals, value = word.partition("=")
         if name == option:
             return value if equals else following
@@ -92,7 +155,7 @@ def _first_of(path: Path) -> Mapping[str, Any]:
     return find_snapshots(path)[0].checkpoint() if path.is_dir() else read_checkpoint(path)
 
 
-def make_model(ckpt_path: str, section: Any, given: set[str]) -> Evaluator:
+def _make_model(ckpt_path: str, section: Any, given: set[str]) -> Evaluator:
     """Return the model of a checkpoint, with the arguments that were typed in place of the file's.
 
     Args:
@@ -104,7 +167,7 @@ def make_model(ckpt_path: str, section: Any, given: set[str]) -> Evaluator:
     return load(ckpt_path, **{name: value for name, value in typed.items() if f"model.{name}" in given})
 
 
-def make_data(section: Any) -> pl.LightningDataModule:
+def _make_data(section: Any) -> pl.LightningDataModule:
     """Return the data module that a recipe names."""
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(pl.LightningDataModule, "data", fail_untyped=False)
@@ -112,7 +175,7 @@ def make_data(section: Any) -> pl.LightningDataModule:
     return made
 
 
-def use_typed_input(model: Evaluator, data: Any, given: set[str]) -> None:
+def _use_typed_input(model: Evaluator, data: Any, given: set[str]) -> None:
     """Judge at another size or normalisation where one was typed; the recipe's own does not come before the file's."""
     used = model.input_judged
     typed = {name: getattr(data, "hparams", {}).get(name) for name in SEEN if f"data.{name}" in given}
@@ -124,18 +187,17 @@ def use_typed_input(model: Evaluator, data: Any, given: set[str]) -> None:
             member.judged_input = replace(member.judged_input or used, **changed)
 
 
-def require_same_classes(model: Evaluator, data: Any, *, needed: bool) -> None:
+def _require_same_classes(model: Evaluator, data: Any) -> None:
     """Refuse data of other classes than the model tells apart.
 
     Args:
         model: A finished one.
         data: Its ``classes`` are compared, where it has any.
-        needed: Whether labels are used at all.
 
     Raises:
         UserError: They differ.
     """
-    if not needed or not isinstance(data, ImageDataModule):
+    if not isinstance(data, ImageDataModule):
         return
     ours, theirs = model.class_names, data.classes
     if len(theirs) != model.num_classes:

@@ -6,13 +6,16 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
+from typing_extensions import override
 
 from lightning_recipes.callbacks.lr_finder import LearningRateFinder
 from lightning_recipes.callbacks.snapshots import SnapshotEnsemble
 from lightning_recipes.callbacks.stages import Stages
+from lightning_recipes.cli.commands.recipe_command import RecipeCommand
+from lightning_recipes.cli.console import print_range_test
 from lightning_recipes.errors import UserError, did_you_mean
 
-__all__ = ["ONE_STEP", "load_weights", "only_the_finder"]
+__all__ = ["LrFind"]
 
 ONE_STEP: dict[str, Any] = {
     "max_epochs": 1,
@@ -25,7 +28,55 @@ ONE_STEP: dict[str, Any] = {
 """Options of a trainer that gets as far as the start of a stage, and no further than it has to."""
 
 
-def only_the_finder(
+class LrFind(RecipeCommand):
+    """Test the rates of one stage; nothing is trained."""
+
+    name = "lr_find"
+    needs = "--config RECIPE"
+    used_most = (
+        "config", "stage", "min_lr", "max_lr", "steps", "orders", "ckpt_path", "run_dir",
+        "trainer.accelerator", "trainer.devices", "trainer.precision",
+    )  # fmt: skip
+
+    @override
+    def resolve(self) -> None:
+        """Claim a folder."""
+        self.refuse_nulls()
+        self.run_folder = self.claim_run_folder(resume=False)
+        self.refuse_missing_checkpoint()
+
+    def run(
+        self,
+        stage: str | None = None,
+        min_lr: float | None = None,
+        max_lr: float | None = None,
+        steps: int | None = None,
+        orders: int | None = None,
+        ckpt_path: str | None = None,
+        weights_only: bool | None = None,
+    ) -> None:
+        """Run the learning rate range test alone: figure, JSON and suggestions; nothing is trained.
+
+        Args:
+            stage: Stage to test (default: the first).
+            min_lr: First rate (default: that of the recipe's LearningRateFinder, else its own default).
+            max_lr: Last rate, likewise.
+            steps: Optimizer steps of each data order, likewise.
+            orders: Data orders, likewise.
+            ckpt_path: Weights to test from, such as those of a stage before it (default: the recipe's).
+            weights_only: Not used; a run's own ``config.yaml`` has it.
+        """
+        settings = {"min_lr": min_lr, "max_lr": max_lr, "steps": steps, "orders": orders}
+        callbacks = _only_the_finder(self.callbacks(), stage=stage, settings=settings)
+        trainer = self.make_trainer(callbacks, **ONE_STEP)
+        if ckpt_path is not None:
+            _load_weights(self.model, Path(ckpt_path))
+        trainer.fit(self.model, datamodule=self.datamodule)
+        if trainer.is_global_zero:
+            print_range_test(self.run_folder)
+
+
+def _only_the_finder(
     callbacks: Sequence[pl.Callback], *, stage: str | None, settings: Mapping[str, Any]
 ) -> list[pl.Callback]:
     """Return a recipe's callbacks with one stage in the plan, and a finder that only reports.
@@ -53,7 +104,7 @@ def only_the_finder(
     return [*plan, finder, *(callback for callback in callbacks if not isinstance(callback, not_now))]
 
 
-def load_weights(module: pl.LightningModule, path: Path) -> None:
+def _load_weights(module: pl.LightningModule, path: Path) -> None:
     """Give a module the weights of a run's checkpoint, and nothing else of it."""
     checkpoint = torch.load(path, map_location="cpu", weights_only=True)
     module.on_load_checkpoint(checkpoint)
