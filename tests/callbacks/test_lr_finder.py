@@ -44,8 +44,8 @@ def letters(**options: Any) -> ImageClassifier:
 
 
 def test_each_stage_gets_its_own_rate_with_the_ratios_of_its_groups_kept(tmp_path: Path) -> None:
-    rates, finder = Rates(), LearningRateFinder(orders=1, steps=40, max_lr=1.0)
-    fit(letters(), digits(images_per_class=20), stages(), finder, rates, max_epochs=-1, default_root_dir=str(tmp_path))
+    rates, finder = Rates(), LearningRateFinder(orders=1, steps=20, max_lr=1.0)
+    fit(letters(), digits(images_per_class=10), stages(), finder, rates, max_epochs=-1, default_root_dir=str(tmp_path))
     head, everything, later = rates.seen
     assert head["head"] == pytest.approx(finder.found["head"]["lr"])
     assert everything["head"] == pytest.approx(finder.found["all"]["lr"]) != head["head"]
@@ -57,15 +57,15 @@ def test_each_stage_gets_its_own_rate_with_the_ratios_of_its_groups_kept(tmp_pat
 
 def test_a_stage_that_is_not_named_keeps_the_rate_of_the_recipe(tmp_path: Path) -> None:
     rates, finder = Rates(), LearningRateFinder(stages=["all"], orders=1, steps=20, max_lr=1.0)
-    fit(letters(), digits(images_per_class=20), stages(), finder, rates, max_epochs=-1, default_root_dir=str(tmp_path))
+    fit(letters(), digits(images_per_class=10), stages(), finder, rates, max_epochs=-1, default_root_dir=str(tmp_path))
     assert rates.seen[0]["head"] == 1e-5
     assert list(finder.found) == ["all"]
 
 
 def test_without_stages_it_runs_once_at_the_start(tmp_path: Path) -> None:
-    rates, finder = Rates(), LearningRateFinder(orders=1, steps=30, max_lr=1.0)
+    rates, finder = Rates(), LearningRateFinder(orders=1, steps=20, max_lr=1.0)
     model = letters(lr=1e-6, schedule="constant")
-    fit(model, digits(images_per_class=20), finder, rates, max_epochs=2, default_root_dir=str(tmp_path))
+    fit(model, digits(images_per_class=10), finder, rates, max_epochs=2, default_root_dir=str(tmp_path))
     assert list(finder.found) == ["all"]
     assert rates.seen[0]["head"] == rates.seen[1]["head"] == pytest.approx(finder.found["all"]["lr"])
 
@@ -95,7 +95,7 @@ def test_the_rate_that_a_quadratic_bowl_bears_is_not_exceeded(tmp_path: Path) ->
 
 
 def test_figure_and_numbers_lie_in_the_runs_folder(tmp_path: Path) -> None:
-    finder = LearningRateFinder(orders=2, steps=30, max_lr=1.0, suggestion="valley", apply=False)
+    finder = LearningRateFinder(orders=2, steps=20, max_lr=1.0, suggestion="valley", apply=False)
     fit(letters(), digits(), stages(), finder, max_epochs=-1, default_root_dir=str(tmp_path))
     results = json.loads((tmp_path / "lr_finder.json").read_text())
     assert list(results) == ["head", "all"]
@@ -152,11 +152,11 @@ def test_a_stage_that_is_not_there_and_a_wrong_order_of_callbacks_are_refused(tm
 def test_after_a_head_that_has_learned_all_it_can_the_rate_is_one_that_trains(tmp_path: Path) -> None:
     """On images that the head knows by heart the loss rises with every step, also with a good one."""
     data = {"images_per_class": 20, "val_fraction": 0.3, "augment": "none"}
-    head = Stage("head", epochs=60, train="head", lr=1e-2, cache_features=True)
+    head = Stage("head", epochs=60, train="head", lr=1e-2, batch_size=50, cache_features=True)
 
     def accuracy(*finder: LearningRateFinder) -> float:
         plan = Stages([head, Stage("all", epochs=3, lr=1e-4, lr_decay=0.7, schedule="one_cycle")])
-        options: dict[str, Any] = {"max_epochs": -1, "limit_val_batches": None, "default_root_dir": str(tmp_path)}
+        options: dict[str, Any] = {"max_epochs": -1, "check_val_every_n_epoch": 63, "default_root_dir": str(tmp_path)}
         trainer, _ = fit(letters(), digits(**data), plan, *finder, **options)
         return float(trainer.callback_metrics["val_accuracy"])
 
@@ -194,9 +194,13 @@ def test_a_stage_with_little_left_to_learn_still_gives_a_smooth_curve(tmp_path: 
     """On a batch of its own at every step, the differences between batches would hide the descent."""
     finder = LearningRateFinder(stages=["all"], orders=1, steps=60, max_lr=0.1, smoothing=0.0, apply=False)
     plan = Stages(
-        [Stage("head", epochs=60, train="head", lr=1e-2, cache_features=True), Stage("all", epochs=1, lr=1e-5)]
+        [
+            Stage("head", epochs=60, train="head", lr=1e-2, batch_size=50, cache_features=True),
+            Stage("all", epochs=1, lr=1e-5),
+        ]
     )
     data = digits(images_per_class=20, augment="none")
-    fit(letters(), data, plan, finder, max_epochs=-1, default_root_dir=str(tmp_path))
+    options: dict[str, Any] = {"check_val_every_n_epoch": 61, "default_root_dir": str(tmp_path)}
+    fit(letters(), data, plan, finder, max_epochs=-1, **options)
     losses = torch.tensor(finder.found["all"]["losses"][0][:15])  # rates at which next to nothing moves
     assert losses.diff().abs().max() < 0.02 * losses[0]

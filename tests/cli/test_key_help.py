@@ -1,8 +1,6 @@
 """Help that is read off the source in an instant, against the classes themselves."""
 
 import inspect
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -55,16 +53,6 @@ def test_a_key_that_is_not_there_is_answered_with_the_nearest(capsys: pytest.Cap
         key_help("fit", "model.lrr")
     assert main(["fit", "--help", "data.roots"]) == 2
     assert "data.roots: there is no such key; did you mean data.root" in capsys.readouterr().err
-
-
-@pytest.mark.parametrize("words", [["fit", "--help"], ["fit", "-h", "trainer"], ["lr-find", "--help=model.lr"]])
-def test_it_needs_neither_torch_nor_lightning(words: list[str]) -> None:
-    code = (
-        "import sys; from lightning_recipes.__main__ import main; code = main(sys.argv[1:]);"
-        "sys.exit(code or any(name in sys.modules for name in ('torch', 'lightning', 'timm', 'jsonargparse')))"
-    )
-    done = subprocess.run([sys.executable, "-c", code, *words], capture_output=True, text=True, check=False, cwd=ROOT)
-    assert done.returncode == 0, done.stderr
 
 
 def test_all_keys_are_those_of_the_real_command_line(capsys: pytest.CaptureFixture[str]) -> None:

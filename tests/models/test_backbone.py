@@ -13,7 +13,7 @@ from lightning_recipes.errors import UserError
 from lightning_recipes.models.backbone import check_image_size, create_backbone
 from lightning_recipes.models.weights import read_weights, save_weights
 
-SHARED = Path("../shared/data/mobilenetv2_100.safetensors")
+SHARED = Path(__file__).parents[3] / "shared" / "data" / "mobilenetv2_100.safetensors"
 
 
 def timm_weights(classes: int = 5) -> dict[str, torch.Tensor]:

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lightning_recipes.__main__ import main
-from tests.small import SMALL
+from tests.small import SMALL, UNREPORTED
 
 
 def test_a_log_gets_a_line_an_epoch_and_the_profilers_report(
@@ -18,7 +18,7 @@ def test_a_log_gets_a_line_an_epoch_and_the_profilers_report(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("NO_COLOR", "1")
     Path("small.yaml").write_text(SMALL.replace("  enable_progress_bar: false\n", ""))
-    words = ["fit", "--config", "small.yaml", "--run_dir", "run"]
+    words = ["fit", "--config", "small.yaml", "--run_dir", "run", *UNREPORTED]
     assert main([*words, "--trainer.profiler", "simple"]) == 0
     said = capfd.readouterr()
     lines = [line for line in said.out.splitlines() if "  epoch " in line]

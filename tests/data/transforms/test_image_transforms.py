@@ -1,8 +1,6 @@
 """Views of images: evaluation as timm's, training views as functions of the seed."""
 
 import pickle
-import subprocess
-import sys
 from typing import Any
 
 import numpy as np
@@ -128,12 +126,6 @@ def test_a_wrong_policy_is_named_in_the_error(policy: Any, text: str) -> None:
 def test_a_pipeline_that_normalises_itself_is_told_not_to() -> None:
     with pytest.raises(UserError, match="leave out Normalize and ToTensor"):
         view(["Normalize"])(photo(), 0)
-
-
-def test_albumentations_is_imported_when_it_is_used_and_not_before() -> None:
-    imported = "import sys, lightning_recipes.data.transforms.image_transforms"
-    code = f"{imported}; sys.exit(bool({{'albumentations', 'cv2'}} & set(sys.modules)))"
-    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
 def test_searched_operations_are_torchvisions_from_the_same_seed() -> None:
