@@ -14,7 +14,7 @@ HELP = {  # words, and what the answer has in it
     "fit -h trainer": "--trainer.max_epochs ",
     "lr-find --help=model.lr": "--model.lr ",
 }
-TRANSFORMS, CLI = "lightning_recipes.data.transforms.image_transforms", "lightning_recipes.cli.app"
+TRANSFORMS, CLI = "lightning_recipes.data.transforms.image_transforms", "lightning_recipes.cli.commands.fit"
 PROGRAM = """
 import contextlib, importlib, io, json, sys
 from lightning_recipes.__main__ import main

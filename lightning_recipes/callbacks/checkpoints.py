@@ -10,6 +10,7 @@ from lightning.pytorch.callbacks import Checkpoint
 from typing_extensions import override
 
 from lightning_recipes.atomic_io import named_failures
+from lightning_recipes.compat.lightning import begin_next_epoch
 from lightning_recipes.engine.checkpoint_io import use_whole_checkpoints
 from lightning_recipes.engine.run_end import out_of_steps
 from lightning_recipes.errors import UserError
@@ -50,18 +51,8 @@ class LastCheckpoint(Checkpoint):
 
     @override
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Begin the next epoch where a run with ``max_steps`` goes on from the end of one.
-
-        Lightning takes every run with ``max_steps`` for one that was stopped inside an epoch; at an epoch's end it then
-        runs an empty epoch, counts it, and ends an epoch short of its plan.
-        """
-        loop = trainer.fit_loop
-        if loop.restarted_on_epoch_end:
-            steps, loop.epoch_loop.max_steps = loop.epoch_loop.max_steps, -1  # without it Lightning does it right
-            loop.restarting = False
-            loop.update_restart_stage()
-            loop.epoch_loop.max_steps = steps
-            loop.epoch_progress.increment_completed()
+        """Begin the next epoch where a run with ``max_steps`` goes on from the end of one."""
+        begin_next_epoch(trainer)
 
     def save(self, trainer: pl.Trainer) -> None:
         """Write ``last.ckpt``; the one before is ``previous.ckpt`` from then on, so one of the two is always whole."""

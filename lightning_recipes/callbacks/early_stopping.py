@@ -89,7 +89,7 @@ class EarlyStopping(pl.Callback):
         plan, epoch = module.timeline.plan, trainer.current_epoch
         position = plan.index_at(epoch) if self.scope == "stage" else 0
         begin = plan.start_of(position)
-        end = begin + plan.stages[position].epochs if self.scope == "stage" else trainer.fit_loop.max_epochs
+        end = begin + plan.stages[position].epochs if self.scope == "stage" else trainer.max_epochs
         if epoch == begin:
             self.detector.reset()
             self.best = None

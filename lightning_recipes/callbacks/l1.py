@@ -5,9 +5,10 @@ import torch
 from torch.optim import Optimizer
 from typing_extensions import override
 
+from lightning_recipes.compat.torch import add_each_, sign_of_each
 from lightning_recipes.errors import refuse_bad_values
 from lightning_recipes.modules.keyed_steps import is_trial
-from lightning_recipes.optim.gradients import require_unscaled_gradients
+from lightning_recipes.optim.gradients import gradients_of, require_unscaled_gradients
 
 __all__ = ["L1"]
 
@@ -63,5 +64,4 @@ class L1(pl.Callback):
             if not group.get("name", "").endswith("/no_decay"):
                 trained = [p for p in group["params"] if p.grad is not None]
                 if trained:
-                    signs = torch._foreach_sign(trained)
-                    torch._foreach_add_([p.grad for p in trained], signs, alpha=self.strength * every)
+                    add_each_(gradients_of(trained), sign_of_each(trained), times=self.strength * every)

@@ -5,10 +5,10 @@ from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from lightning.pytorch.utilities.memory import garbage_collection_cuda, is_oom_error
 from torch.optim import Optimizer
 from typing_extensions import override
 
+from lightning_recipes.compat.lightning import garbage_collection_cuda, is_oom_error
 from lightning_recipes.data.batch import batch_length
 from lightning_recipes.data.of_trainer import image_data_of
 from lightning_recipes.engine.trial_steps import no_trace

@@ -3,19 +3,20 @@
 from typing import Any
 
 import lightning.pytorch as pl
-from lightning.pytorch.callbacks.progress.rich_progress import MetricsTextColumn, RichProgressBar
 from rich import get_console
 from rich.progress import BarColumn, ProgressColumn, Task, TimeRemainingColumn
 from rich.table import Column
 from rich.text import Text
 from typing_extensions import override
 
+from lightning_recipes.compat.lightning import MetricsProgressBar, MetricsTextColumn
+
 __all__ = ["OneLineProgressBar"]
 
 WIDE = 100  # columns from which there is room for a bar, the speed and the time that has passed
 
 
-class OneLineProgressBar(RichProgressBar):
+class OneLineProgressBar(MetricsProgressBar):
     """Rich's progress bar, which never wraps: what is least needed is left out where the terminal is narrow.
 
     Below 100 columns it has neither the bar nor the speed, of the times only the one that is left, and what
@@ -31,19 +32,18 @@ class OneLineProgressBar(RichProgressBar):
             columns = [text, batches, TimeRemainingColumn(elapsed_when_finished=True)]
         for column in columns:
             if isinstance(column, ProgressColumn) and not isinstance(column, BarColumn):
-                column._table_column = Column(no_wrap=True)  # the bar and the metrics give way
+                column.get_table_column = _unwrapped  # type: ignore[method-assign]  # the bar and the metrics give way
         return columns
 
     @override
-    def _init_progress(self, trainer: pl.Trainer) -> None:
-        before = self.progress
-        super()._init_progress(trainer)
-        if self.progress is not None and self.progress is not before:
-            theme = self.theme
-            self._metric_component = _OneLine(
-                trainer, theme.metrics, theme.metrics_text_delimiter, theme.metrics_format
-            )
-            self.progress.columns = (*self.progress.columns[:-1], self._metric_component)
+    def metrics_column(self, trainer: pl.Trainer) -> MetricsTextColumn:
+        """Return a column that gives way."""
+        theme = self.theme
+        return _OneLine(trainer, theme.metrics, theme.metrics_text_delimiter, theme.metrics_format)
+
+
+def _unwrapped() -> Column:
+    return Column(no_wrap=True)
 
 
 class _OneLine(MetricsTextColumn):

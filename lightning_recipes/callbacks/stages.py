@@ -8,8 +8,8 @@ from collections.abc import Sequence
 import lightning.pytorch as pl
 from typing_extensions import override
 
+from lightning_recipes.compat.lightning import reload_train_loader, set_max_epochs, wrap_again
 from lightning_recipes.data.of_trainer import image_data_of
-from lightning_recipes.engine.ddp import wrap_again
 from lightning_recipes.errors import UserError
 from lightning_recipes.modules.protocols import Staged, require_backbone, require_staged
 from lightning_recipes.stages.plan import Plan, Stage
@@ -48,7 +48,7 @@ class Stages(pl.Callback):
         module.apply_stage(self.plan.stages[0])
         self._give_data_the_plan(trainer, pl_module)
         if trainer.max_epochs is None or not 0 <= trainer.max_epochs <= self.plan.epochs:
-            trainer.fit_loop.max_epochs = self.plan.epochs
+            set_max_epochs(trainer, self.plan.epochs)
 
     def _give_data_the_plan(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         changed, data = ("image_size", "batch_size", "augment", "cache_features"), image_data_of(trainer)
@@ -58,7 +58,7 @@ class Stages(pl.Callback):
         if data is not None:
             data.use_plan(self.plan, getattr(module, "extract_features", None))
             if len({_loader_key(stage, changed) for stage in self.plan.stages}) > 1:
-                trainer.reload_dataloaders_every_n_epochs = 1  # type: ignore[attr-defined]  # the loader of a stage is kept, so this costs nothing
+                reload_train_loader(trainer)  # the loader of a stage is kept, so this costs nothing
             return
         for stage in self.plan.stages:
             for key in changed:

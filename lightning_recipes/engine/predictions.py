@@ -10,11 +10,11 @@ from typing import Any
 import lightning.pytorch as pl
 import numpy as np
 import torch
-from lightning.pytorch.trainer.states import RunningStage
 from lightning.pytorch.utilities import rank_zero_warn
 from numpy.typing import NDArray
 from torch import Tensor
 
+from lightning_recipes.compat.lightning import validating
 from lightning_recipes.data.datamodule import Split
 from lightning_recipes.data.of_trainer import image_data_of
 from lightning_recipes.engine.best import Best, best_of
@@ -106,7 +106,7 @@ def _over(
     trainer: pl.Trainer, module: GivesProbabilities, batches: Any, probabilities_of: Callable[[Any], Tensor]
 ) -> Predictions | None:
     parts, seen = [], 0
-    with _validating(trainer, module):
+    with _judging(trainer, module):
         for batch in batches:
             batch = trainer.strategy.batch_to_device(trainer.precision_plugin.convert_input(batch))
             with trainer.precision_plugin.forward_context():
@@ -121,18 +121,17 @@ def _over(
 
 
 @contextmanager
-def _validating(trainer: pl.Trainer, module: GivesProbabilities) -> Iterator[None]:
+def _judging(trainer: pl.Trainer, module: GivesProbabilities) -> Iterator[None]:
     """Have a module in eval mode, and the trainer's own, whose transfer hooks may augment while it trains."""
-    stage, modes = trainer.state.stage, [(m, m.training) for m in (trainer.lightning_module, module)]
-    trainer.state.stage = RunningStage.VALIDATING
-    try:
-        for each, _ in modes:
-            each.eval()
-        yield
-    finally:
-        for each, was_training in modes:
-            each.train(was_training)
-        trainer.state.stage = stage
+    modes = [(m, m.training) for m in (trainer.lightning_module, module)]
+    with validating(trainer):
+        try:
+            for each, _ in modes:
+                each.eval()
+            yield
+        finally:
+            for each, was_training in modes:
+                each.train(was_training)
 
 
 @torch.inference_mode()

@@ -30,8 +30,8 @@ def what_stopped(trainer: pl.Trainer, module: Any, exception: BaseException | No
     if exception is not None:
         is_error = isinstance(exception, Exception) and type(exception).__name__ != "SIGTERMException"
         return "exception" if is_error else "signal"
-    plan, loop, done = getattr(module, "plan", None), trainer.fit_loop, trainer.current_epoch
-    planned = plan.epochs if isinstance(plan, Plan) else loop.max_epochs
+    plan, most, done = getattr(module, "plan", None), trainer.max_epochs, trainer.current_epoch
+    planned = plan.epochs if isinstance(plan, Plan) else most
     ended = any(kind == "stop" for kind, _ in getattr(module, "plan_changes", []))
     if ended or (planned is not None and 0 <= planned <= done):
         return None
@@ -41,6 +41,6 @@ def what_stopped(trainer: pl.Trainer, module: Any, exception: BaseException | No
     timers = [callback for callback in trainer.callbacks if isinstance(callback, Timer)]  # type: ignore[attr-defined]
     if any((left := timer.time_remaining()) is not None and left <= 0 for timer in timers):
         return "max_time"
-    if loop.max_epochs is not None and 0 <= loop.max_epochs <= done:
+    if most is not None and 0 <= most <= done:
         return "max_epochs"
     return "callback"

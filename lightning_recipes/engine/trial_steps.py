@@ -13,7 +13,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from torchmetrics import Metric
 
-from lightning_recipes.engine.ddp import wrap_again
+from lightning_recipes.compat.lightning import gradient_scaler, wrap_again
 from lightning_recipes.modules.keyed_steps import KeyedSteps
 from lightning_recipes.optim.own_state import untouched_optimizer
 
@@ -40,7 +40,7 @@ def no_trace(trainer: pl.Trainer, module: pl.LightningModule) -> Iterator[Optimi
     tensors: list[Tensor] = [*module.parameters(), *module.buffers()]
     values, gradients = [t.detach().clone() for t in tensors], [p.grad for p in module.parameters()]
     metrics = [(path, m) for path, m in module.named_modules() if isinstance(m, Metric)]
-    scaler = getattr(trainer.precision_plugin, "scaler", None)
+    scaler = gradient_scaler(trainer)
     scale = None if scaler is None else copy.deepcopy(scaler.state_dict())
     try:
         for path, metric in metrics:

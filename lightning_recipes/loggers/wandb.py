@@ -9,9 +9,10 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
-from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.utilities import rank_zero_only
 from typing_extensions import override
+
+from lightning_recipes.compat.lightning import OpenWandbLogger
 
 log = logging.getLogger(__name__)
 
@@ -28,7 +29,7 @@ def run_ids_in(folder: Path) -> list[str]:
     return list(dict.fromkeys(path.name.rsplit("-", 1)[1] for path in found))
 
 
-class BackgroundWandbLogger(WandbLogger):
+class BackgroundWandbLogger(OpenWandbLogger):
     """Hand everything that is logged to a thread that alone talks to W&B.
 
     Lightning's own logger starts W&B, and calls it, where the training runs: a server that cannot be reached holds the
@@ -57,7 +58,6 @@ class BackgroundWandbLogger(WandbLogger):
         **settings: Any,
     ) -> None:
         super().__init__(name=name, save_dir=folder, project=project, **settings)
-        self._wandb_init.pop("anonymous", None)  # Lightning hands on what W&B has given up and warns of
         self.mode, self.patience = mode or os.environ.get("WANDB_MODE") or "offline", patience
         self._tasks: queue.SimpleQueue[Task | int] = queue.SimpleQueue()
         self._thread: threading.Thread | None = None
@@ -146,7 +146,7 @@ class BackgroundWandbLogger(WandbLogger):
     @override
     def experiment(self) -> Any:
         """W&B's run, for what only W&B can do; waits until there is one. A run that does nothing on other ranks."""
-        if getattr(rank_zero_only, "rank", 0) == 0 and self._experiment is None:
+        if getattr(rank_zero_only, "rank", 0) == 0 and self.opened is None:
             self.submit(lambda run: None)
             self._begun.wait()
         return super().experiment
@@ -156,10 +156,10 @@ class BackgroundWandbLogger(WandbLogger):
     def _work(self) -> None:
         tasks, begun, theirs = self._tasks, self._begun, _wandb().run
         try:
-            self._experiment = run = theirs or self._begin()
+            self.opened = run = theirs or self._begin()
         except Exception as error:
             self._warn(f"W&B does not start ({_line(error)}); the run goes on without it")
-            self._experiment = run = _wandb().init(mode="disabled")
+            self.opened = run = _wandb().init(mode="disabled")
         finally:
             begun.set()
         while not isinstance(task := tasks.get(), int):
@@ -172,8 +172,8 @@ class BackgroundWandbLogger(WandbLogger):
                 run.finish(exit_code=task)
             except Exception as error:
                 self._warn(f"W&B fails at its end ({_line(error)})")
-        if self._experiment is run:
-            self._experiment = None
+        if self.opened is run:
+            self.opened = None
 
     def _begin(self) -> Any:
         wandb = _wandb()
@@ -189,7 +189,7 @@ class BackgroundWandbLogger(WandbLogger):
         if self.mode == "online":
             try:
                 if wandb.login(prompt=False, verify=False):
-                    run = wandb.init(**self._wandb_init, mode="online", settings=settings)
+                    run = wandb.init(**self.init_arguments, mode="online", settings=settings)
                 else:
                     self._warn("W&B has no API key; the run is written offline (`wandb login`, then `wandb sync`)")
             except Exception as error:
@@ -197,7 +197,7 @@ class BackgroundWandbLogger(WandbLogger):
                 wandb.teardown()  # or the id is still in use
         if run is None:
             mode = "offline" if self.mode == "online" else self.mode
-            run = wandb.init(**self._wandb_init, mode=mode, settings=settings)
+            run = wandb.init(**self.init_arguments, mode=mode, settings=settings)
         run.define_metric("trainer/global_step")
         run.define_metric("*", step_metric="trainer/global_step", step_sync=True)
         return run
@@ -210,8 +210,8 @@ class BackgroundWandbLogger(WandbLogger):
     @override
     def __getstate__(self) -> dict[str, Any]:
         """Leave the thread behind."""
-        left: dict[str, Any] = {"_tasks": None, "_thread": None, "_begun": None, "_experiment": None, "_last": []}
-        return {**self.__dict__, **left}
+        left: dict[str, Any] = {"_tasks": None, "_thread": None, "_begun": None, "_last": []}
+        return {**super().__getstate__(), **left}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         """Begin with no thread."""

@@ -5,6 +5,8 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor, nn
 
+from lightning_recipes.compat.torch import copy_each_, move_each_
+
 __all__ = ["copy_weights_", "move_towards_", "swap_weights_"]
 
 
@@ -19,15 +21,15 @@ def swap_weights_(module: nn.Module, others: Mapping[str, Tensor]) -> None:
     own = module.state_dict()
     mine, theirs = [own[name] for name in others], list(others.values())
     kept = [tensor.clone() for tensor in mine]
-    torch._foreach_copy_(mine, theirs)
-    torch._foreach_copy_(theirs, kept)
+    copy_each_(mine, theirs)
+    copy_each_(theirs, kept)
 
 
 @torch.no_grad()
 def copy_weights_(module: nn.Module, others: Mapping[str, Tensor]) -> None:
     """Give ``others`` the module's values."""
     own = module.state_dict()
-    torch._foreach_copy_(list(others.values()), [own[name] for name in others])
+    copy_each_(list(others.values()), [own[name] for name in others])
 
 
 @torch.no_grad()
@@ -42,6 +44,6 @@ def move_towards_(averages: list[Tensor], values: list[Tensor], share: float) ->
     floats = [(a, v) for a, v in zip(averages, values, strict=True) if a.is_floating_point()]
     whole = [(a, v) for a, v in zip(averages, values, strict=True) if not a.is_floating_point()]
     if floats:
-        torch._foreach_lerp_([a for a, _ in floats], [v for _, v in floats], share)
+        move_each_([a for a, _ in floats], [v for _, v in floats], share=share)
     if whole:
-        torch._foreach_copy_([a for a, _ in whole], [v for _, v in whole])
+        copy_each_([a for a, _ in whole], [v for _, v in whole])

@@ -1,8 +1,8 @@
 """Dropout in front of batch-norm: a pair that the sources advise against."""
 
 from torch import nn
-from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.modules.dropout import _DropoutNd
+
+from lightning_recipes.compat.torch import BatchNorm, Dropout
 
 __all__ = ["dropout_before_norm"]
 
@@ -22,8 +22,8 @@ def dropout_before_norm(module: nn.Module) -> tuple[str, str] | None:
     """
     dropout = None
     for name, layer in module.named_modules():
-        if isinstance(layer, _DropoutNd) and layer.p > 0:
+        if isinstance(layer, Dropout) and layer.p > 0:
             dropout = dropout or name
-        elif isinstance(layer, _BatchNorm) and dropout is not None:
+        elif isinstance(layer, BatchNorm) and dropout is not None:
             return dropout, name
     return None

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from timm.models._manipulate import group_with_matcher
 from torch import Tensor, nn
 
+from lightning_recipes.compat.timm import group_with_matcher
 from lightning_recipes.errors import UserError
 
 __all__ = ["LayerGroup", "freeze_to", "groups_of", "layer_groups", "set_modes"]

@@ -5,7 +5,8 @@ from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
+
+from lightning_recipes.compat.torch import BatchNorm
 
 __all__ = ["held_statistics", "reestimate_statistics"]
 
@@ -29,7 +30,7 @@ def reestimate_statistics(
     """
     was_training = model.training
     model.train()
-    layers = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.training and m.track_running_stats]
+    layers = [m for m in model.modules() if isinstance(m, BatchNorm) and m.training and m.track_running_stats]
     momenta = [layer.momentum for layer in layers]
     if layers:
         for layer in layers:
@@ -49,7 +50,7 @@ def reestimate_statistics(
 @contextmanager
 def held_statistics(model: nn.Module) -> Iterator[None]:
     """Let batch-norm layers that train normalise by their batch inside, and leave their statistics as they are."""
-    layers = [m for m in model.modules() if isinstance(m, _BatchNorm) and m.training and m.track_running_stats]
+    layers = [m for m in model.modules() if isinstance(m, BatchNorm) and m.training and m.track_running_stats]
     for layer in layers:
         layer.track_running_stats = False
     try:

@@ -11,6 +11,7 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
 from typing_extensions import override
 
+from lightning_recipes.compat.lightning import trainer_of
 from lightning_recipes.components import import_path
 from lightning_recipes.data.batch import Batch, Features
 from lightning_recipes.data.of_trainer import image_data_of
@@ -291,7 +292,7 @@ class ImageClassifier(ClassificationModule):
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse a checkpoint of other classes, and take over what its weights expect of their images."""
         self._refuse_other_classes(checkpoint.get(self.CHECKPOINT_HYPER_PARAMS_KEY, {}))
-        fitting = self._trainer is not None and self.trainer.state.fn == "fit"
+        fitting = trainer_of(self) is not None and self.trainer.state.fn == "fit"
         if "input_config" in checkpoint:
             used = InputConfig.of(checkpoint["input_config"])
             self.input_config = InputConfig.of(checkpoint.get("pretrained_input_config", checkpoint["input_config"]))

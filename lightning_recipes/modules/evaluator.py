@@ -6,11 +6,11 @@ from typing import Any, Literal
 
 import lightning.pytorch as pl
 import torch
-from lightning.pytorch.trainer.states import TrainerFn
 from torch import Tensor
 from torchmetrics import MeanMetric, MetricCollection
 from typing_extensions import override
 
+from lightning_recipes.compat.lightning import trainer_of
 from lightning_recipes.data.datamodule import ImageDataModule
 from lightning_recipes.data.of_trainer import image_data_of
 from lightning_recipes.data.pictures import Pictures, as_pictures, images_of
@@ -106,13 +106,13 @@ class Evaluator(pl.LightningModule):
 
     def image_data(self) -> ImageDataModule | None:
         """Return the data module of the run, where it is one of ours."""
-        return image_data_of(self._trainer)
+        return image_data_of(trainer_of(self))
 
     @property
     def split(self) -> Literal["val", "test", "predict"]:
         """Whose images the trainer goes over now."""
         during = self.trainer.state.fn
-        return "test" if during == TrainerFn.TESTING else "predict" if during == TrainerFn.PREDICTING else "val"
+        return "test" if during == "test" else "predict" if during == "predict" else "val"
 
     def _evaluate(self, batch: Any, loss: MeanMetric, metrics: MetricCollection, prefix: str) -> dict[str, Tensor]:
         logits, labels = self.logits_of(batch), batch[1]

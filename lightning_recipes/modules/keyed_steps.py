@@ -8,6 +8,7 @@ import lightning.pytorch as pl
 import torch
 from typing_extensions import override
 
+from lightning_recipes.compat.lightning import batch_under_way, trainer_of
 from lightning_recipes.modules.step_additions import StepKey
 from lightning_recipes.randomness import seed_process
 
@@ -58,11 +59,11 @@ def _keyed(function: Callable[..., Any]) -> Callable[..., Any]:
 
     @functools.wraps(function)
     def training_step(self: KeyedSteps, *args: Any, **kwargs: Any) -> Any:
-        if self._in_step or self._trainer is None:
+        if self._in_step or trainer_of(self) is None:
             return function(self, *args, **kwargs)
         batch_idx = kwargs["batch_idx"] if "batch_idx" in kwargs else args[1] if len(args) > 1 else None
         if not isinstance(batch_idx, int):  # a step may do without
-            batch_idx = max(0, self.trainer.fit_loop.batch_idx)
+            batch_idx = max(0, batch_under_way(self.trainer))
         _seed_process(*self.step_key(batch_idx))
         self._in_step = True
         try:

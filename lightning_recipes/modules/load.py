@@ -8,6 +8,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lightning_recipes.compat.lightning import (
+    ADDED_BY_LIGHTNING as ADDED_BY_LIGHTNING,
+)  # the command line takes it from here
+from lightning_recipes.compat.lightning import CLASS_PATH
 from lightning_recipes.components import import_object, import_path, taken_by
 from lightning_recipes.errors import UserError
 from lightning_recipes.models.checkpoint_file import read_checkpoint
@@ -16,8 +20,6 @@ from lightning_recipes.modules.classifier import ImageClassifier
 from lightning_recipes.modules.ensemble import EnsembleClassifier
 
 __all__ = ["load"]
-
-ADDED_BY_LIGHTNING = ("_class_path", "_instantiator")
 
 
 def load(path: str | Path, **changed: Any) -> ImageClassifier | EnsembleClassifier:
@@ -67,7 +69,7 @@ def _build(file: Path, checkpoint: dict[str, Any], changed: Mapping[str, Any]) -
 
 def _class_of(file: Path, checkpoint: Mapping[str, Any]) -> type[ImageClassifier]:
     """Return the class that a file names; a file of before it was named is of ours, or as the command line named it."""
-    saved = checkpoint.get("hyper_parameters", {}).get("_class_path", "")
+    saved = checkpoint.get("hyper_parameters", {}).get(CLASS_PATH, "")
     name = checkpoint.get("class_path") or saved or import_path(ImageClassifier)
     try:
         found = import_object("class_path", name)

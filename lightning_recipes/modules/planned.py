@@ -13,6 +13,7 @@ from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch.optim.lr_scheduler import LambdaLR
 from typing_extensions import override
 
+from lightning_recipes.compat.lightning import set_max_epochs
 from lightning_recipes.components import Spec
 from lightning_recipes.data.of_trainer import image_data_of
 from lightning_recipes.errors import UserError, refuse_bad_values
@@ -232,12 +233,11 @@ class PlannedModule(pl.LightningModule):
             self._change_plan(kind, epoch)
 
     def _change_plan(self, kind: str, epoch: int) -> None:
-        fit_loop = self.trainer.fit_loop
         if self.plan is None and kind != "stop":
             raise UserError("there are no stages to end or restart; add the Stages callback")
         self.plan_changes.append([kind, epoch])
         if self.plan is None:
-            fit_loop.max_epochs = epoch + 1
+            set_max_epochs(self.trainer, epoch + 1)
             return
         changed = {"end": Plan.ended_after, "restart": Plan.restarted_after, "stop": Plan.stopped_after}
         self.plan = changed[kind](self.plan, epoch)
@@ -248,8 +248,9 @@ class PlannedModule(pl.LightningModule):
             optimizer, scheduler = self._optimizer_and_scheduler()
             set_base_rates(optimizer, scheduler, [float(rate) for rate in scheduler.base_lrs])
             set_momentum(optimizer, self.timeline.momentum(scheduler.last_epoch))
-        if fit_loop.max_epochs is None or not 0 <= fit_loop.max_epochs <= self.plan.epochs:
-            fit_loop.max_epochs = self.plan.epochs
+        most = self.trainer.max_epochs
+        if most is None or not 0 <= most <= self.plan.epochs:
+            set_max_epochs(self.trainer, self.plan.epochs)
 
     def _make_timeline(self) -> Timeline:
         return count_plan(self.plan, self.optimization.schedule, self.trainer, image_data_of(self.trainer))

@@ -10,6 +10,7 @@ from torch import Tensor
 from torch.optim import Optimizer
 from typing_extensions import override
 
+from lightning_recipes.compat.lightning import ADDED_BY_LIGHTNING, trainer_of
 from lightning_recipes.components import import_path
 from lightning_recipes.data.batch import batch_length
 from lightning_recipes.errors import UserError
@@ -157,7 +158,7 @@ class StagedModule(KeyedSteps, PlannedModule):
 
     def finished_model(self) -> dict[str, Any]:
         """Return what a file needs beside the weights to be used: the class and its arguments."""
-        arguments = {name: plain(value) for name, value in self.hparams.items() if not name.startswith("_")}
+        arguments = {name: plain(value) for name, value in self.hparams.items() if name not in ADDED_BY_LIGHTNING}
         return {"class_path": import_path(type(self)), "hyper_parameters": arguments}
 
     @override
@@ -190,7 +191,7 @@ class StagedModule(KeyedSteps, PlannedModule):
     @override
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Change the plan as it was changed in the run that goes on."""
-        if self._trainer is not None and self.trainer.state.fn == "fit":
+        if trainer_of(self) is not None and self.trainer.state.fn == "fit":
             self.apply_plan_changes(checkpoint.get("plan_changes", []))
 
     # Layer groups: what trains.

@@ -8,6 +8,7 @@ import torch
 from lightning.pytorch.strategies import ParallelStrategy
 from torch import Tensor
 
+from lightning_recipes.compat.lightning import gradient_scaler
 from lightning_recipes.data.batch import batch_length, split_batch
 from lightning_recipes.models.norm_statistics import held_statistics
 from lightning_recipes.modules.step_additions import StepKey
@@ -63,7 +64,7 @@ def _first_pass(module: "StagedModule", parts: list[Any], images: int, key: Step
     assert module.additions.first_pass is not None
     trained = [parameter for parameter in module.parameters() if parameter.requires_grad]
     seen, total = torch.zeros((), device=module.device), [None] * len(trained)
-    scaler = getattr(module.trainer.precision_plugin, "scaler", None)  # FP16 loses small gradients without it
+    scaler = gradient_scaler(module.trainer)  # FP16 loses small gradients without it
     for number, part in enumerate(parts, start=1):
         loss, penalty = _loss_of(module, part, _key_of_part(key, number), counts=True)
         weight = batch_length(part) / images

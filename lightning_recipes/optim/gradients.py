@@ -4,7 +4,6 @@ Functions that end in an underscore change gradients in place; parameters withou
 """
 
 from collections.abc import Iterable, Sequence
-from typing import Any
 
 import lightning.pytorch as pl
 import torch
@@ -12,6 +11,8 @@ from torch import Tensor, nn
 from torch.nn.utils import clip_grad_value_, clip_grads_with_norm_, get_total_norm
 from torch.optim import Optimizer
 
+from lightning_recipes.compat.lightning import gradient_scaler
+from lightning_recipes.compat.torch import unscales_by_itself
 from lightning_recipes.errors import UserError
 from lightning_recipes.optim.parameter_groups import named_groups
 
@@ -133,9 +134,8 @@ def _may_skip(tensor: Tensor) -> bool:
 
 def hides_gradients(trainer: pl.Trainer) -> str | None:
     """Return an optimizer's name that unscales FP16 gradients inside its own step, where nobody sees the true ones."""
-    scaled = getattr(trainer.precision_plugin, "scaler", None) is not None
-    optimizers: list[Any] = trainer.optimizers
-    hiding = (o for o in optimizers if scaled and getattr(o, "_step_supports_amp_scaling", False))
+    scaled = gradient_scaler(trainer) is not None
+    hiding = (optimizer for optimizer in trainer.optimizers if scaled and unscales_by_itself(optimizer))
     return next((type(optimizer).__name__ for optimizer in hiding), None)
 
 

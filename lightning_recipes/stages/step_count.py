@@ -5,6 +5,7 @@ from typing import Protocol
 
 import lightning.pytorch as pl
 
+from lightning_recipes.compat.lightning import batches_between_validations, batches_trained, make_train_loader
 from lightning_recipes.components import Spec
 from lightning_recipes.schedules.resolve import resolve_schedule
 from lightning_recipes.stages.plan import Plan, Stage
@@ -48,7 +49,7 @@ def count_plan(plan: Plan | None, schedule: Spec, trainer: pl.Trainer, data: Cou
 def _steps_per_epoch(position: int, trainer: pl.Trainer, data: CountsBatches | None) -> int:
     """Optimizer steps of one epoch of the stage at ``position``."""
     if data is None:
-        trainer.fit_loop.setup_data()
+        make_train_loader(trainer)
         batches = trainer.num_training_batches
     else:
         batches = limited(data.train_batches(position), trainer.limit_train_batches)
@@ -95,9 +96,9 @@ def epochs_to_train(timeline: Timeline, trainer: pl.Trainer) -> int:
 
 def validates_after(trainer: pl.Trainer, batch_idx: int) -> bool:
     """Tell whether a validation inside the epoch follows; a run that goes on from before it would leave it out."""
-    every = trainer.val_check_batch
+    every = batches_between_validations(trainer)
     if not trainer.enable_validation or every is None or math.isinf(every):
         return False
     whole_run = trainer.check_val_every_n_epoch is None
-    number = trainer.fit_loop.epoch_loop.total_batch_idx if whole_run else batch_idx
+    number = batches_trained(trainer) if whole_run else batch_idx
     return bool((number + 1) % every == 0)

@@ -6,6 +6,7 @@ from typing import Any
 import lightning.pytorch as pl
 from torch.utils.data import DataLoader, Dataset
 
+from lightning_recipes.compat.lightning import batch_under_way
 from lightning_recipes.data.loading.train_sampler import EpochSampler
 
 __all__ = ["TrainLoader", "keep_batch"]
@@ -50,7 +51,7 @@ class TrainLoader(DataLoader):  # type: ignore[type-arg]
         assert isinstance(sampler, EpochSampler)
         if self._trainer is not None:
             # `current_epoch`, not `set_epoch`: with max_steps the latter is off by one after a resume.
-            epoch, done = self._trainer.current_epoch, self._trainer.fit_loop.batch_idx + 1
+            epoch, done = self._trainer.current_epoch, batch_under_way(self._trainer) + 1
         sampler.set_epoch(epoch)
         sampler.skip_batches = done if done < len(self) else 0
         self._next_epoch += 1

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from lightning_recipes.compat.torchvision import labels_of
 from lightning_recipes.data.images.decode import reason, to_rgb
 from lightning_recipes.data.sources.picked import Names
 from lightning_recipes.data.sources.source import Splits
@@ -63,9 +64,7 @@ class TorchvisionSource:
 
 def _labels_of(dataset: Any, name: str) -> NDArray[np.int64]:
     """Return one label an image, from where torchvision's sets keep them; reading all images is the last resort."""
-    found: Any = next((getattr(dataset, k) for k in ("targets", "labels", "_labels", "y") if hasattr(dataset, k)), None)
-    if found is None and hasattr(dataset, "_samples"):
-        found = [sample[1] for sample in dataset._samples]
+    found = labels_of(dataset)
     try:
         if found is None:
             found = [int(dataset[0][1])] and [label for _, label in dataset]

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 import yaml
 
+from lightning_recipes.compat.lightning import progress_in
 from lightning_recipes.errors import UserError
 from lightning_recipes.run.reader import newest_recipe
 from lightning_recipes.run.resume.answers import recipe_answers
@@ -56,8 +57,8 @@ def _reached(checkpoint: Path) -> Reached | None:
     """Return how far a checkpoint has come; None for a file that is none of a run, which the trainer will refuse."""
     try:
         saved: dict[str, Any] = torch.load(checkpoint, map_location="cpu", weights_only=True, mmap=True)
-        progress = saved["loops"]["fit_loop"]["epoch_progress"]["current"]
+        progress = progress_in(saved)
     except Exception:  # whatever is wrong with the file is said where it is read
         return None
     changes = tuple((str(kind), int(epoch)) for kind, epoch in saved.get("plan_changes", []))
-    return Reached(int(progress["processed"]), progress["started"] > progress["processed"], changes)
+    return Reached(progress.epochs, progress.inside, changes)

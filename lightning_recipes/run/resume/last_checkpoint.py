@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+from lightning_recipes.compat.lightning import progress_in
 from lightning_recipes.errors import UserError
 from lightning_recipes.models.checkpoint_file import damage_of, read_checkpoint
 from lightning_recipes.run.reader import RunContents
@@ -50,12 +51,9 @@ def _problem(path: Path) -> str:
 def _progress(path: Path) -> str:
     """How far the training was when a checkpoint was written."""
     saved = read_checkpoint(path)
-    loops = saved["loops"]["fit_loop"]
-    epochs = loops["epoch_progress"]["current"]
-    whole, inside = epochs["processed"], epochs["ready"] > epochs["processed"]
-    batches = loops["epoch_loop.batch_progress"]["current"]["processed"]
-    part = f" and {_counted(batches, 'batch', 'batches')} of the next" if inside and batches else ""
-    return f"{_counted(whole, 'epoch', 'epochs')}{part} done, step {saved['global_step']}"
+    at = progress_in(saved)
+    part = f" and {_counted(at.batches, 'batch', 'batches')} of the next" if at.inside and at.batches else ""
+    return f"{_counted(at.epochs, 'epoch', 'epochs')}{part} done, step {saved['global_step']}"
 
 
 def _counted(number: int, one: str, more: str) -> str:
