@@ -40,8 +40,17 @@ def test_early_stopping_on_another_metric_than_the_best_leaves_the_best_file_alo
     assert any(not torch.equal(value, best[name]) for name, value in module.state_dict().items())  # it went back
 
 
-@pytest.mark.parametrize("sizes", [(48, 32), (32, 48), (48, None)])
-@pytest.mark.parametrize("best_is_first", [True, False])
+@pytest.mark.parametrize(
+    ("sizes", "best_is_first"),
+    [
+        ((48, 32), True),
+        ((48, None), False),
+        *(
+            pytest.param(sizes, first, marks=pytest.mark.slow)
+            for sizes, first in (((32, 48), True), ((48, None), True), ((48, 32), False), ((32, 48), False))
+        ),
+    ],
+)
 def test_the_size_that_the_best_epoch_was_judged_at_travels_with_its_weights(
     sizes: tuple[int, int | None], best_is_first: bool, tmp_path: Path
 ) -> None:
@@ -68,8 +77,15 @@ def test_a_best_epoch_of_all_layers_before_a_stage_of_cached_features_is_judged_
     assert not disagreements(tmp_path, digits(val_fraction=0.1))
 
 
-@pytest.mark.parametrize("validate", ["average", "both", "raw"])
-@pytest.mark.parametrize("cached", [True, False])
+@pytest.mark.parametrize(
+    ("validate", "cached"),
+    [
+        ("average", True),
+        ("both", False),
+        ("raw", True),
+        *(pytest.param(*both, marks=pytest.mark.slow) for both in (("average", False), ("both", True), ("raw", False))),
+    ],
+)
 def test_layers_that_freeze_are_one_averaged_and_trained(validate: Any, cached: bool, tmp_path: Path) -> None:
     again = Stage("again", epochs=2, train="head", lr=0.02, cache_features=cached, augment="none")
     seen: list[bool] = []

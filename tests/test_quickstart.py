@@ -10,6 +10,7 @@ import pytest
 from lightning_recipes.__main__ import main
 from lightning_recipes.cli.packaged import name_recipes
 from lightning_recipes.run.reader import RunContents
+from tests.small import UNREPORTED
 from tests.wandb_file import sessions
 
 ROOT = Path(__file__).parents[1]
@@ -29,7 +30,7 @@ def accuracy(folder: Path) -> float:
 
 # The same training, judged four times in place of forty: to judge it takes most of its time.
 SELDOM = ["--trainer.check_val_every_n_epoch", "10"]
-SCRATCH = ["--model.pretrained", "false", "--trainer.logger", "false"]
+SCRATCH = ["--model.pretrained", "false", "--trainer.logger", "false", *UNREPORTED]
 
 
 @pytest.fixture(scope="module")
@@ -48,7 +49,7 @@ def test_a_backbone_that_knows_letters_learns_digits_from_five_of_each(quickstar
 
 @pytest.mark.slow
 def test_the_recipe_as_it_is_reaches_it_too(tmp_path: Path) -> None:
-    whole, scratch = train(tmp_path / "run"), train(tmp_path / "scratch", *SCRATCH)
+    whole, scratch = train(tmp_path / "run", *UNREPORTED), train(tmp_path / "scratch", *SCRATCH)
     assert accuracy(whole) >= 0.90
     assert accuracy(whole) >= accuracy(scratch) + 0.10
 

@@ -51,6 +51,7 @@ def test_its_checkpoint_is_validated_to_its_own_numbers(run: Path, capfd: pytest
 
 def test_it_goes_on_to_where_its_own_release_came(run: Path) -> None:
     config = ["--config", str(run / "config.yaml"), "--run_dir", str(run), "--trainer.max_epochs", "null"]
+    config += ["--gradcam.images", "0"]
     with pytest.warns(UserWarning, match="max_epochs: takes effect"):
         assert main(["fit", *config, "--ckpt_path", "last"]) == 0
     done, theirs = summary(run), summary(run, "summary_when_done")

@@ -80,8 +80,10 @@ def test_the_last_step_of_an_epoch_is_the_mean_over_its_images_though_it_has_few
     close(dict(ours.state_dict()), dict(by_hand.state_dict()))
 
 
-@pytest.mark.parametrize("accumulate", [1, 2])
-@pytest.mark.parametrize("parts", [2, 5])
+@pytest.mark.parametrize(
+    ("parts", "accumulate"),
+    [(2, 1), (5, 2), *(pytest.param(*both, marks=pytest.mark.slow) for both in ((2, 2), (5, 1)))],
+)
 def test_parts_of_a_batch_make_the_same_step(parts: int, accumulate: int) -> None:
     ours, steps = train(MicroBatches(parts, trial=False), accumulate_grad_batches=accumulate)
     theirs, whole_steps = train(accumulate_grad_batches=accumulate)
@@ -89,7 +91,10 @@ def test_parts_of_a_batch_make_the_same_step(parts: int, accumulate: int) -> Non
     close(ours, theirs)
 
 
-@pytest.mark.parametrize(("most", "parts"), [(12, 1), (11, 2), (6, 2), (5, 4), (1, 12)])
+@pytest.mark.parametrize(
+    ("most", "parts"),
+    [(12, 1), (11, 2), (5, 4), *(pytest.param(*both, marks=pytest.mark.slow) for both in ((6, 2), (1, 12)))],
+)
 def test_parts_are_halved_until_a_step_fits(most: int, parts: int) -> None:
     finder = MicroBatches()
     ours, _ = train(finder, most=most)

@@ -87,8 +87,12 @@ def test_restart_begins_the_schedule_anew_over_what_is_left() -> None:
     assert rates[3] == pytest.approx(0.005)  # half of the two that are left
 
 
+@pytest.mark.parametrize(
+    "steps",
+    [pytest.param(slice(6, -1, 5), id="some"), pytest.param(slice(2, -1, 2), id="more", marks=pytest.mark.slow)],
+)
 @pytest.mark.parametrize("action", ["reduce", "end_stage", "restart"])
-def test_each_action_is_resumed_to_the_bit(action: Any, tmp_path: Path) -> None:
+def test_each_action_is_resumed_to_the_bit(action: Any, steps: slice, tmp_path: Path) -> None:
     def run(name: str, ckpt_path: Path | None = None) -> str:
         callbacks = [
             plan("cosine"), Figures([3, 3, 2, 2, 1, 1]), OnPlateau(action, monitor="made_up", patience=0, factor=0.5)
@@ -99,7 +103,7 @@ def test_each_action_is_resumed_to_the_bit(action: Any, tmp_path: Path) -> None:
         )[1]  # fmt: skip
 
     whole = run("whole")
-    for path in sorted(tmp_path.glob("whole-*.ckpt"))[2:-1:2]:
+    for path in sorted(tmp_path.glob("whole-*.ckpt"))[steps]:
         assert run("again", path) == whole, path.stem
 
 

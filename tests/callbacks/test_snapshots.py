@@ -89,7 +89,11 @@ def test_fewer_members_can_be_asked_for(tmp_path: Path) -> None:
     assert len(EnsembleClassifier.from_snapshots(tmp_path / "snapshots", classifier()).members) == 2
 
 
-def test_a_run_with_snapshots_is_the_run_without_them_and_a_resumed_one_has_the_same(tmp_path: Path) -> None:
+# Inside the second cycle, at its end, inside the third.
+@pytest.mark.parametrize("stops", [["10"], pytest.param(["12", "15"], marks=pytest.mark.slow)], ids=str)
+def test_a_run_with_snapshots_is_the_run_without_them_and_a_resumed_one_has_the_same(
+    stops: list[str], tmp_path: Path
+) -> None:
     def run(name: str, *callbacks: pl.Callback, ckpt_path: Path | None = None) -> str:
         keep = KeepEvery(tmp_path, name)
         return fit(
@@ -100,7 +104,7 @@ def test_a_run_with_snapshots_is_the_run_without_them_and_a_resumed_one_has_the_
     whole = SnapshotEnsemble()
     sha = run("whole", whole)
     assert run("without") == sha
-    for stop in ("10", "12", "15"):  # inside the second cycle, at its end, inside the third
+    for stop in stops:
         again = SnapshotEnsemble()
         (tmp_path / "again").mkdir(exist_ok=True)
         for path in (tmp_path / "whole" / "snapshots").glob("cycle_0[12].*"):

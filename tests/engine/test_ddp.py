@@ -106,7 +106,7 @@ def finder_and_snapshots(folder: Path, finder: bool, **options: Any) -> None:
             Stage("all", epochs=2, lr=0.01, lr_decay=0.5, schedule=cycles),
         ]
     )
-    test = [LearningRateFinder(apply=False, steps=15, orders=2, max_lr=1.0, min_lr=1e-4)] if finder else []
+    test = [LearningRateFinder(apply=False, steps=12, orders=2, max_lr=1.0, min_lr=1e-4)] if finder else []
     callbacks = [plan, *test, SnapshotEnsemble(), KeepWeights(folder)]
     data = digits(batch_size=5, augment="medium", val_fraction=0.0198)
     fit(model, data, *callbacks, max_epochs=-1, default_root_dir=str(folder), **options)
@@ -160,7 +160,7 @@ def test_what_happens_inside_a_step_is_that_of_one_process_of_twice_the_batch(tm
             torch.testing.assert_close(first[tensor], single[tensor], rtol=1e-3, atol=1e-4)
 
 
-@pytest.mark.parametrize("accumulate", [1, 2])
+@pytest.mark.parametrize("accumulate", [pytest.param(1, marks=pytest.mark.slow), 2])
 def test_parts_of_a_batch_are_added_up_before_the_processes_are(tmp_path: Path, accumulate: int) -> None:
     options: dict[str, Any] = {"accumulate_grad_batches": accumulate}
     inside_a_step(tmp_path / "parts", 5, MicroBatches(2, trial=False), **TWO, **options)

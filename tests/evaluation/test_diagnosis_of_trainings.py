@@ -176,10 +176,7 @@ TRAININGS: dict[str, tuple[Training, list[str], list[str]]] = {
 EVERYDAY = (
     "well fitted",
     "too little data",
-    "a head that was at its end long before augmentation began",
-    "a fifth of the labels wrong",
     "a rate that makes the loss nan",
-    "one answer for every image",
     "ended while it was still improving",
 )
 

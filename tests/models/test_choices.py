@@ -132,7 +132,7 @@ def first_gradient(**options: Any) -> Tensor:
         ({"precision": "bf16-mixed"}, 0.98),
         ({"plugins": "fp16"}, 0.999),
         ({"model": {"channels_last": True}}, 0.999999),
-        ({"model": {"compile": {"backend": "aot_eager"}}}, 0.999999),
+        pytest.param({"model": {"compile": {"backend": "aot_eager"}}}, 0.999999, marks=pytest.mark.slow),
     ],
 )
 def test_gradients_are_those_of_float32_up_to_the_precision(options: dict[str, Any], least: float) -> None:

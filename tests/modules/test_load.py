@@ -80,7 +80,10 @@ def test_what_is_no_picture_is_refused_by_name(tmp_path: Path) -> None:
             model.predict(given)  # type: ignore[arg-type]
 
 
-def test_five_lines_are_enough_where_there_is_nothing_but_the_file(tmp_path: Path) -> None:
+@pytest.mark.parametrize("in_process", [True, pytest.param(False, marks=pytest.mark.slow)])
+def test_five_lines_are_enough_where_there_is_nothing_but_the_file(
+    in_process: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     alone = tmp_path / "alone"
     alone.mkdir()
     trained(tmp_path)
@@ -94,9 +97,15 @@ model = lightning_recipes.load("best.ckpt")
 for path, found in zip(names := sorted(glob.glob("*.jpg")), model.predict(names)):
     print(path, found.label, round(found.probability, 3))
 """
-    done = subprocess.run([sys.executable, "-c", program], cwd=alone, capture_output=True, text=True, check=True)
-    assert [line.split()[0] for line in done.stdout.splitlines()] == ["0.jpg", "1.jpg", "2.jpg"]
-    assert all(" digit " in line for line in done.stdout.splitlines())
+    monkeypatch.chdir(alone)
+    if in_process:
+        capsys.readouterr()
+        exec(compile(program, "five lines", "exec"), {})
+        said = capsys.readouterr().out
+    else:
+        said = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout
+    assert [line.split()[0] for line in said.splitlines()] == ["0.jpg", "1.jpg", "2.jpg"]
+    assert all(" digit " in line for line in said.splitlines())
 
 
 def test_a_class_of_ones_own_comes_back_with_its_head(tmp_path: Path) -> None:

@@ -139,7 +139,11 @@ def test_a_manifest_in_another_encoding_says_so(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "sizes"), [("ants_bees.zip", (244, 153, None)), ("cifar10.zip", (50_000, 10_000, 10_000))]
+    ("name", "sizes"),
+    [
+        ("ants_bees.zip", (244, 153, None)),
+        pytest.param("cifar10.zip", (50_000, 10_000, 10_000), marks=pytest.mark.slow),
+    ],
 )
 def test_real_sets_are_opened_whole(name: str, sizes: tuple[int, int, int | None]) -> None:
     path = Path(__file__).parents[4] / "shared" / "data" / name
@@ -178,6 +182,7 @@ def test_few_images_a_class_leave_the_validation_images_as_they_are() -> None:
     assert list(few.val.paths) == list(all_of_them.val.paths)
 
 
+@pytest.mark.slow
 def test_letters_hold_no_digit_and_are_the_same_every_time() -> None:
     letters = open_splits("fonts:letters", val_fraction=0.1).splits
     assert len(letters.train.classes) == 40
