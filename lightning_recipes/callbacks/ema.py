@@ -117,7 +117,7 @@ class EMA(pl.Callback):
         if step % self.every_n_steps == 0:
             averages, values = self._moving(pl_module)
             decay = decay_at(self.updates * self.every_n_steps, decay=self.decay)
-            move_towards_(averages, values, 1 - decay**self.every_n_steps)
+            move_towards_(averages, values, decay=decay**self.every_n_steps)
             self.updates += 1
 
     def _moving(self, module: pl.LightningModule) -> tuple[list[Tensor], list[Tensor]]:
