@@ -6,7 +6,7 @@ import lightning.pytorch as pl
 from torch import Tensor, nn
 from typing_extensions import override
 
-from lightning_recipes.errors import UserError
+from lightning_recipes.errors import refuse_bad_values
 from lightning_recipes.modules.protocols import Staged, offers, require_backbone, require_staged
 
 __all__ = ["ActivationRegularization"]
@@ -32,8 +32,8 @@ class ActivationRegularization(pl.Callback):
     NAME = "activation_regularization"
 
     def __init__(self, strength: float = 0.1) -> None:
-        if not 0 < strength < float("inf"):
-            raise UserError(f"ActivationRegularization.strength: {strength} is not a number > 0")
+        right = 0 < strength < float("inf")
+        refuse_bad_values("ActivationRegularization", ("strength", strength, right, "a number > 0"))
         self.strength = strength
         self._features: Tensor | None = None
         self._hook: Any = None

@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from lightning_recipes.engine.best import Best, read_best
 from lightning_recipes.engine.checkpoint_io import use_whole_checkpoints
-from lightning_recipes.errors import UserError
+from lightning_recipes.errors import UserError, refuse_bad_values
 from lightning_recipes.modules.protocols import Staged, offers, require_staged
 
 __all__ = ["BestCheckpoint"]
@@ -56,8 +56,7 @@ class BestCheckpoint(Checkpoint):
         mode: Literal["max", "min"] | None = None,
         dirpath: str | None = None,
     ) -> None:
-        if mode not in ("max", "min", None):
-            raise UserError(f"best_checkpoint.mode: {mode} is not max or min")
+        refuse_bad_values("best_checkpoint", ("mode", mode, mode in ("max", "min", None), "max or min"))
         self._given, self.dirpath = (monitor, mode), dirpath
         self.monitor, self.mode = monitor or OF_ANY[0], mode or OF_ANY[1]
         self.best: Best | None = None

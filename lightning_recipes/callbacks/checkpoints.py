@@ -13,7 +13,7 @@ from lightning_recipes.atomic_io import named_failures
 from lightning_recipes.compat.lightning import begin_next_epoch
 from lightning_recipes.engine.checkpoint_io import use_whole_checkpoints
 from lightning_recipes.engine.run_end import out_of_steps
-from lightning_recipes.errors import UserError
+from lightning_recipes.errors import refuse_bad_values
 from lightning_recipes.models.checkpoint_file import damage_of
 from lightning_recipes.stages.step_count import validates_after
 
@@ -37,8 +37,8 @@ class LastCheckpoint(Checkpoint):
     """
 
     def __init__(self, every_n_train_steps: int | None = None, dirpath: str | None = None) -> None:
-        if every_n_train_steps is not None and not every_n_train_steps >= 1:
-            raise UserError(f"LastCheckpoint.every_n_train_steps: {every_n_train_steps} is not a number >= 1")
+        right = every_n_train_steps is None or every_n_train_steps >= 1
+        refuse_bad_values("LastCheckpoint", ("every_n_train_steps", every_n_train_steps, right, "a number >= 1"))
         self.every_n_train_steps, self.dirpath = every_n_train_steps, dirpath
         self._is_late = False
         self.asked_for: Callable[[], bool] = _never  # no lambda: a trainer that spawns its processes is pickled

@@ -8,7 +8,7 @@ from torch import Tensor
 from typing_extensions import override
 
 from lightning_recipes.engine.monitored_metric import Monitored
-from lightning_recipes.errors import UserError
+from lightning_recipes.errors import UserError, refuse_bad_values
 from lightning_recipes.modules.protocols import Staged, require_staged
 from lightning_recipes.optim.plateau import PlateauDetector
 
@@ -58,12 +58,8 @@ class EarlyStopping(pl.Callback):
         scope: Literal["stage", "run"] = "run",
         restore_best: bool = True,
     ) -> None:
-        try:
-            self.detector = PlateauDetector(mode, patience, min_delta)
-        except ValueError as error:
-            raise UserError(f"EarlyStopping.{error}") from error
-        if scope not in ("stage", "run"):
-            raise UserError(f"EarlyStopping.scope: {scope} is not stage or run")
+        self.detector = PlateauDetector(mode, patience, min_delta, who="EarlyStopping")
+        refuse_bad_values("EarlyStopping", ("scope", scope, scope in ("stage", "run"), "stage or run"))
         self.monitor, self.scope, self.restore_best = monitor, scope, restore_best
         self.figure = Monitored(monitor, "EarlyStopping")
         self._ended = False

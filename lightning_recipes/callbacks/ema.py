@@ -8,7 +8,7 @@ from torch import Tensor
 from torchmetrics import MeanMetric, Metric
 from typing_extensions import override
 
-from lightning_recipes.errors import UserError
+from lightning_recipes.errors import refuse_bad_values
 from lightning_recipes.evaluation.metrics import loss_mean
 from lightning_recipes.models.averaging import move_towards_
 from lightning_recipes.modules.averaged_weights import AveragedWeights
@@ -71,12 +71,12 @@ class EMA(pl.Callback):
         every_n_steps: int = 4,
         validate: Literal["average", "raw", "both"] = "average",
     ) -> None:
-        if not 0 <= decay < 1:
-            raise UserError(f"EMA.decay: {decay} is not a number in [0, 1)")
-        if not every_n_steps >= 1:
-            raise UserError(f"EMA.every_n_steps: {every_n_steps} is not a number >= 1")
-        if validate not in ("average", "raw", "both"):
-            raise UserError(f"EMA.validate: {validate} is not one of average, raw, both")
+        refuse_bad_values(
+            "EMA",
+            ("decay", decay, 0 <= decay < 1, "a number in [0, 1)"),
+            ("every_n_steps", every_n_steps, every_n_steps >= 1, "a number >= 1"),
+            ("validate", validate, validate in ("average", "raw", "both"), "one of average, raw, both"),
+        )
         self.decay, self.every_n_steps, self.validate = decay, every_n_steps, validate
         self.updates = 0
         self.average: dict[str, Tensor] | None = None
@@ -117,7 +117,7 @@ class EMA(pl.Callback):
         if step % self.every_n_steps == 0:
             averages, values = self._moving(pl_module)
             decay = decay_at(self.updates * self.every_n_steps, decay=self.decay)
-            move_towards_(averages, values, 1 - decay**self.every_n_steps)
+            move_towards_(averages, values, decay=decay**self.every_n_steps)
             self.updates += 1
 
     def _moving(self, module: pl.LightningModule) -> tuple[list[Tensor], list[Tensor]]:

@@ -15,7 +15,7 @@ from lightning_recipes.data.of_trainer import image_data_of
 from lightning_recipes.engine.best import best_of
 from lightning_recipes.engine.outcome import outcome_of, predict_training
 from lightning_recipes.engine.predictions import Predictions, judged, names_of
-from lightning_recipes.errors import UserError
+from lightning_recipes.errors import UserError, refuse_bad_values
 from lightning_recipes.evaluation.diagnosis import diagnose
 from lightning_recipes.evaluation.divergence import LossHistory
 from lightning_recipes.evaluation.out_of_fold import out_of_fold
@@ -60,10 +60,11 @@ class ErrorAnalysis(pl.Callback):
     """
 
     def __init__(self, worst: int = 50, label_folds: int = 0, run: bool = True) -> None:
-        if not worst >= 0:
-            raise UserError(f"ErrorAnalysis.worst: {worst} is not a number >= 0")
-        if label_folds != 0 and not label_folds >= 2:
-            raise UserError(f"ErrorAnalysis.label_folds: {label_folds} is not a number >= 2, nor 0")
+        refuse_bad_values(
+            "ErrorAnalysis",
+            ("worst", worst, worst >= 0, "a number >= 0"),
+            ("label_folds", label_folds, label_folds == 0 or label_folds >= 2, "a number >= 2, nor 0"),
+        )
         self.worst, self.label_folds, self.run = worst, label_folds, run
         self.history = LossHistory()
 

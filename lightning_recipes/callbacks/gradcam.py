@@ -13,7 +13,7 @@ from typing_extensions import override
 from lightning_recipes.atomic_io import write_csv
 from lightning_recipes.data.of_trainer import image_data_of
 from lightning_recipes.engine.predictions import Predictions, judged, names_of, predict_validation
-from lightning_recipes.errors import UserError
+from lightning_recipes.errors import refuse_bad_values
 from lightning_recipes.evaluation.mistakes import ORDERS
 from lightning_recipes.figures.gradcam import Mistake, gradcam_figure, mistake_figure
 from lightning_recipes.figures.saving import save_figure
@@ -64,10 +64,11 @@ class MisclassifiedGradCAM(pl.Callback):
         by: Literal["confidence", "random", "class"] = "confidence",
         layer: str | None = None,
     ) -> None:
-        if not images >= 0:
-            raise UserError(f"MisclassifiedGradCAM.images: {images} is not a number >= 0")
-        if by not in ORDERS:
-            raise UserError(f"MisclassifiedGradCAM.by: {by} is not one of {', '.join(ORDERS)}")
+        refuse_bad_values(
+            "MisclassifiedGradCAM",
+            ("images", images, images >= 0, "a number >= 0"),
+            ("by", by, by in ORDERS, f"one of {', '.join(ORDERS)}"),
+        )
         self.images, self.by, self.layer = images, by, layer
 
     @override

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from typing_extensions import override
 
-from lightning_recipes.errors import UserError
+from lightning_recipes.errors import UserError, refuse_bad_values
 from lightning_recipes.modules.keyed_steps import is_trial
 from lightning_recipes.optim.gradients import (
     clip_by_norm_,
@@ -60,12 +60,12 @@ class GradientClipping(pl.Callback):
         limit: float | None = None,
         scope: Literal["global", "group"] = "global",
     ) -> None:
-        if by not in LIMITS:
-            raise UserError(f"GradientClipping.by: {by} is not one of {', '.join(LIMITS)}")
-        if limit is not None and not limit > 0:
-            raise UserError(f"GradientClipping.limit: {limit} is not a number > 0")
-        if scope not in ("global", "group"):
-            raise UserError(f"GradientClipping.scope: {scope} is not global or group")
+        refuse_bad_values(
+            "GradientClipping",
+            ("by", by, by in LIMITS, f"one of {', '.join(LIMITS)}"),
+            ("limit", limit, limit is None or limit > 0, "a number > 0"),
+            ("scope", scope, scope in ("global", "group"), "global or group"),
+        )
         self.by, self.scope = by, scope
         self.limit = LIMITS[by] if limit is None else limit
         self.steps = 0

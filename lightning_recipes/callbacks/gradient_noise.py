@@ -11,7 +11,7 @@ from torch import nn
 from torch.optim import Optimizer
 from typing_extensions import override
 
-from lightning_recipes.errors import UserError
+from lightning_recipes.errors import refuse_bad_values
 from lightning_recipes.optim.gradients import gradients_of, require_unscaled_gradients
 from lightning_recipes.randomness import generator_for
 from lightning_recipes.stages.step_count import optimizer_step_key
@@ -62,10 +62,11 @@ class GradientNoise(pl.Callback):
     """
 
     def __init__(self, eta: float = 0.01, gamma: float = 0.55) -> None:
-        if not eta > 0:  # written so that nan is refused too
-            raise UserError(f"GradientNoise.eta: {eta} is not a variance > 0")
-        if not gamma >= 0:
-            raise UserError(f"GradientNoise.gamma: {gamma} is not an exponent >= 0")
+        refuse_bad_values(
+            "GradientNoise",
+            ("eta", eta, eta > 0, "a variance > 0"),
+            ("gamma", gamma, gamma >= 0, "an exponent >= 0"),
+        )
         self.eta, self.gamma = eta, gamma
 
     @override

@@ -12,7 +12,7 @@ from lightning_recipes.compat.lightning import garbage_collection_cuda, is_oom_e
 from lightning_recipes.data.batch import batch_length
 from lightning_recipes.data.of_trainer import image_data_of
 from lightning_recipes.engine.trial_steps import no_trace
-from lightning_recipes.errors import UserError
+from lightning_recipes.errors import UserError, refuse_bad_values
 from lightning_recipes.modules.protocols import Staged, offers, require_staged
 
 __all__ = ["MicroBatches"]
@@ -46,8 +46,7 @@ class MicroBatches(pl.Callback):
     """
 
     def __init__(self, start: int = 1, trial: bool = True) -> None:
-        if not start >= 1:
-            raise UserError(f"MicroBatches.start: {start} is not a number >= 1")
+        refuse_bad_values("MicroBatches", ("start", start, start >= 1, "a number >= 1"))
         self.start, self.trial = start, trial
         self.found: dict[str, int] = {}
 

@@ -8,7 +8,7 @@ import lightning.pytorch as pl
 from typing_extensions import override
 
 from lightning_recipes.engine.monitored_metric import Monitored
-from lightning_recipes.errors import UserError
+from lightning_recipes.errors import refuse_bad_values
 from lightning_recipes.modules.protocols import Staged, require_staged
 from lightning_recipes.optim.plateau import PlateauDetector
 
@@ -63,16 +63,14 @@ class OnPlateau(pl.Callback):
         min_lr: float = 0.0,
         stages: list[str] | None = None,
     ) -> None:
-        if action not in ("reduce", "end_stage", "restart"):
-            raise UserError(f"OnPlateau.action: {action} is not one of reduce, end_stage, restart")
-        if not 0 < factor < 1:
-            raise UserError(f"OnPlateau.factor: {factor} is not a factor in (0, 1)")
-        if not 0 <= min_lr < math.inf:
-            raise UserError(f"OnPlateau.min_lr: {min_lr} is not a learning rate >= 0")
-        try:
-            self.detector = PlateauDetector(mode, patience, min_delta, cooldown)
-        except ValueError as error:
-            raise UserError(f"OnPlateau.{error}") from error
+        actions = ("reduce", "end_stage", "restart")
+        refuse_bad_values(
+            "OnPlateau",
+            ("action", action, action in actions, f"one of {', '.join(actions)}"),
+            ("factor", factor, 0 < factor < 1, "a factor in (0, 1)"),
+            ("min_lr", min_lr, 0 <= min_lr < math.inf, "a learning rate >= 0"),
+        )
+        self.detector = PlateauDetector(mode, patience, min_delta, cooldown, who="OnPlateau")
         self.figure = Monitored(monitor, "OnPlateau")
         self.action, self.monitor, self.factor, self.min_lr, self.stages = action, monitor, factor, min_lr, stages
 

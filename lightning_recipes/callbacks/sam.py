@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 from typing_extensions import override
 
-from lightning_recipes.errors import UserError
+from lightning_recipes.errors import UserError, refuse_bad_values
 from lightning_recipes.modules.protocols import Staged, offers, require_staged
 
 __all__ = ["SAM", "ascent_"]
@@ -60,8 +60,7 @@ class SAM(pl.Callback):
     """
 
     def __init__(self, rho: float = 0.05) -> None:
-        if not 0 < rho < float("inf"):
-            raise UserError(f"SAM.rho: {rho} is not a length > 0")
+        refuse_bad_values("SAM", ("rho", rho, 0 < rho < float("inf"), "a length > 0"))
         self.rho = rho
         self._asked = False
         self._moved: list[tuple[nn.Parameter, Tensor]] = []

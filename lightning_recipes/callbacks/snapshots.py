@@ -12,7 +12,7 @@ from typing_extensions import override
 from lightning_recipes.atomic_io import write_json
 from lightning_recipes.data.of_trainer import image_data_of
 from lightning_recipes.engine.predictions import over_validation
-from lightning_recipes.errors import UserError
+from lightning_recipes.errors import UserError, refuse_bad_values
 from lightning_recipes.evaluation.mean_probabilities import average_weights, disagreement, means_of_last
 from lightning_recipes.figures.saving import save_figure
 from lightning_recipes.figures.snapshots import CycleCurve, snapshot_figure
@@ -56,8 +56,7 @@ class SnapshotEnsemble(pl.Callback):
     FOLDER = "snapshots"
 
     def __init__(self, stages: list[str] | None = None, last: int | None = None, soup: bool = True) -> None:
-        if last is not None and not last >= 1:
-            raise UserError(f"SnapshotEnsemble.last: {last} is not a number >= 1")
+        refuse_bad_values("SnapshotEnsemble", ("last", last, last is None or last >= 1, "a number >= 1"))
         self.stages, self.last, self.soup = stages, last, soup
         self.history: list[dict[str, float | None]] = []
         self.result: dict[str, Any] | None = None

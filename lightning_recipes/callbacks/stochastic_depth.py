@@ -3,7 +3,7 @@
 import lightning.pytorch as pl
 from typing_extensions import override
 
-from lightning_recipes.errors import UserError
+from lightning_recipes.errors import UserError, refuse_bad_values
 from lightning_recipes.models.drop_path import DropPath, droppable_blocks
 from lightning_recipes.modules.protocols import require_backbone, require_staged
 
@@ -40,8 +40,7 @@ class StochasticDepth(pl.Callback):
     """
 
     def __init__(self, start: float = 0.0) -> None:
-        if not 0 <= start <= 1:
-            raise UserError(f"StochasticDepth.start: {start} is not a share from 0 to 1")
+        refuse_bad_values("StochasticDepth", ("start", start, 0 <= start <= 1, "a share from 0 to 1"))
         self.start = start
         self._full: list[tuple[DropPath, float]] = []
 

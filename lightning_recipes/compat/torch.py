@@ -10,7 +10,7 @@ from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 from torch.nn.modules.dropout import _DropoutNd as Dropout
 from torch.optim import Optimizer
 
-__all__ = ["BatchNorm", "Dropout", "add_each_", "copy_each_", "move_each_", "sign_of_each", "unscales_by_itself"]
+__all__ = ["BatchNorm", "Dropout", "add_each_", "copy_each_", "sign_of_each", "unscales_by_itself"]
 
 # Many tensors in one call: torch's own optimizers work so, and there is no public function that does.
 
@@ -23,11 +23,6 @@ def add_each_(tensors: Sequence[Tensor], others: Sequence[Tensor], *, times: flo
 def copy_each_(tensors: Sequence[Tensor], others: Sequence[Tensor]) -> None:
     """Give each tensor the values of the other, in place."""
     torch._foreach_copy_(list(tensors), list(others))
-
-
-def move_each_(tensors: Sequence[Tensor], others: Sequence[Tensor], *, share: float) -> None:
-    """Move each tensor a share of the way to the other, in place."""
-    torch._foreach_lerp_(list(tensors), list(others), share)
 
 
 def sign_of_each(tensors: Sequence[Tensor]) -> list[Tensor]:

@@ -27,7 +27,7 @@ from lightning_recipes.data.sources.open import OpenedData, open_splits, open_un
 from lightning_recipes.data.sources.source import ImageSource, Subset
 from lightning_recipes.data.sources.splits import refuse_draw
 from lightning_recipes.data.transforms.image_transforms import Transform, decoded_size, eval_transform, train_transform
-from lightning_recipes.errors import UserError
+from lightning_recipes.errors import UserError, refuse_bad_values
 from lightning_recipes.input_config import MIN_IMAGE_SIZE, ExpectsInput, InputConfig
 from lightning_recipes.stages.plan import Plan, Stage
 
@@ -122,14 +122,14 @@ class ImageDataModule(pl.LightningDataModule):
             ("eval_batch_size", eval_batch_size, 1),
             ("num_workers", num_workers, 0),
         ):
-            if value is not None and (isinstance(value, bool) or not isinstance(value, Integral) or value < least):
-                raise UserError(f"data.{key}: {value} is not a whole number >= {least}")
+            right = value is None or (isinstance(value, Integral) and not isinstance(value, bool) and value >= least)
+            refuse_bad_values("data", (key, value, right, f"a whole number >= {least}"))
         refuse_draw(val_fraction, split_seed, images_per_class)
         for key, channels in (("mean", mean), ("std", std)):
-            if channels is not None and (len(channels) != 3 or not all(map(math.isfinite, channels))):
-                raise UserError(f"data.{key}: {channels} is not a list of three numbers, red, green and blue")
-        if std is not None and not min(std) > 0:
-            raise UserError(f"data.std: {std} is not a list of three numbers > 0; images are divided by them")
+            right = channels is None or (len(channels) == 3 and all(map(math.isfinite, channels)))
+            refuse_bad_values("data", (key, channels, right, "a list of three numbers, red, green and blue"))
+        positive = "a list of three numbers > 0; images are divided by them"
+        refuse_bad_values("data", ("std", std, std is None or min(std) > 0, positive))
         if task == MULTILABEL and balance:
             raise UserError("data.balance: images have several labels each; leave it out, or weigh classes by the loss")
         # Lightning refuses a run whose model and data log one key with two values, and both have an image_size.

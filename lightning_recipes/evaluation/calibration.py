@@ -51,8 +51,9 @@ def bin_sums(labels: Tensor, probabilities: Tensor, *, bins: int = BINS) -> Tens
     For each bin (a, b] of ``bins`` equal ones from 0 to 1, as the paper has them, then for what is no number: images,
     those that are right, and the sum of their largest probability in units of ``UNIT``.
 
-    A probability that is an edge in its own precision belongs to the bin below. (torchmetrics' has the bins [a, b) and
-    one more of its own for probabilities of exactly 1.)
+    A probability that is an edge in its own precision belongs to the bin below. torchmetrics' error is not used: it has
+    the bins [a, b) and one more for probabilities of exactly 1, keeps every probability, and adds them up in the order
+    in which they come, so that batches of another size change its last digits.
 
     Args:
         labels: (N,).

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F  # noqa: N812 - its name everywhere
 
 from lightning_recipes.components import Spec, check_arguments, import_object, parse_spec
-from lightning_recipes.errors import UserError, nearest
+from lightning_recipes.errors import UserError, nearest, refuse_bad_values
 
 __all__ = ["LOSSES", "balanced_weights", "create_loss"]
 
@@ -113,8 +113,7 @@ class Focal(Loss):
 
     def __init__(self, gamma: float = 2.0, class_weights: Sequence[float] | None = None) -> None:
         super().__init__(class_weights)
-        if not gamma >= 0:
-            raise UserError(f"{KEY}.gamma: {gamma} is not a number >= 0")
+        refuse_bad_values(KEY, ("gamma", gamma, gamma >= 0, "a number >= 0"))
         self.gamma = gamma
 
     def forward(self, logits: Tensor, labels: Tensor) -> Tensor:
@@ -236,6 +235,5 @@ def _class_weights(
 
 
 def _share(key: str, value: float) -> float:
-    if not 0 <= value <= 1:
-        raise UserError(f"{KEY}.{key}: {value} is not a number from 0 to 1")
+    refuse_bad_values(KEY, (key, value, 0 <= value <= 1, "a number from 0 to 1"))
     return value

@@ -1,8 +1,10 @@
 """Has a figure stopped getting better? Decided from the figures alone, so whoever asks can act as it likes."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass
 from typing import Any, Literal
+
+from lightning_recipes.errors import refuse_bad_values
 
 __all__ = ["PlateauDetector"]
 
@@ -19,6 +21,10 @@ class PlateauDetector:
         best: The best figure so far, None before the first.
         waited: Figures without improvement.
         cooling: Figures that are still not counted.
+        who: Opens the text about a bad value; not kept.
+
+    Raises:
+        UserError: A value is out of range.
     """
 
     mode: Literal["min", "max"] = "min"
@@ -28,17 +34,17 @@ class PlateauDetector:
     best: float | None = None
     waited: int = 0
     cooling: int = 0
+    who: InitVar[str] = "PlateauDetector"
 
-    def __post_init__(self) -> None:
+    def __post_init__(self, who: str) -> None:
         """Refuse values that cannot work."""
-        for key, right, what in (
-            ("mode", self.mode in ("min", "max"), "min or max"),
-            ("patience", self.patience >= 0, "a number >= 0"),
-            ("min_delta", 0 <= self.min_delta < math.inf, "a share >= 0"),
-            ("cooldown", self.cooldown >= 0, "a number >= 0"),
-        ):
-            if not right:
-                raise ValueError(f"{key}: {getattr(self, key)} is not {what}")
+        refuse_bad_values(
+            who,
+            ("mode", self.mode, self.mode in ("min", "max"), "min or max"),
+            ("patience", self.patience, self.patience >= 0, "a number >= 0"),
+            ("min_delta", self.min_delta, 0 <= self.min_delta < math.inf, "a share >= 0"),
+            ("cooldown", self.cooldown, self.cooldown >= 0, "a number >= 0"),
+        )
 
     def update(self, value: float) -> bool:
         """Take the next figure, and tell whether it is a plateau; a nan is no improvement.

@@ -23,8 +23,7 @@ def geometric_rates(min_lr: float, max_lr: float, steps: int) -> list[float]:
         >>> geometric_rates(0.001, 1.0, 4)
         [0.001, 0.01, 0.1, 1.0]
     """
-    ratio = max_lr / min_lr
-    return [float(f"{min_lr * ratio ** (i / (steps - 1)):.12g}") for i in range(steps)]
+    return [float(f"{rate:.12g}") for rate in np.geomspace(min_lr, max_lr, steps)]  # as they are printed
 
 
 def smooth(losses: Floats, beta: float) -> list[float]:

@@ -8,7 +8,7 @@ from lightning_recipes.compat import torch as compat
 from tests.compat.releases import require_name
 
 
-@pytest.mark.parametrize("name", ["_foreach_add_", "_foreach_copy_", "_foreach_lerp_", "_foreach_sign"])
+@pytest.mark.parametrize("name", ["_foreach_add_", "_foreach_copy_", "_foreach_sign"])
 def test_torch_still_has_the_function(name: str) -> None:
     require_name("torch", torch, name)
 
@@ -25,14 +25,12 @@ def tensors() -> list[Tensor]:
 
 def test_tensors_are_changed_as_one_by_one() -> None:
     before, others = tensors(), [-2 * tensor for tensor in tensors()]
-    added, copied, moved = tensors(), tensors(), tensors()
+    added, copied = tensors(), tensors()
     compat.add_each_(added, others, times=3)
     compat.copy_each_(copied, others)
-    compat.move_each_(moved, others, share=0.3)
     for i in range(2):
         assert torch.equal(added[i], before[i].add(others[i], alpha=3))
         assert torch.equal(copied[i], others[i])
-        assert torch.equal(moved[i], before[i].lerp(others[i], 0.3))
         assert torch.equal(compat.sign_of_each(before)[i], before[i].sign())
 
 

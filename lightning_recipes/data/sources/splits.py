@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from lightning_recipes.data.sources.iterative_split import iterative_split
 from lightning_recipes.data.sources.labels import several
 from lightning_recipes.data.sources.source import ImageSource, Subset
-from lightning_recipes.errors import UserError
+from lightning_recipes.errors import UserError, refuse_bad_values
 from lightning_recipes.randomness import numpy_generator_for
 
 __all__ = ["few_per_class", "refuse_draw", "stratified_split"]
@@ -21,14 +21,15 @@ def refuse_draw(val_fraction: float, split_seed: int, images_per_class: int | No
     Raises:
         UserError: A share outside of (0, 1), a negative seed, or no image a class; or what is no number.
     """
-    if not _is_number(val_fraction, numbers.Real) or not 0 < val_fraction < 1:
-        raise UserError(
-            f"data.val_fraction: {val_fraction} is not a share between 0 and 1; give one such as 0.2, or leave it out"
-        )
-    if not _is_number(split_seed, numbers.Integral) or not split_seed >= 0:
-        raise UserError(f"data.split_seed: {split_seed} is not a whole number >= 0; give one such as 0")
-    if images_per_class is not None and (not _is_number(images_per_class, numbers.Integral) or images_per_class < 1):
-        raise UserError(f"data.images_per_class: {images_per_class} is not a whole number >= 1; leave it out for all")
+    share = _is_number(val_fraction, numbers.Real) and 0 < val_fraction < 1
+    seed = _is_number(split_seed, numbers.Integral) and split_seed >= 0
+    some = images_per_class is None or (_is_number(images_per_class, numbers.Integral) and images_per_class >= 1)
+    refuse_bad_values(
+        "data",
+        ("val_fraction", val_fraction, share, "a share between 0 and 1; give one such as 0.2, or leave it out"),
+        ("split_seed", split_seed, seed, "a whole number >= 0; give one such as 0"),
+        ("images_per_class", images_per_class, some, "a whole number >= 1; leave it out for all"),
+    )
 
 
 def _is_number(value: object, kind: type) -> bool:

@@ -11,7 +11,7 @@ import torch
 from PIL import Image, ImageOps
 
 from lightning_recipes.components import Spec, parse_spec
-from lightning_recipes.errors import UserError, did_you_mean
+from lightning_recipes.errors import UserError, did_you_mean, refuse_bad_values
 
 __all__ = ["POLICIES", "Policy", "import_albumentations", "resolve_policy"]
 
@@ -97,11 +97,13 @@ class Policy:
             raise UserError(f"{KEY}.scale: {list(self.scale)} are not two shares of the area, 0 < least <= most <= 1")
         if not (len(self.ratio) == 2 and 0 < self.ratio[0] <= self.ratio[1]):
             raise UserError(f"{KEY}.ratio: {list(self.ratio)} are not two ratios, 0 < least <= most")
-        for name in ("shift", "jitter", "cutout", "cutout_p", "time_mask", "frequency_mask"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise UserError(f"{KEY}.{name}: {getattr(self, name)} is not a number from 0 to 1")
-        if not 0 <= self.rotate <= 180:
-            raise UserError(f"{KEY}.rotate: {self.rotate} is not a number of degrees from 0 to 180")
+        shares = ("shift", "jitter", "cutout", "cutout_p", "time_mask", "frequency_mask")
+        values = ((name, getattr(self, name)) for name in shares)
+        refuse_bad_values(
+            KEY,
+            *((name, value, 0 <= value <= 1, "a number from 0 to 1") for name, value in values),
+            ("rotate", self.rotate, 0 <= self.rotate <= 180, "a number of degrees from 0 to 180"),
+        )
         if not (0 <= self.magnitude <= 30 and self.num_ops >= 1):
             raise UserError(f"{KEY}: num_ops {self.num_ops} and magnitude {self.magnitude} are not >= 1 and 0 to 30")
 
