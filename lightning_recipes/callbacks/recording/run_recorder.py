@@ -144,15 +144,17 @@ class RunRecorder(pl.Callback):
         if stage != "fit":
             self._stand_aside(trainer)
             return
+        default = [logger for logger in trainer.loggers if is_default_logger(trainer, logger)]
+        for logger in default if trainer.is_global_zero else []:
+            remove_empty_folder(logger)
         self._refuse(trainer, pl_module)
         if self.claim and not trainer.fast_dev_run:  # type: ignore[attr-defined]
             _refuse_together(trainer, self._claim() if trainer.is_global_zero else "")
-        self._join(trainer, pl_module)
+        self._join(trainer, pl_module, default)
 
-    def _join(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+    def _join(self, trainer: pl.Trainer, module: pl.LightningModule, default: Sequence[Logger]) -> None:
         there: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
         own = [self, self.tracker, *self.analysis, *self.written, *self.saving]
-        default = [logger for logger in trainer.loggers if is_default_logger(trainer, logger)]
         tracked = bool(default) or self.tracker in there or any(isinstance(one, WandbLogger) for one in trainer.loggers)
         given = [callback for callback in there if callback not in own and not is_default_checkpoint(callback)]
         callbacks = self.callbacks(given, checkpoints=bool(trainer.checkpoint_callbacks), tracked=tracked)
@@ -161,8 +163,6 @@ class RunRecorder(pl.Callback):
             write_into(trainer, str(self.folder))
         if not trainer.fast_dev_run and self.metrics not in trainer.loggers:  # type: ignore[attr-defined]
             trainer.loggers = self.loggers([logger for logger in trainer.loggers if logger not in default])
-        for logger in default if trainer.is_global_zero else []:
-            remove_empty_folder(logger)
         missing = [callback for callback in callbacks if callback not in there]
         if missing:  # not on the command line, whose trainer was made with all of them
             trainer.callbacks = callbacks  # type: ignore[attr-defined]

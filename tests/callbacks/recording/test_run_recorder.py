@@ -106,7 +106,7 @@ def test_python_records_what_the_command_line_records(
     by_command: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    sha = train(RunRecorder("mine/run", "small"))
+    sha = train(RunRecorder("mine/run", "small", gradcam=MisclassifiedGradCAM(images=2)))
     run = Path("mine/run")
     assert sha == contents(by_command)["weights_sha256"]
     assert files(run) == files(by_command) - {"config.yaml"}
