@@ -26,6 +26,7 @@ EXPECTED = re.compile(r"Expected an? (?P<type><class .*?>|typing\.Literal\[.*?\]
 NO_MAPPING = re.compile(r"'\w+' object has no attribute 'keys'")
 NO_CLASS = re.compile(r"Expected a dot import path string: (?P<value>.*)$")
 NOT_IN_MODULE = re.compile(r"module '(?P<module>[\w.]+)' has no attribute '(?P<name>\w+)'")
+NOT_IN_PACKAGE = re.compile(r"No (?P<module>[\w.]+) attribute (?P<name>\w+)")  # of a package with lazy names
 NO_MODULE = re.compile(r"No module named '(?P<name>[\w.]+)'")
 NOT_OF_KIND = re.compile(r"Import path (?:(?P<path>\S+) )?does not correspond to a subclass of (?P<kind>\w+)")
 NO_MEMBER = re.compile(r"Not a valid subclass of (?P<kind>\w+)(?:\. Got value: (?P<value>.*))?$")
@@ -106,7 +107,7 @@ def _about(key: str, line: str, path: str, known: Sequence[str]) -> str:
         return f"{key}.{' and '.join(names)}: not given; {path or key} needs it"
     if found := NO_CLASS.match(line):
         return f"{key}: '{found['value']}' is no class by its import path{_instead(key, found['value'])}"
-    if found := NOT_IN_MODULE.search(line):
+    if found := NOT_IN_MODULE.search(line) or NOT_IN_PACKAGE.search(line):
         hint = class_hint(found["name"], key) or "; give the import path of a class"
         return f"{key}: there is no '{found['name']}' in '{found['module']}'{hint}"
     if found := NO_MODULE.match(line):
