@@ -38,6 +38,7 @@ __all__ = [
     "trainer_of",
     "validating",
     "wrap_again",
+    "write_into",
 ]
 
 CLASS_PATH = "_class_path"
@@ -71,6 +72,11 @@ def batches_between_validations(trainer: pl.Trainer) -> float | None:
 def set_max_epochs(trainer: pl.Trainer, epochs: int) -> None:
     """Let a trainer that fits end after so many epochs; ``Trainer.max_epochs`` is read alone."""
     trainer.fit_loop.max_epochs = epochs
+
+
+def write_into(trainer: pl.Trainer, folder: str) -> None:
+    """Point a trainer's ``default_root_dir`` at a folder, for all that is still to ask for it; it can be read alone."""
+    trainer._default_root_dir = folder  # type: ignore[attr-defined]
 
 
 def make_train_loader(trainer: pl.Trainer) -> None:

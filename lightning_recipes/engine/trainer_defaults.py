@@ -1,4 +1,4 @@
-"""What Lightning gives a trainer by itself: a checkpoint, a logger, and the folder that both write into."""
+"""What Lightning gives a trainer by itself: a checkpoint and a logger."""
 
 from contextlib import suppress
 from pathlib import Path
@@ -7,7 +7,7 @@ import lightning.pytorch as pl
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger, Logger, TensorBoardLogger
 
-__all__ = ["is_default_checkpoint", "is_default_logger", "remove_empty_folder", "write_into"]
+__all__ = ["is_default_checkpoint", "is_default_logger", "remove_empty_folder"]
 
 
 def is_default_checkpoint(callback: pl.Callback) -> bool:
@@ -33,11 +33,3 @@ def remove_empty_folder(logger: Logger) -> None:
     with suppress(OSError):
         folder.rmdir()
         folder.parent.rmdir()
-
-
-def write_into(trainer: pl.Trainer, folder: str) -> None:
-    """Point a trainer's ``default_root_dir`` at a folder, for all that is still to ask for it.
-
-    Lightning has a getter alone; the field behind it is private.
-    """
-    trainer._default_root_dir = folder  # type: ignore[attr-defined]

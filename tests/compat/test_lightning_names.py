@@ -129,7 +129,12 @@ def test_the_command_line_still_adds_its_own_hyperparameters(monkeypatch: pytest
     monkeypatch.setenv("JSONARGPARSE_DEPRECATION_WARNINGS", "off")  # Lightning's own
     monkeypatch.setattr("sys.argv", ["one", "--model", f"{Plain.__module__}.Plain", "--model.size", "4"])
     given = LightningCLI(
-        pl.LightningModule, subclass_mode_model=True, run=False, trainer_defaults=QUIET, save_config_callback=None
+        pl.LightningModule,
+        subclass_mode_model=True,
+        run=False,
+        trainer_defaults=QUIET,
+        save_config_callback=None,
+        seed_everything_default=0,
     ).model.hparams
     added = {name for name in given if name.startswith("_")}
     text = "lightning adds other hyperparameters: see ADDED_BY_LIGHTNING in lightning_recipes/compat/lightning.py"

@@ -8,11 +8,11 @@ import pytest
 from lightning.pytorch.callbacks import ModelCheckpoint
 from lightning.pytorch.loggers import CSVLogger
 
+from lightning_recipes.compat.lightning import write_into
 from lightning_recipes.engine.trainer_defaults import (
     is_default_checkpoint,
     is_default_logger,
     remove_empty_folder,
-    write_into,
 )
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*tensorboardX.*")

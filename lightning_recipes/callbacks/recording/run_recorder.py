@@ -17,11 +17,11 @@ from lightning_recipes.callbacks.recording.run_figures import RunFigures
 from lightning_recipes.callbacks.recording.run_report import RunReport
 from lightning_recipes.callbacks.recording.run_summary import RunSummary
 from lightning_recipes.callbacks.wandb_tracker import WandbTracker
+from lightning_recipes.compat.lightning import write_into
 from lightning_recipes.engine.trainer_defaults import (
     is_default_checkpoint,
     is_default_logger,
     remove_empty_folder,
-    write_into,
 )
 from lightning_recipes.errors import UserError
 from lightning_recipes.loggers.csv import MetricsCSV
