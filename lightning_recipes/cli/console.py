@@ -138,9 +138,9 @@ def print_evaluation(command: str, results: Sequence[Mapping[str, float]]) -> No
     Console().print(_table(command, ("metric", "value"), rows))
 
 
-def print_gain(gain: float, half: float, images: int) -> None:
-    """Print what several views add to the accuracy."""
-    Console().print(f"The views add {gain:+.1%} ± {half:.1%} to the accuracy (paired over {images} images, 95 %)")
+def print_gain(gain: float, half: float, images: int, *, of: str = "accuracy") -> None:
+    """Print what several views add to the accuracy, or to what ``of`` names."""
+    Console().print(f"The views add {gain:+.1%} ± {half:.1%} to the {of} (paired over {images} images, 95 %)")
 
 
 def print_explanation(folder: Path) -> None:

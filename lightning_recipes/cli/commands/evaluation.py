@@ -13,13 +13,14 @@ from typing_extensions import override
 
 from lightning_recipes.cli.commands.recipe_command import RecipeCommand
 from lightning_recipes.cli.console import print_evaluation, print_gain
+from lightning_recipes.compat.lightning import ADDED_BY_LIGHTNING
 from lightning_recipes.components import current_path, import_object
 from lightning_recipes.data.datamodule import ImageDataModule
 from lightning_recipes.errors import UserError
 from lightning_recipes.models.checkpoint_file import read_checkpoint
 from lightning_recipes.models.snapshot_files import find_snapshots
 from lightning_recipes.modules.evaluator import Evaluator
-from lightning_recipes.modules.load import ADDED_BY_LIGHTNING, load
+from lightning_recipes.modules.load import load
 from lightning_recipes.modules.tta import MultiViewClassifier
 
 __all__ = ["Evaluation"]
@@ -100,7 +101,7 @@ class Evaluation(RecipeCommand, ABC):
         model = self.with_views()
         print_evaluation(self.name, evaluate(model, verbose=False, datamodule=self.datamodule))
         if isinstance(model, MultiViewClassifier) and trainer.world_size == 1:
-            print_gain(*model.gain())
+            print_gain(*model.gain(), of=model.task.right_means)
 
 
 def _given_on_the_command_line(words: Sequence[str]) -> set[str]:
