@@ -11,7 +11,7 @@ from typing import Any
 from lightning_recipes.compat.lightning import (
     ADDED_BY_LIGHTNING,
     CLASS_PATH,
-)  # the command line takes it from here
+)
 from lightning_recipes.components import import_object, import_path, taken_by
 from lightning_recipes.errors import UserError
 from lightning_recipes.models.checkpoint_file import read_checkpoint
