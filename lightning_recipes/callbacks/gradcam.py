@@ -80,7 +80,7 @@ class MisclassifiedGradCAM(pl.Callback):
     @override
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Explain the mistakes of a module that is validated on its own."""
-        if self.images and trainer.state.fn == "validate":
+        if self.images and trainer.state.fn == "validate" and _explainable(pl_module):
             module = require_probabilities(pl_module, WHO)
             self._explain(trainer, pl_module, predict_validation(trainer, module))
 
