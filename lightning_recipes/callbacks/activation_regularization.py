@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from lightning_recipes.errors import refuse_bad_values
-from lightning_recipes.modules.protocols import Staged, offers, require_backbone, require_staged
+from lightning_recipes.modules.protocols import require_backbone, require_staged, staged_of
 
 __all__ = ["ActivationRegularization"]
 
@@ -61,5 +61,5 @@ class ActivationRegularization(pl.Callback):
         if self._hook is not None:
             self._hook.remove()
             self._hook = None
-        if offers(pl_module, Staged):
-            require_staged(pl_module, "ActivationRegularization").additions.penalties.pop(self.NAME, None)
+        if (module := staged_of(pl_module)) is not None:
+            module.additions.penalties.pop(self.NAME, None)

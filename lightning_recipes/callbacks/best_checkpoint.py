@@ -13,7 +13,7 @@ from typing_extensions import override
 from lightning_recipes.engine.best import Best, read_best
 from lightning_recipes.engine.checkpoint_io import use_whole_checkpoints
 from lightning_recipes.errors import UserError, refuse_bad_values
-from lightning_recipes.modules.protocols import Staged, offers, require_staged
+from lightning_recipes.modules.protocols import staged_of
 
 __all__ = ["BestCheckpoint"]
 
@@ -67,7 +67,8 @@ class BestCheckpoint(Checkpoint):
         """Let no checkpoint of the trainer be torn, whoever saves it."""
         use_whole_checkpoints(trainer)
         monitor, mode = self._given
-        own = require_staged(pl_module, "best_checkpoint").best_metric if offers(pl_module, Staged) else OF_ANY
+        staged = staged_of(pl_module)
+        own = OF_ANY if staged is None else staged.best_metric
         self.monitor, self.mode = monitor or own[0], mode or (own[1] if monitor in (None, own[0]) else "max")
 
     @override

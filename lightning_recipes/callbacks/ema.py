@@ -12,7 +12,7 @@ from lightning_recipes.errors import refuse_bad_values
 from lightning_recipes.evaluation.metrics import loss_mean
 from lightning_recipes.models.averaging import move_towards_
 from lightning_recipes.modules.averaged_weights import AveragedWeights
-from lightning_recipes.modules.protocols import Staged, offers, require_probabilities, require_staged
+from lightning_recipes.modules.protocols import require_probabilities, require_staged, staged_of
 
 __all__ = ["EMA", "decay_at"]
 
@@ -180,9 +180,8 @@ class EMA(pl.Callback):
         self._trained_weights_back(pl_module)
 
     def _trained_weights_back(self, module: pl.LightningModule) -> None:
-        if not offers(module, Staged):
-            return
-        averaged = require_staged(module, "EMA").additions.averaged
+        staged = staged_of(module)
+        averaged = None if staged is None else staged.additions.averaged
         if averaged is not None and averaged.are_in:
             averaged.swap(module)
 

@@ -13,7 +13,7 @@ from lightning_recipes.data.batch import batch_length
 from lightning_recipes.data.of_trainer import image_data_of
 from lightning_recipes.engine.trial_steps import no_trace
 from lightning_recipes.errors import UserError, refuse_bad_values
-from lightning_recipes.modules.protocols import Staged, offers, require_staged
+from lightning_recipes.modules.protocols import Staged, require_staged, staged_of
 
 __all__ = ["MicroBatches"]
 
@@ -119,8 +119,8 @@ class MicroBatches(pl.Callback):
     @override
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Take whole batches again."""
-        if offers(pl_module, Staged):
-            require_staged(pl_module, "MicroBatches").additions.micro_batches = 1
+        if (module := staged_of(pl_module)) is not None:
+            module.additions.micro_batches = 1
 
 
 def _stage(trainer: pl.Trainer, module: Staged) -> str:

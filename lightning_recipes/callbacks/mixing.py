@@ -8,7 +8,7 @@ from typing_extensions import override
 from lightning_recipes.data.batch import Batch
 from lightning_recipes.data.transforms.mix_batch import mix
 from lightning_recipes.errors import UserError, refuse_bad_values
-from lightning_recipes.modules.protocols import Staged, offers, require_staged
+from lightning_recipes.modules.protocols import require_staged, staged_of
 from lightning_recipes.randomness import numpy_generator_for, seed_for
 
 __all__ = ["Mixing"]
@@ -115,5 +115,5 @@ class Mixing(pl.Callback):
     @override
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Mix no more."""
-        if offers(pl_module, Staged):
-            require_staged(pl_module, "Mixing").additions.batch_transforms.pop(self.NAME, None)
+        if (module := staged_of(pl_module)) is not None:
+            module.additions.batch_transforms.pop(self.NAME, None)

@@ -9,7 +9,7 @@ from torch.optim import Optimizer
 from typing_extensions import override
 
 from lightning_recipes.errors import UserError, refuse_bad_values
-from lightning_recipes.modules.protocols import Staged, offers, require_staged
+from lightning_recipes.modules.protocols import require_staged, staged_of
 
 __all__ = ["SAM", "ascent_"]
 
@@ -106,5 +106,5 @@ class SAM(pl.Callback):
     @override
     def teardown(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Take one pass again."""
-        if offers(pl_module, Staged):
-            require_staged(pl_module, "SAM").additions.first_pass = None
+        if (module := staged_of(pl_module)) is not None:
+            module.additions.first_pass = None

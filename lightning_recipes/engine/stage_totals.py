@@ -6,7 +6,7 @@ from typing import Any
 
 import lightning.pytorch as pl
 
-from lightning_recipes.modules.protocols import Staged, offers, require_staged
+from lightning_recipes.modules.protocols import staged_of
 from lightning_recipes.stages.plan import Stage
 
 __all__ = ["StageTotals", "stage_name"]
@@ -16,8 +16,8 @@ WHOLE = "all"  # what a run without stages is called
 
 def stage_name(module: pl.LightningModule, epoch: int) -> str:
     """Return the name of the stage that an epoch belongs to."""
-    plan = require_staged(module, "stages").plan if offers(module, Staged) else None
-    return WHOLE if plan is None else plan.at(epoch).name
+    staged = staged_of(module)
+    return WHOLE if staged is None or staged.plan is None else staged.plan.at(epoch).name
 
 
 @dataclass
@@ -38,8 +38,8 @@ class StageTotals:
         """Count the images of a training batch."""
         name = stage_name(module, trainer.current_epoch)
         self.images[name] = self.images.get(name, 0) + images * trainer.world_size
-        if name not in self.lr and offers(module, Staged):
-            self.lr[name] = require_staged(module, "stages").base_lr
+        if name not in self.lr and (staged := staged_of(module)) is not None:
+            self.lr[name] = staged.base_lr
 
     def add_seconds(self, trainer: pl.Trainer, module: pl.LightningModule, seconds: float) -> None:
         """Add the time of an epoch."""
@@ -53,7 +53,7 @@ class StageTotals:
 
     def rows(self, trainer: pl.Trainer, module: pl.LightningModule) -> list[dict[str, Any]]:
         """Return what ``summary.json`` says of each stage: its epochs are those that are over."""
-        done, staged = trainer.current_epoch, require_staged(module, "stages") if offers(module, Staged) else None
+        done, staged = trainer.current_epoch, staged_of(module)
         if staged is None or staged.plan is None:
             rate = None if staged is None else staged.rates_of(Stage(WHOLE, epochs=1))[0]
             named = [(WHOLE, done, done, rate)]

@@ -12,7 +12,7 @@ from lightning_recipes.data.of_trainer import image_data_of
 from lightning_recipes.figures.curves import learning_curves
 from lightning_recipes.figures.saving import save_figure
 from lightning_recipes.figures.schedule import PlannedRun, schedule_figure
-from lightning_recipes.modules.protocols import Staged, offers, require_staged
+from lightning_recipes.modules.protocols import Staged, staged_of
 from lightning_recipes.optim.parameter_groups import layer_learning_rate, named_groups
 from lightning_recipes.run.reader import RunContents
 from lightning_recipes.stages.plan import Plan
@@ -38,9 +38,8 @@ class RunFigures(pl.Callback):
         path = self.folder / "figures" / "schedule.png"
         if not trainer.is_global_zero or trainer.fast_dev_run or path.exists():  # type: ignore[attr-defined]
             return
-        if offers(pl_module, Staged):
-            run = planned_run(trainer, require_staged(pl_module, "RunFigures"))
-            save_figure(schedule_figure(run), path, key="schedule", loggers=trainer.loggers)
+        if (module := staged_of(pl_module)) is not None:
+            save_figure(schedule_figure(planned_run(trainer, module)), path, key="schedule", loggers=trainer.loggers)
 
     @override
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -22,11 +22,7 @@ from lightning_recipes.engine.stage_totals import StageTotals
 from lightning_recipes.evaluation.divergence import LossHistory
 from lightning_recipes.evaluation.gather import gather_by_index
 from lightning_recipes.models.fingerprint import weights_sha256
-from lightning_recipes.modules.protocols import (
-    GivesProbabilities,
-    offers,
-    require_probabilities,
-)
+from lightning_recipes.modules.protocols import GivesProbabilities, offers, require_probabilities
 from lightning_recipes.modules.tasks import Task
 from lightning_recipes.randomness import run_seed
 from lightning_recipes.run.entries import entries_of_files
