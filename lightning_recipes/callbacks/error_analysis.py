@@ -154,7 +154,8 @@ class ErrorAnalysis(pl.Callback):
         paths: Sequence[str] | None,
     ) -> dict[str, Any]:
         """Return what ``errors.json`` holds: ``found`` is the task's part of it."""
-        task, losses = predictions.task, predictions.task.losses_of(predictions.probabilities, predictions.labels)
+        task, said = predictions.task, predictions.predicted
+        losses = task.losses_of(predictions.probabilities, predictions.labels)
         ranked = losses.argsort(descending=True, stable=True)
         worst = ranked[losses[ranked].isfinite()][: self.worst].tolist()
         seen = {"images": outcome.train_images, "correct": outcome.train_correct} if outcome.train_images else None
@@ -169,7 +170,7 @@ class ErrorAnalysis(pl.Callback):
                 {
                     "path": predictions.path(row, paths),
                     "true": task.words(predictions.labels[row], names),
-                    "predicted": task.words(predictions.predicted[row], names),
+                    "predicted": task.words(said[row], names),
                     "loss": round(float(losses[row]), 4),
                 }
                 for row in worst

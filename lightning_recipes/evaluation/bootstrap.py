@@ -8,7 +8,7 @@ from torch import Tensor
 
 from lightning_recipes.randomness import numpy_generator_for
 
-__all__ = ["bootstrap_interval", "image_counts"]
+__all__ = ["bootstrap_interval", "image_counts", "percentile_interval", "resamples_of"]
 
 RESAMPLES = 1000
 AT_ONCE = 100
@@ -29,8 +29,17 @@ def bootstrap_interval(value_of: Callable[[Tensor], Tensor], images: int) -> tup
         value_of: From weights of the images (B, N) to the number for each of B resamples, nan where it is none.
         images: N.
     """
+    return percentile_interval(resamples_of(value_of, images))
+
+
+def resamples_of(value_of: Callable[[Tensor], Tensor], images: int) -> Tensor:
+    """Return a number, or several, for each of the resamples, (B, ...); arguments as above."""
     counts = image_counts(images)
-    values = torch.cat([value_of(counts[i : i + AT_ONCE]) for i in range(0, len(counts), AT_ONCE)])
+    return torch.cat([value_of(counts[i : i + AT_ONCE]) for i in range(0, len(counts), AT_ONCE)])
+
+
+def percentile_interval(values: Tensor) -> tuple[float, float]:
+    """Return the 95 % interval of a number from its resamples (B,), nan where none of them is a number."""
     known = values[values.isfinite()]
     if not len(known):
         return float("nan"), float("nan")

@@ -1,14 +1,35 @@
 """The reliability curve: how often the network is right, over how sure it is."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from lightning_recipes.evaluation.calibration import Bin
+from torch import Tensor
+
+from lightning_recipes.evaluation.calibration import Bin, cooled, reliability
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["calibration_figure"]
+__all__ = ["before_and_after", "calibration_figure"]
+
+
+def before_and_after(
+    labels: Tensor, probabilities: Tensor, calibration: Mapping[str, Any], *, what: str = "images"
+) -> "dict[str, Figure]":
+    """Return ``calibration``, the picture of probabilities as they are and with their temperature.
+
+    Args:
+        labels: (N,).
+        probabilities: (N, C).
+        calibration: Of :func:`~lightning_recipes.evaluation.calibration.calibration_figures`; nothing is drawn where it
+            has no temperature, as of a training that diverged.
+        what: Is counted.
+    """
+    if calibration["temperature"] is None:
+        return {}
+    mended = reliability(labels, cooled(probabilities, calibration["temperature"]))
+    errors = {"error": calibration["error"], "mended_error": calibration["error_with_temperature"]}
+    return {"calibration": calibration_figure(reliability(labels, probabilities), mended, **errors, what=what)}
 
 
 def calibration_figure(

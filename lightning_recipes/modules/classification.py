@@ -7,7 +7,7 @@ from torch import Tensor, nn
 from torchmetrics import Metric
 from typing_extensions import override
 
-from lightning_recipes.data.batch import MixedBatch, batch_length
+from lightning_recipes.data.batch import MixedBatch
 from lightning_recipes.errors import refuse_bad_values
 from lightning_recipes.modules.evaluator import Evaluator
 from lightning_recipes.modules.staged import StagedModule
@@ -88,10 +88,10 @@ class ClassificationModule(Evaluator, StagedModule):
     @override
     def count_training(self, batch: Any, output: Mapping[str, Any]) -> None:
         """Count loss and training metric."""
+        super().count_training(batch, output)
         self.train_accuracy.update(output["logits"].detach(), output["labels"])
-        self.train_loss.update(output["loss"].detach(), weight=batch_length(batch))
 
     @override
     def training_metrics(self) -> dict[str, Any]:
         """Return the training loss and the task's training metric."""
-        return {"train_loss": self.train_loss, f"train_{self.task.training_metric_name}": self.train_accuracy}
+        return {**super().training_metrics(), f"train_{self.task.training_metric_name}": self.train_accuracy}

@@ -41,7 +41,7 @@ class StagedModule(KeyedSteps, PlannedModule):
         super().__init__(**optimization)
         self.additions = StepAdditions()
         self.backwards_left = 0
-        self.train_loss, self.val_loss, self.test_loss = loss_mean(), loss_mean(), loss_mean()
+        self.train_loss, self.val_loss = loss_mean(), loss_mean()
 
     @override
     def __getstate__(self) -> dict[str, Any]:
@@ -193,5 +193,3 @@ class StagedModule(KeyedSteps, PlannedModule):
         """Change the plan as it was changed in the run that goes on."""
         if trainer_of(self) is not None and self.trainer.state.fn == "fit":
             self.apply_plan_changes(checkpoint.get("plan_changes", []))
-
-    # Layer groups: what trains.

@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from lightning_recipes.cli.commands.recipe_command import RecipeCommand
 from lightning_recipes.cli.console import print_evaluation, print_gain
-from lightning_recipes.compat.lightning import ADDED_BY_LIGHTNING
+from lightning_recipes.compat.lightning import ADDED_BY_LIGHTNING, CLASS_PATH
 from lightning_recipes.components import current_path, import_object
 from lightning_recipes.data.datamodule import ImageDataModule
 from lightning_recipes.errors import UserError
@@ -132,7 +132,7 @@ def _chosen_sections(words: Sequence[str]) -> dict[str, Any]:
 
 
 def _section(arguments: dict[str, Any], kind: str | None) -> dict[str, Any] | None:
-    kind = kind or arguments.get("_class_path")
+    kind = kind or arguments.get(CLASS_PATH)
     left_out = (*ADDED_BY_LIGHTNING, *LINKED)
     try:
         import_object("class_path", str(kind))

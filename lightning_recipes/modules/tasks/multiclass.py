@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torchmetrics import Metric, MetricCollection
 from torchmetrics.classification import MulticlassAccuracy
 
-from lightning_recipes.evaluation.calibration import calibration_figures, cooled, reliability
+from lightning_recipes.evaluation.calibration import calibration_figures
 from lightning_recipes.evaluation.confusion import confusion_matrix, most_confused, per_class
 from lightning_recipes.evaluation.intervals import wilson_interval
 from lightning_recipes.evaluation.label_issues import label_issues
@@ -16,7 +16,7 @@ from lightning_recipes.evaluation.mean_probabilities import judge, log_mean_prob
 from lightning_recipes.evaluation.metrics import classification_metrics
 from lightning_recipes.evaluation.mistakes import choose_mistakes
 from lightning_recipes.evaluation.prediction import Prediction
-from lightning_recipes.figures.calibration import calibration_figure
+from lightning_recipes.figures.calibration import before_and_after
 from lightning_recipes.figures.confusion import confusion_figure
 from lightning_recipes.modules.tasks.task import Doubt, Wrong
 from lightning_recipes.optim.losses import LOSSES
@@ -125,16 +125,8 @@ class Multiclass:
     ) -> "dict[str, Figure]":
         """Return the confusion matrix and the reliability curve."""
         matrix = confusion_matrix(labels, self.predicted(probabilities), len(names))
-        drawn = {"confusion": confusion_figure(matrix.numpy(), names)}
-        calibration = analysis["calibration"]
-        if calibration["temperature"] is not None:  # else of a training that diverged
-            drawn["calibration"] = calibration_figure(
-                reliability(labels, probabilities),
-                reliability(labels, cooled(probabilities, calibration["temperature"])),
-                error=calibration["error"],
-                mended_error=calibration["error_with_temperature"],
-            )
-        return drawn
+        confusion = confusion_figure(matrix.numpy(), names)
+        return {"confusion": confusion, **before_and_after(labels, probabilities, analysis["calibration"])}
 
     def doubts(self, probabilities: Tensor, labels: Tensor, names: Sequence[str]) -> list[Doubt]:
         """Return what confident learning finds."""

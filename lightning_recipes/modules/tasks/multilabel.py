@@ -9,9 +9,10 @@ import torch
 from torch import Tensor, nn
 from torchmetrics import Metric, MetricCollection
 from torchmetrics.classification import MultilabelAveragePrecision, MultilabelF1Score
+from typing_extensions import override
 
-from lightning_recipes.evaluation.bootstrap import bootstrap_interval
-from lightning_recipes.evaluation.calibration import calibration_figures, cooled, reliability
+from lightning_recipes.evaluation.bootstrap import bootstrap_interval, percentile_interval, resamples_of
+from lightning_recipes.evaluation.calibration import calibration_figures
 from lightning_recipes.evaluation.confusion import confusion_matrix, per_class
 from lightning_recipes.evaluation.label_issues import label_issues
 from lightning_recipes.evaluation.mistakes import order_mistakes
@@ -23,7 +24,7 @@ from lightning_recipes.evaluation.multilabel import (
     mean_known,
 )
 from lightning_recipes.evaluation.prediction import Prediction
-from lightning_recipes.figures.calibration import calibration_figure
+from lightning_recipes.figures.calibration import before_and_after
 from lightning_recipes.figures.label_errors import label_errors_figure
 from lightning_recipes.modules.tasks.task import Doubt, Wrong
 from lightning_recipes.optim.multilabel_losses import MULTILABEL_LOSSES
@@ -68,16 +69,15 @@ class Multilabel:
     def metrics(self, num_classes: int, prefix: str) -> MetricCollection:
         """Return mean average precision, macro and micro F1."""
         kinds: dict[str, Metric] = {
-            "map": _of_whole_labels(MultilabelAveragePrecision)(num_classes, average="macro"),
-            "f1": _of_whole_labels(MultilabelF1Score)(num_classes, average="macro"),
-            "f1_micro": _of_whole_labels(MultilabelF1Score)(num_classes, average="micro"),
+            "map": _AveragePrecision(num_classes, average="macro"),
+            "f1": _F1Score(num_classes, average="macro"),
+            "f1_micro": _F1Score(num_classes, average="micro"),
         }
         return MetricCollection(kinds, prefix=prefix, compute_groups=False)  # type: ignore[arg-type]
 
     def training_metric(self, num_classes: int) -> Metric:
         """Return the macro F1, as validation has it."""
-        metric: Metric = _of_whole_labels(MultilabelF1Score)(num_classes, average="macro", validate_args=False)
-        return metric
+        return _F1Score(num_classes, average="macro", validate_args=False)
 
     def predicted(self, probabilities: Tensor) -> Tensor:
         """Return the labels whose probability is one half or more, (N, C)."""
@@ -147,6 +147,7 @@ class Multilabel:
         """Return each class's numbers, those of all, and the calibration of all answers."""
         p, y, classes = probabilities, labels, []
         precision, thresholds = average_precision(y, p), best_thresholds(y, p)
+        resampled = resamples_of(lambda weights: average_precision(y, p, weights), len(y))
         chosen, plain = held_out_answers(y, p), self.predicted(p) > 0
         for c, name in enumerate(names):
             matrix = confusion_matrix(y[:, c].long(), plain[:, c].long(), 2).tolist()
@@ -154,7 +155,7 @@ class Multilabel:
             classes.append(
                 {
                     **_share_of_yes(torch.tensor(matrix), name),
-                    "average_precision": _with_interval(y[:, c : c + 1], p[:, c : c + 1], float(precision[c])),
+                    "average_precision": _with_interval(float(precision[c]), resampled[:, c]),
                     "threshold": float(thresholds[c]),
                     "f1_with_threshold": _share_of_yes(held_out, name)["f1"],
                     "missed": matrix[1][0],
@@ -177,25 +178,18 @@ class Multilabel:
         self, probabilities: Tensor, labels: Tensor, names: Sequence[str], analysis: Mapping[str, Any]
     ) -> "dict[str, Figure]":
         """Return each class's mistakes and the reliability curve of all answers."""
-        drawn, calibration = {"label_errors": label_errors_figure(analysis["classes"])}, analysis["calibration"]
-        if calibration["temperature"] is not None:  # else of a training that diverged
-            answers, p = _questions(labels, probabilities)
-            drawn["calibration"] = calibration_figure(
-                reliability(answers, p),
-                reliability(answers, cooled(p, calibration["temperature"])),
-                error=calibration["error"],
-                mended_error=calibration["error_with_temperature"],
-                what="answers",
-            )
-        return drawn
+        answers = _questions(labels, probabilities)
+        return {
+            "label_errors": label_errors_figure(analysis["classes"]),
+            **before_and_after(*answers, analysis["calibration"], what="answers"),
+        }
 
     def doubts(self, probabilities: Tensor, labels: Tensor, names: Sequence[str]) -> list[Doubt]:
         """Return what confident learning finds, a question a class."""
         found = []
         for c, name in enumerate(names):
             words = (f"not {name}", name)
-            p = torch.stack([1 - probabilities[:, c], probabilities[:, c]], dim=1)
-            for issue in label_issues(labels[:, c].long(), p):
+            for issue in label_issues(*_questions(labels[:, c], probabilities[:, c])):
                 given, suggested = words[issue.given], words[issue.suggested]
                 found.append(Doubt(issue.row, given, suggested, issue.margin, issue.confident))
         return sorted(found, key=lambda doubt: (not doubt.confident, doubt.margin))
@@ -228,28 +222,29 @@ def _share_of_yes(matrix: Tensor, name: str) -> dict[str, Any]:
     return asdict(per_class(matrix, (f"not {name}", name))[1])
 
 
-def _with_interval(labels: Tensor, probabilities: Tensor, value: float) -> dict[str, float | None]:
+def _with_interval(value: float, resampled: Tensor) -> dict[str, float | None]:
     """A class's average precision; None where no image has the class."""
-
-    def value_of(weights: Tensor) -> Tensor:
-        return average_precision(labels, probabilities, weights)[:, 0]
-
-    found = (value, *bootstrap_interval(value_of, len(labels)))
+    found = (value, *percentile_interval(resampled))
     return {name: v if math.isfinite(v) else None for name, v in zip(("value", "low", "high"), found, strict=True)}
 
 
 def _questions(labels: Tensor, probabilities: Tensor) -> tuple[Tensor, Tensor]:
-    """Every question as an image of two classes: labels (N C,) and probabilities (N C, 2)."""
+    """Every question, of all classes or of one, as an image of two: labels (M,) and probabilities (M, 2)."""
     p = probabilities.flatten()
     return labels.flatten().long(), torch.stack([1 - p, p], dim=1)
 
 
-def _of_whole_labels(kind: type[Metric]) -> Any:
-    """Torchmetrics takes whole numbers for labels, losses take floats."""
+class _AveragePrecision(MultilabelAveragePrecision):
+    """Of labels that are floats, as losses take them."""
 
-    class OfWholeLabels(kind):  # type: ignore[misc, valid-type]
-        def update(self, preds: Tensor, target: Tensor) -> None:
-            super().update(preds, target.long())
+    @override
+    def update(self, preds: Tensor, target: Tensor) -> None:
+        super().update(preds, target.long())
 
-    OfWholeLabels.__name__ = kind.__name__
-    return OfWholeLabels
+
+class _F1Score(MultilabelF1Score):
+    """Likewise."""
+
+    @override
+    def update(self, preds: Tensor, target: Tensor) -> None:
+        super().update(preds, target.long())
