@@ -28,6 +28,8 @@ from tests.agreement import disagreements
 from tests.catalogue import FACTORS, Recipe, data_of, every_pair, pairwise_recipes, run, uses
 
 RECIPES = pairwise_recipes()
+# A process of its own, which has never computed anything, is forked from one that has imported all there is.
+IMPORTED_ONCE = ["tests.test_composition", "matplotlib.pyplot", "scipy.stats", "sklearn.datasets", "wandb"]
 ON_EVERY_DAY = 12  # every twelfth recipe; the others are slow tests
 TOGETHER: list[Recipe] = [
     {"clipping": clipping, "ema": ema, "accumulate": accumulate, "precision": precision}
@@ -35,6 +37,12 @@ TOGETHER: list[Recipe] = [
     for ema, accumulate in (("average", "2"), ("both", "3"))
     for precision in ("fp16", "bf16")
 ]
+
+
+@pytest.fixture(autouse=True)
+def _imports_are_found(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Elsewhere than in the checkout the server of forks finds no test to import, says nothing, and is slow."""
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[1]))
 
 
 class KillAt(pl.Callback):
@@ -70,7 +78,7 @@ class Run:
 
     def __init__(self, recipe: Recipe, folder: Path, *, kill: int | None = None, ckpt_path: Path | None = None) -> None:
         context = multiprocessing.get_context("forkserver")
-        context.set_forkserver_preload(["tests.catalogue"])  # imports once, and has never computed anything
+        context.set_forkserver_preload(IMPORTED_ONCE)
         self.answer, theirs = context.Pipe(duplex=False)
         self.process = context.Process(target=train, args=(theirs, recipe, folder, kill, ckpt_path))
         self.process.start()
