@@ -54,8 +54,9 @@ def run(folder: Path, finder: bool, **options: Any) -> tuple[str, list[Any], lis
         pytest.param({"cache": False}, marks=pytest.mark.slow),
         {"accumulate_grad_batches": 2},
         pytest.param({"gradient_clip_val": 0.1}, marks=pytest.mark.slow),
-        pytest.param({"precision": "bf16-mixed"}, marks=pytest.mark.slow),
-        {"fp16": True, "limit_train_batches": 2},  # in 16 bits a CPU takes its time
+        {"precision": "bf16-mixed"},
+        # In float16 a CPU takes its time.
+        pytest.param({"fp16": True, "limit_train_batches": 2}, marks=pytest.mark.slow),
     ],
     ids=str,
 )

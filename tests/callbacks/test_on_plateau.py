@@ -91,7 +91,9 @@ def test_restart_begins_the_schedule_anew_over_what_is_left() -> None:
     "steps",
     [pytest.param(slice(6, -1, 5), id="some"), pytest.param(slice(2, -1, 2), id="more", marks=pytest.mark.slow)],
 )
-@pytest.mark.parametrize("action", ["reduce", "end_stage", "restart"])
+@pytest.mark.parametrize(
+    "action", [*(pytest.param(one, marks=pytest.mark.slow) for one in ("reduce", "end_stage")), "restart"]
+)
 def test_each_action_is_resumed_to_the_bit(action: Any, steps: slice, tmp_path: Path) -> None:
     def run(name: str, ckpt_path: Path | None = None) -> str:
         callbacks = [

@@ -60,7 +60,7 @@ def test_l1_every_few_steps_shrinks_as_much_as_at_each() -> None:
     assert shrunk[0] > 0
 
 
-@pytest.mark.parametrize(("regularizer", "strength"), [(L1, 0.05), (MaxNorm, 0.5)])
+@pytest.mark.parametrize(("regularizer", "strength"), [pytest.param(L1, 0.05, marks=pytest.mark.slow), (MaxNorm, 0.5)])
 def test_a_range_test_sees_what_every_step_comes_to(regularizer: Any, strength: float, tmp_path: Path) -> None:
     def found(every: int) -> Any:
         finder = LearningRateFinder(["all"], steps=40, orders=1, min_lr=1e-5, max_lr=1.0, apply=False)

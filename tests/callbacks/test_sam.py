@@ -106,7 +106,10 @@ def test_a_step_is_that_of_algorithm_1(accumulate: int, parts: int) -> None:
 FP16 = {"plugins": [MixedPrecision("16-mixed", "cpu", torch.amp.GradScaler("cpu", init_scale=1024.0))]}
 
 
-@pytest.mark.parametrize("options", [{}, {"accumulate_grad_batches": 3}, {"precision": "bf16-mixed"}, FP16])
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"accumulate_grad_batches": 3}, {"precision": "bf16-mixed"}, pytest.param(FP16, marks=pytest.mark.slow)],
+)
 def test_with_no_way_to_go_it_is_the_training_without_it_to_the_bit(options: dict[str, Any]) -> None:
     """Dropout and blocks draw the same twice, statistics move once, each image is counted once."""
 

@@ -129,7 +129,7 @@ def flat(value: Any) -> Any:
 @pytest.mark.parametrize(
     "name",
     [
-        pytest.param(name, marks=pytest.mark.slow) if name == "kron" else name  # it compiles for each shape
+        pytest.param(name, marks=pytest.mark.slow) if name in ("kron", "kronc") else name  # compiles for each shape
         for name in every_name()
         if not name.startswith(("bnb", "fused"))
     ],

@@ -45,8 +45,8 @@ def answers(processes: list[subprocess.Popen[str]]) -> list[str]:
 
 
 def test_processes_that_start_together_get_folders_of_their_own(tmp_path: Path) -> None:
-    for round_ in range(3):
-        start = time.time() + 1.0
+    for round_ in range(2):
+        start = time.time() + 0.7
         found = answers([claim(tmp_path, start=start) for _ in range(6)])
         assert sorted(found) == sorted(f"runs/small/{6 * round_ + number}" for number in range(6))
 
@@ -54,8 +54,8 @@ def test_processes_that_start_together_get_folders_of_their_own(tmp_path: Path) 
 def test_of_processes_that_name_the_same_folder_one_gets_it(tmp_path: Path) -> None:
     (tmp_path / "there").mkdir()
     for name in ("new", "there", "deep/down"):
-        start = time.time() + 1.0
-        found = sorted(answers([claim(tmp_path, name, start=start, hold=1.5) for _ in range(4)]))
+        start = time.time() + 0.7
+        found = sorted(answers([claim(tmp_path, name, start=start, hold=0.7) for _ in range(4)]))
         assert found.count(name) == 1, found
         assert sum(answer.startswith(f"run_dir: '{name}' ") for answer in found) == 3, found
         assert not any("\n" in answer for answer in found)

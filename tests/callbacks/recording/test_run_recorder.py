@@ -87,6 +87,11 @@ def small(*callbacks: pl.Callback, **options: Any) -> tuple[pl.Trainer, ImageCla
     return trainer, model, data
 
 
+def recorder(folder: Path, recipe: str = "") -> RunRecorder:
+    """Return one that draws no more pictures than a test looks at."""
+    return RunRecorder(folder, recipe, gradcam=MisclassifiedGradCAM(images=1))
+
+
 def train(*callbacks: pl.Callback, ckpt_path: Path | None = None, **options: Any) -> str:
     trainer, model, data = small(*callbacks, **options)
     trainer.fit(model, datamodule=data, ckpt_path=ckpt_path)
@@ -125,16 +130,16 @@ def test_python_records_what_the_command_line_records(
 
 def test_the_list_is_in_the_order_in_which_they_act() -> None:
     own, saves = pl.Callback(), ModelCheckpoint()
-    recorder = RunRecorder("run")
-    listed = recorder.callbacks([saves, own], checkpoints=True, tracked=True)
+    records = RunRecorder("run")
+    listed = records.callbacks([saves, own], checkpoints=True, tracked=True)
     assert [type(callback).__name__ for callback in listed] == [
         "WandbTracker", "Callback", "ErrorAnalysis", "MisclassifiedGradCAM", "RunSummary", "RunFigures", "RunReport",
         "RunRecorder", "ModelCheckpoint", "BestCheckpoint", "LastCheckpoint",
     ]  # fmt: skip
     assert (listed[1], listed[8]) == (own, saves)
-    bare = recorder.callbacks([], checkpoints=False, tracked=False)
+    bare = records.callbacks([], checkpoints=False, tracked=False)
     assert [c for c in listed[2:8] if c not in bare] == [] == bare[6:]
-    pickle.loads(pickle.dumps(recorder))  # as a trainer is that spawns its processes
+    pickle.loads(pickle.dumps(records))  # as a trainer is that spawns its processes
 
 
 def test_its_best_checkpoint_does_what_the_summary_says(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -147,15 +152,15 @@ def test_its_best_checkpoint_does_what_the_summary_says(tmp_path: Path, capsys: 
     assert not (tmp_path / "run" / "wandb").exists()
 
 
-@pytest.mark.parametrize("end", [{"max_epochs": 2}, {"max_steps": 6}])
+@pytest.mark.parametrize("end", [pytest.param({"max_epochs": 2}, marks=pytest.mark.slow), {"max_steps": 6}])
 def test_a_run_goes_on_from_its_last_checkpoint_to_the_same_end(
     end: dict[str, Any], by_command: Path, tmp_path: Path
 ) -> None:
     run = tmp_path / "run"
-    train(RunRecorder(run, "small"), logger=False, **end)
+    train(recorder(run, "small"), logger=False, **end)
     assert contents(run)["finished"] is False
     assert f"trainer.fit(model, datamodule=data, ckpt_path=&#39;{run}" in (run / "report.html").read_text()
-    sha = train(RunRecorder(run, "small"), logger=False, ckpt_path=run / "checkpoints" / "last.ckpt")
+    sha = train(recorder(run, "small"), logger=False, ckpt_path=run / "checkpoints" / "last.ckpt")
     assert sha == contents(by_command)["weights_sha256"]
     ours, theirs = ({k: v for k, v in contents(folder).items() if k not in TIMES} for folder in (run, by_command))
     assert ours == theirs
@@ -177,9 +182,9 @@ class FailsIn(pl.Callback):
 def test_a_run_that_failed_is_recorded_and_goes_on(by_command: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     with pytest.raises(RuntimeError, match="a fault"):
-        train(RunRecorder(run), FailsIn(1), logger=False)
+        train(recorder(run), FailsIn(1), logger=False)
     assert (contents(run)["stopped_by"], contents(run)["epochs"]) == ("exception", 1)
-    sha = train(RunRecorder(run), logger=False, ckpt_path=run / "checkpoints" / "last.ckpt")
+    sha = train(recorder(run), logger=False, ckpt_path=run / "checkpoints" / "last.ckpt")
     assert sha == contents(by_command)["weights_sha256"]
     with pytest.raises(RuntimeError, match="a fault"):
         train(RunRecorder(tmp_path / "other"), FailsIn(0), logger=False)
@@ -188,13 +193,13 @@ def test_a_run_that_failed_is_recorded_and_goes_on(by_command: Path, tmp_path: P
 
 def test_a_folder_that_holds_a_run_is_refused_and_stays_as_it_is(by_command: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
-    train(RunRecorder(run), logger=False, max_epochs=1)
+    train(recorder(run), logger=False, max_epochs=1)
     before = {name: (run / name).read_bytes() for name in files(run)}
     with pytest.raises(UserError, match=r"RunRecorder\.folder: '.*run' holds a run; go on with it by trainer\.fit"):
-        train(RunRecorder(run))
+        train(recorder(run))
     other = by_command / "checkpoints" / "last.ckpt"
     with pytest.raises(UserError, match="holds a run"):
-        train(RunRecorder(run), ckpt_path=other)
+        train(recorder(run), ckpt_path=other)
     assert {name: (run / name).read_bytes() for name in files(run)} == before
 
 
@@ -218,14 +223,14 @@ def test_a_folder_in_use_by_another_process_is_refused(tmp_path: Path) -> None:
         assert other.stdout is not None
         assert other.stdout.readline() == "has it\n"
         with pytest.raises(UserError, match=r"RunRecorder\.folder: '.*' is in use by another process"):
-            train(RunRecorder(tmp_path / "run"))
+            train(recorder(tmp_path / "run"))
         other.kill()
 
 
 def test_what_is_listed_takes_the_recorders_place(tmp_path: Path) -> None:
     own = [MisclassifiedGradCAM(images=2), WandbTracker(project="mine"), ModelCheckpoint(monitor="val_loss")]
     log = CSVLogger(str(tmp_path / "log"))
-    trainer, model, data = small(RunRecorder(tmp_path / "run"), *own, logger=log)
+    trainer, model, data = small(recorder(tmp_path / "run"), *own, logger=log)
     trainer.fit(model, datamodule=data)
     names = [type(callback).__name__ for callback in trainer.callbacks]  # type: ignore[attr-defined]
     assert len(set(names)) == len(names)
@@ -248,14 +253,14 @@ def test_a_summary_or_a_second_recorder_beside_it_is_refused(tmp_path: Path) -> 
 
 @pytest.mark.filterwarnings("ignore:.*have no `val_dataloader`.*")
 def test_a_classifier_without_a_data_module_is_refused(tmp_path: Path) -> None:
-    trainer, model, _ = small(RunRecorder(tmp_path / "run"))
+    trainer, model, _ = small(recorder(tmp_path / "run"))
     with pytest.raises(UserError, match="RunRecorder: needs a data module"):
         trainer.fit(model, [torch.zeros(1)])
     assert list(tmp_path.iterdir()) == []
 
 
 def test_without_checkpoints_it_writes_all_the_rest(by_command: Path, tmp_path: Path) -> None:
-    train(RunRecorder(tmp_path / "run"), logger=False, enable_checkpointing=False)
+    train(recorder(tmp_path / "run"), logger=False, enable_checkpointing=False)
     missing = {name for name in files(by_command) if name.startswith("checkpoints/")}
     written = {name for name in files(tmp_path / "run") if not name.startswith("figures/gradcam/")}
     assert written == {n for n in files(by_command) if not n.startswith("figures/gradcam/")} - missing - {"config.yaml"}
@@ -290,9 +295,9 @@ class Regression(pl.LightningModule):
 
 def test_a_module_of_anyones_is_recorded_as_far_as_it_goes(tmp_path: Path) -> None:
     loader = DataLoader(TensorDataset(torch.randn(32, 3), torch.randn(32, 1)), 8)
-    recorder = RunRecorder(tmp_path, best_checkpoint=BestCheckpoint("val_loss", "min"))
+    records = RunRecorder(tmp_path, best_checkpoint=BestCheckpoint("val_loss", "min"))
     quiet = {"enable_progress_bar": False, "enable_model_summary": False}
-    trainer = pl.Trainer(accelerator="cpu", max_epochs=2, logger=False, callbacks=[recorder], **quiet)  # type: ignore[arg-type]
+    trainer = pl.Trainer(accelerator="cpu", max_epochs=2, logger=False, callbacks=[records], **quiet)  # type: ignore[arg-type]
     trainer.fit(Regression(), loader, loader)
     assert (contents(tmp_path)["epochs"], contents(tmp_path)["finished"]) == (2, True)
     saved = {f"checkpoints/{name}.ckpt" for name in ("best", "last", "previous")}
@@ -302,7 +307,7 @@ def test_a_module_of_anyones_is_recorded_as_far_as_it_goes(tmp_path: Path) -> No
 
 def test_what_the_trainer_does_after_the_fit_is_no_part_of_the_run(tmp_path: Path) -> None:
     run = tmp_path / "run"
-    trainer, model, data = small(RunRecorder(run), logger=False)
+    trainer, model, data = small(recorder(run), logger=False)
     trainer.fit(model, datamodule=data)
     before = {name: (run / name).read_bytes() for name in files(run)}
     (metrics,) = trainer.validate(datamodule=data, ckpt_path="best", verbose=False)
@@ -319,7 +324,7 @@ def test_a_second_fit_of_the_same_trainer_goes_on_in_its_folder(tmp_path: Path) 
     data = digits(val_fraction=0.05)
     trainer = pl.Trainer(
         accelerator="cpu", max_epochs=1, logger=False, enable_progress_bar=False, enable_model_summary=False,
-        callbacks=[RunRecorder(tmp_path / "run")], log_every_n_steps=1,
+        callbacks=[recorder(tmp_path / "run")], log_every_n_steps=1,
     )  # fmt: skip
     model = classifier()
     trainer.fit(model, datamodule=data)
@@ -332,9 +337,9 @@ def test_a_second_fit_of_the_same_trainer_goes_on_in_its_folder(tmp_path: Path) 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork.*", "ignore:.*fork.*:DeprecationWarning")
 def test_two_processes_write_one_run(tmp_path: Path) -> None:
-    train(RunRecorder(tmp_path / "run"), strategy="ddp_fork", devices=2, logger=False)
+    train(recorder(tmp_path / "run"), strategy="ddp_fork", devices=2, logger=False)
     summary = contents(tmp_path / "run")
     assert (summary["finished"], summary["epochs"]) == (True, 3)
     assert {"checkpoints/best.ckpt", "metrics.csv", "report.html", "environment.json"} <= files(tmp_path / "run")
     with pytest.raises(Exception, match="holds a run"):
-        train(RunRecorder(tmp_path / "run"), strategy="ddp_fork", devices=2, logger=False)
+        train(recorder(tmp_path / "run"), strategy="ddp_fork", devices=2, logger=False)

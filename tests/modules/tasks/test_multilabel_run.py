@@ -134,7 +134,13 @@ def test_a_run_that_goes_on_ends_at_the_same_weights_and_numbers(run: Path, mani
         assert again[name] == whole[name], name
 
 
-@pytest.mark.parametrize("loss", ["focal", "asymmetric", {"name": "binary_cross_entropy", "class_weights": "balanced"}])
+@pytest.mark.parametrize(
+    "loss",
+    [
+        *(pytest.param(name, marks=pytest.mark.slow) for name in ("focal", "asymmetric")),
+        {"name": "binary_cross_entropy", "class_weights": "balanced"},
+    ],
+)
 def test_other_losses_train(manifest: Path, tmp_path: Path, loss: Any) -> None:
     trainer, _ = train(manifest, tmp_path, loss=loss)
     assert np.isfinite(float(trainer.callback_metrics["train_loss"]))
