@@ -102,7 +102,7 @@ def cached(model: ImageClassifier, data: ImageDataModule, device: torch.device) 
             return model.backbone(images.to(device)).float().cpu()  # type: ignore[no-any-return]
 
     data.feature_extractor = extract
-    return data._make_train_loader(settings, data._sampler(settings))
+    return data._make_train_loader(settings, None)
 
 
 def rate(measure: Callable[[Stage, argparse.Namespace], tuple[float, int]], stage: Stage, options: Any) -> float:

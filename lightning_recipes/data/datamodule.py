@@ -1,60 +1,41 @@
-"""The data of a run: opens the images, and gives each epoch the loaders that the plan asks for."""
+"""The data of a run: opens the images, and gives each epoch the loaders that the plan asks for.
 
-import math
-import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+Longer than other files: the recipe's keys under ``data`` with their texts are the arguments of this one class, and what
+a subclass may change is in it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import cached_property
-from numbers import Integral
 from typing import Any, Literal
 
 import lightning.pytorch as pl
 import numpy as np
 import torch
 from lightning.pytorch.utilities import rank_zero_warn
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader
 from typing_extensions import override
 
-from lightning_recipes.data.loading.cached_features import Extract, compute_features
+from lightning_recipes.data.arguments import MULTILABEL, refuse_bad_arguments
+from lightning_recipes.data.loading.cached_features import Extract
 from lightning_recipes.data.loading.dataset import FeatureDataset, ImageDataset
-from lightning_recipes.data.loading.eval_sampler import ShardSampler, stratified_order
-from lightning_recipes.data.loading.train_loader import TrainLoader, keep_batch
+from lightning_recipes.data.loading.eval_sampler import stratified_order
+from lightning_recipes.data.loading.loader_settings import LoaderSettings, input_for
+from lightning_recipes.data.loading.loaders import LoadingProcess
+from lightning_recipes.data.loading.train_loader import TrainLoader
 from lightning_recipes.data.loading.train_sampler import EpochSampler, FixedSampler, Key
 from lightning_recipes.data.sources.labels import class_counts
 from lightning_recipes.data.sources.open import OpenedData, open_splits, open_unlabelled
 from lightning_recipes.data.sources.source import ImageSource, Subset
-from lightning_recipes.data.sources.splits import refuse_draw
-from lightning_recipes.data.transforms.image_transforms import Transform, decoded_size, eval_transform, train_transform
-from lightning_recipes.errors import UserError, refuse_bad_values
-from lightning_recipes.input_config import MIN_IMAGE_SIZE, ExpectsInput, InputConfig
+from lightning_recipes.errors import UserError
+from lightning_recipes.input_config import ExpectsInput, InputConfig
 from lightning_recipes.stages.plan import Plan, Stage
 
-__all__ = ["MULTILABEL", "ImageDataModule", "LoaderSettings", "Split"]
+__all__ = ["ImageDataModule", "Split"]
 
-Augment = str | dict[str, Any] | list[Any]
 Split = Literal["train", "val", "test", "predict"]
 MOST_AT_ONCE = 256  # images that are evaluated together, where the recipe does not say
-MULTILABEL = "multilabel"  # the task whose labels are read otherwise
-REHEARSAL_EPOCH = 2**24  # far behind every epoch that is trained
-VIEW_EPOCH = 2**40  # behind those
-IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
-
-
-@dataclass(frozen=True)
-class LoaderSettings:
-    """What the loaders of one stage are made with."""
-
-    input: InputConfig
-    batch_size: int
-    augment: Augment
-    cache_features: bool
-
-    @property
-    def image_size(self) -> int:
-        """Side of the images in pixels."""
-        return self.input.image_size
 
 
 class ImageDataModule(pl.LightningDataModule):
@@ -116,24 +97,9 @@ class ImageDataModule(pl.LightningDataModule):
         task: str = "multiclass",
     ) -> None:
         super().__init__()
-        for key, value, least in (
-            ("image_size", image_size, MIN_IMAGE_SIZE),
-            ("batch_size", None if batch_size == "all" else batch_size, 1),
-            ("eval_batch_size", eval_batch_size, 1),
-            ("num_workers", num_workers, 0),
-        ):
-            right = value is None or (isinstance(value, Integral) and not isinstance(value, bool) and value >= least)
-            refuse_bad_values("data", (key, value, right, f"a whole number >= {least}"))
-        refuse_draw(val_fraction, split_seed, images_per_class)
-        for key, channels in (("mean", mean), ("std", std)):
-            right = channels is None or (len(channels) == 3 and all(map(math.isfinite, channels)))
-            refuse_bad_values("data", (key, channels, right, "a list of three numbers, red, green and blue"))
-        positive = "a list of three numbers > 0; images are divided by them"
-        refuse_bad_values("data", ("std", std, std is None or min(std) > 0, positive))
-        if task == MULTILABEL and balance:
-            raise UserError("data.balance: images have several labels each; leave it out, or weigh classes by the loss")
         # Lightning refuses a run whose model and data log one key with two values, and both have an image_size.
         self.save_hyperparameters(logger=False)
+        refuse_bad_arguments(self.hparams)
         self.plan: Plan | None = None
         self.feature_extractor: Extract | None = None
         self._features: dict[tuple[str, InputConfig, int], FeatureDataset] = {}
@@ -215,7 +181,7 @@ class ImageDataModule(pl.LightningDataModule):
         self.plan = plan
         for position, stage in enumerate(plan.stages):
             self.train_batches(position)
-            self._transform(self.settings_of(stage), train=True)
+            self.settings_of(stage).transform(train=True)
 
     @override
     def setup(self, stage: str) -> None:
@@ -224,7 +190,7 @@ class ImageDataModule(pl.LightningDataModule):
             self._train_loader, self._features = None, {}
         if stage == "fit" and self.plan is None:
             self.train_batches()
-            self._transform(self.settings_of(None), train=True)
+            self.settings_of(None).transform(train=True)
         alone = stage == "predict" and self.hparams["predict_root"] is not None  # which needs no other images
         _ = self.predict_source if alone else self.opened
 
@@ -246,24 +212,17 @@ class ImageDataModule(pl.LightningDataModule):
         would give other figures.
         """
         p, module = self.hparams, None if self.trainer is None else self.trainer.lightning_module
-        known = InputConfig(224, IMAGENET_MEAN, IMAGENET_STD, crop_pct=0.875)
+        known = None
         if isinstance(module, ExpectsInput):
             if module.judged_input is not None and not self._is_fitting():
                 return module.judged_input
             known = module.input_config
-        return InputConfig(
-            (stage and stage.image_size) or p["image_size"] or known.image_size,
-            tuple(p["mean"] or known.mean),
-            tuple(p["std"] or known.std),
-            known.interpolation,
-            known.crop_pct,
-        )
+        return input_for(stage, known, image_size=p["image_size"], mean=p["mean"], std=p["std"])
 
     def _batch_size(self, given: int | Literal["all"]) -> int:
         if given != "all":
             return given
-        images = len(EpochSampler(self.opened.splits.train.labels, 1, **self._sampler_options()))
-        return max(1, images)
+        return max(1, self._sampler(1).num_batches)
 
     def _eval_batch_size(self) -> int:
         """Of the whole run, not of a stage: a limit of batches, and a loss of batches, is then one everywhere."""
@@ -277,9 +236,9 @@ class ImageDataModule(pl.LightningDataModule):
             UserError: A batch is larger than the training set.
         """
         settings = self.settings_of(self.plan.stages[position] if self.plan else None)
-        batches = self._sampler(settings).num_batches
+        batches = self._sampler(settings.batch_size).num_batches
         if batches == 0:
-            images, world_size = len(self.opened.splits.train), self._trainer_value("world_size", 1)
+            images, world_size = len(self.opened.splits.train), self._process.world_size
             many = f"{world_size} processes x {settings.batch_size}" if world_size > 1 else str(settings.batch_size)
             raise UserError(
                 f"data.batch_size: a batch of {many} is larger than the training set of {images} images; "
@@ -292,9 +251,7 @@ class ImageDataModule(pl.LightningDataModule):
         """Return the loader of the current epoch's stage; the same one throughout the stage."""
         position = self._position() or 0
         if self._train_loader is None or self._train_loader[0] != position:
-            settings = self.settings_of(self._stage())
-            loader = self._make_train_loader(settings, self._sampler(settings), trainer=self.trainer)
-            self._train_loader = (position, loader)
+            self._train_loader = (position, self._make_train_loader(self.settings_of(self._stage()), self.trainer))
         return self._train_loader[1]
 
     def rehearsal_dataloaders(self, order: int = 0, held_out: int = 0) -> tuple[TrainLoader, DataLoader[Any]]:
@@ -308,12 +265,12 @@ class ImageDataModule(pl.LightningDataModule):
             held_out: Validation images of all processes to hold out, at most as many as there are, and as many in each.
         """
         settings, source = self.settings_of(self._stage()), self.opened.splits.val
-        sampler = EpochSampler(self.opened.splits.train.labels, settings.batch_size, **self._sampler_options())
-        trained = self._make_train_loader(settings, sampler, first_epoch=REHEARSAL_EPOCH + order * 2**12)
-        in_order, world_size = stratified_order(source.labels, self.hparams["split_seed"]), sampler.num_replicas
+        trained = self._make_train_loader(settings, None, purpose=("rehearsal", order))
+        in_order, world_size = stratified_order(source.labels, self.hparams["split_seed"]), self._process.world_size
         each = max(1, min(held_out, len(source)) // world_size)
         some = np.resize(np.roll(in_order, -order * held_out), each * world_size)
-        return trained, self._eval_loader("val", source, settings, order=some)
+        dataset = self._dataset_of("val", source, settings)
+        return trained, self._process.eval_loader(dataset, self._eval_batch_size(), order=some)
 
     @override
     def val_dataloader(self) -> DataLoader[Any]:
@@ -339,7 +296,7 @@ class ImageDataModule(pl.LightningDataModule):
     def evaluation_images(self, split: Split, indices: Sequence[int], input_config: InputConfig) -> Tensor:
         """Return some images of a split as evaluation sees them, (N, 3, H, W); arguments as above."""
         settings = replace(self.settings_of(self._stage()), input=input_config)
-        dataset = self._dataset(self._source(split), settings)
+        dataset = settings.dataset(self._source(split))
         return torch.stack([dataset[index].images for index in indices])
 
     def _source(self, split: Split) -> ImageSource:
@@ -356,7 +313,7 @@ class ImageDataModule(pl.LightningDataModule):
         Args:
             split: Whose images.
             indices: Which of them.
-            view: Which draw of the augmentation, >= 0; none is one of an epoch's.
+            view: Which draw of the augmentation, >= 0; none is one that is trained on.
 
         Raises:
             UserError: ``augment`` is ``none``: all views are the same.
@@ -366,8 +323,8 @@ class ImageDataModule(pl.LightningDataModule):
             raise UserError(
                 "views: augment draws from data.augment, which is none; give a policy, or take flip or crops"
             )
-        dataset = self._dataset(self._source(split), settings, train=True)
-        return torch.stack([dataset[Key(VIEW_EPOCH + view, index)].images for index in indices])
+        dataset = settings.dataset(self._source(split), train=True)
+        return torch.stack([dataset[Key(view, index, purpose=("view",))].images for index in indices])
 
     def train_features(self, extract: Extract, input_config: InputConfig) -> FeatureDataset:
         """Return features of all training images as evaluation sees them; each process computes its share.
@@ -393,9 +350,6 @@ class ImageDataModule(pl.LightningDataModule):
         """Return the images of :attr:`predict_source`."""
         return self._eval_loader("predict", self.predict_source, self.settings_of(None))
 
-    def _trainer_value(self, name: str, default: Any) -> Any:
-        return getattr(self.trainer, name) if self.trainer is not None else default
-
     def _position(self) -> int | None:
         """Position of the current stage; None outside a fit with a plan."""
         if self.plan is None or self.trainer is None or not self._is_fitting():
@@ -409,62 +363,30 @@ class ImageDataModule(pl.LightningDataModule):
         position = self._position()
         return None if self.plan is None or position is None else self.plan.stages[position]
 
-    def _transform(self, settings: LoaderSettings, *, train: bool) -> Transform:
-        if train and settings.augment != "none":
-            return train_transform(settings.augment, settings.input)
-        return eval_transform(settings.input)
+    @property
+    def _process(self) -> LoadingProcess:
+        return LoadingProcess.of(self.trainer, self.hparams["num_workers"])
 
-    def _dataset(self, source: ImageSource, settings: LoaderSettings, *, train: bool = False) -> ImageDataset:
-        return ImageDataset(source, self._transform(settings, train=train), min_size=decoded_size(settings.input))
+    def _sampler(self, batch_size: int, **purpose: Any) -> EpochSampler:
+        fixed = self.trainer is not None and self.trainer.overfit_batches and not purpose  # type: ignore[attr-defined]
+        kind, process = FixedSampler if fixed else EpochSampler, self._process
+        options = {"balance": self.hparams["balance"], "num_replicas": process.world_size, "rank": process.rank}
+        return kind(self.opened.splits.train.labels, batch_size, **options, **purpose)
 
-    def _sampler(self, settings: LoaderSettings) -> EpochSampler:
-        kind = FixedSampler if self._trainer_value("overfit_batches", 0) else EpochSampler
-        return kind(self.opened.splits.train.labels, settings.batch_size, **self._sampler_options())
+    def _make_train_loader(self, settings: LoaderSettings, trainer: pl.Trainer | None, **purpose: Any) -> TrainLoader:
+        dataset = self._dataset_of("train", self.opened.splits.train, settings)
+        return self._process.train_loader(dataset, self._sampler(settings.batch_size, **purpose), trainer=trainer)
 
-    def _sampler_options(self) -> dict[str, Any]:
-        return {
-            "balance": self.hparams["balance"],
-            "num_replicas": self._trainer_value("world_size", 1),
-            "rank": self._trainer_value("global_rank", 0),
-        }
-
-    def _make_train_loader(self, settings: LoaderSettings, sampler: EpochSampler, **position: Any) -> TrainLoader:
-        source = self.opened.splits.train
-        if settings.cache_features:
-            return TrainLoader(self._cached("train", source, settings), sampler, collate_fn=keep_batch, **position)
-        dataset = self._dataset(source, settings, train=True)
-        return TrainLoader(dataset, sampler, **self._worker_options(), **position)
-
-    def _eval_loader(
-        self, split: str, source: ImageSource, settings: LoaderSettings, *, order: NDArray[np.int64] | None = None
-    ) -> DataLoader[Any]:
+    def _eval_loader(self, split: Split, source: ImageSource, settings: LoaderSettings) -> DataLoader[Any]:
         # Predictions keep the order of the files; figures of a first part of the images are to be those of the whole.
-        if order is None and split != "predict":
-            order = stratified_order(source.labels, self.hparams["split_seed"])
-        world_size, rank = self._trainer_value("world_size", 1), self._trainer_value("global_rank", 0)
-        sampler = ShardSampler(source, order=order, num_replicas=world_size, rank=rank)
-        batch_size = self._eval_batch_size()
+        order = None if split == "predict" else stratified_order(source.labels, self.hparams["split_seed"])
+        dataset = self._dataset_of(split, source, settings)
+        return self._process.eval_loader(dataset, self._eval_batch_size(), order=order)
+
+    def _dataset_of(self, split: Split, source: ImageSource, settings: LoaderSettings) -> ImageDataset | FeatureDataset:
         if settings.cache_features:
-            features = self._cached(split, source, settings)
-            return DataLoader(features, batch_size=batch_size, sampler=sampler, collate_fn=keep_batch)
-        dataset = self._dataset(source, settings)
-        return DataLoader(dataset, batch_size=batch_size, sampler=sampler, **self._worker_options())
-
-    def _worker_options(self) -> Mapping[str, Any]:
-        workers, on_gpu = self._workers(), self._device().type == "cuda"
-        return {"num_workers": workers, "pin_memory": on_gpu}
-
-    def _workers(self) -> int:
-        given: int | None = self.hparams["num_workers"]
-        if given is not None:
-            return given
-        if self._device().type == "cpu":
-            return 0
-        processes: int = self._trainer_value("num_devices", 1)
-        return max(1, min(8, (os.cpu_count() or 2) // processes - 1))
-
-    def _device(self) -> torch.device:
-        return torch.device("cpu") if self.trainer is None else self.trainer.strategy.root_device
+            return self._cached(split, source, settings)
+        return settings.dataset(source, train=split == "train")
 
     def _backbone_changes(self) -> int:
         """How many stages have trained the backbone; features from before the last of them are none of its."""
@@ -480,12 +402,4 @@ class ImageDataModule(pl.LightningDataModule):
         return self._features[key]
 
     def _features_of(self, source: ImageSource, settings: LoaderSettings, extract: Extract) -> FeatureDataset:
-        return compute_features(
-            self._dataset(source, settings),
-            extract,
-            batch_size=self._eval_batch_size(),
-            num_workers=self._workers(),
-            world_size=self._trainer_value("world_size", 1),
-            rank=self._trainer_value("global_rank", 0),
-            device=self._device(),
-        )
+        return self._process.features(settings.dataset(source), extract, batch_size=self._eval_batch_size())

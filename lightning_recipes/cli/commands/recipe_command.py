@@ -30,7 +30,8 @@ from lightning_recipes.cli.config_checks import check_config
 from lightning_recipes.cli.error_messages import refuse_null
 from lightning_recipes.cli.trainer_checks import make_trainer, refuse_callbacks_twice
 from lightning_recipes.components import import_object
-from lightning_recipes.data.datamodule import MULTILABEL, ImageDataModule
+from lightning_recipes.data.arguments import MULTILABEL
+from lightning_recipes.data.datamodule import ImageDataModule
 from lightning_recipes.engine.malloc import keep_freed_memory
 from lightning_recipes.engine.stop_signals import StopSignals
 from lightning_recipes.errors import UserError

@@ -34,7 +34,7 @@ class ImageDataset(Dataset[Batch]):
         """Return one sample; a plain position counts as epoch 0."""
         key = Key(0, key) if isinstance(key, int) else key
         image = self.source.read(key.index, self.min_size)
-        tensor = self.transform(image, seed_for("augment", key.epoch, key.index, key.repeat))
+        tensor = self.transform(image, seed_for("augment", *key.purpose, key.epoch, key.index, key.repeat))
         return Batch(tensor, label_tensor(self.source.labels[key.index]), torch.tensor(key.index))
 
 

@@ -23,8 +23,7 @@ class TrainLoader(DataLoader):  # type: ignore[type-arg]
     Args:
         dataset: Takes the sampler's keys.
         sampler: Gives the order of an epoch.
-        trainer: Tells the epoch and the batch; without one every iteration is the next epoch, from its start.
-        first_epoch: Where to begin without a trainer.
+        trainer: Tells the epoch and the batch; without one every iteration is the next epoch, from the first on.
         options: Further arguments of ``torch.utils.data.DataLoader``.
     """
 
@@ -34,12 +33,11 @@ class TrainLoader(DataLoader):  # type: ignore[type-arg]
         sampler: EpochSampler,
         *,
         trainer: pl.Trainer | None = None,
-        first_epoch: int = 0,
         **options: Any,
     ) -> None:
         super().__init__(dataset, batch_size=sampler.batch_size, sampler=sampler, drop_last=True, **options)
         self._trainer = trainer
-        self._next_epoch = first_epoch
+        self._next_epoch = 0
 
     def __iter__(self) -> Iterator[Any]:  # type: ignore[override]
         """Yield the rest of the epoch.

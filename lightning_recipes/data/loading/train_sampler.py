@@ -15,11 +15,19 @@ __all__ = ["EpochSampler", "FixedSampler", "Key", "balanced_order"]
 
 
 class Key(NamedTuple):
-    """What the sampler asks the data set for: everything that the draw of an augmentation may depend on."""
+    """What the sampler asks the data set for: everything that the draw of an augmentation may depend on.
+
+    Attributes:
+        epoch: From 0 on; for a purpose other than training, which of its rounds.
+        index: Of the image.
+        repeat: How often the image came before in this epoch.
+        purpose: Words for what is drawn; none: training.
+    """
 
     epoch: int
     index: int  # type: ignore[assignment]  # hides tuple.index, which nobody asks a key for
     repeat: int = 0
+    purpose: tuple[str | int, ...] = ()
 
 
 def balanced_order(labels: Labels, generator: torch.Generator, *, within_batches: bool = False) -> list[int]:
@@ -60,6 +68,7 @@ class EpochSampler(DistributedSampler):  # type: ignore[type-arg]
             batch hold every class equally often, exactly so where its size is a multiple of their number.
         num_replicas: Number of processes.
         rank: This process.
+        purpose: Words for what the images are drawn for; none: training.
     """
 
     def __init__(
@@ -70,10 +79,11 @@ class EpochSampler(DistributedSampler):  # type: ignore[type-arg]
         balance: bool | Literal["batches"] = False,
         num_replicas: int = 1,
         rank: int = 0,
+        purpose: tuple[str | int, ...] = (),
     ) -> None:
         super().__init__(labels, num_replicas=num_replicas, rank=rank, shuffle=True, drop_last=True)  # type: ignore[arg-type]
         self.labels, self.batch_size, self.balance = labels, batch_size, balance
-        self.skip_batches = 0
+        self.skip_batches, self.purpose = 0, purpose
         images = len(labels)
         if balance:
             counts = np.unique(np.asarray(labels), return_counts=True)[1]
@@ -82,15 +92,16 @@ class EpochSampler(DistributedSampler):  # type: ignore[type-arg]
 
     def keys(self) -> list[Key]:
         """Return the keys of this epoch, of all ranks, in their order."""
-        generator = generator_for("order", self.epoch)
+        generator = generator_for("order", *self.purpose, self.epoch)
         if not self.balance:
-            return [Key(self.epoch, index) for index in torch.randperm(len(self.labels), generator=generator).tolist()]
+            order = torch.randperm(len(self.labels), generator=generator).tolist()
+            return [Key(self.epoch, index, purpose=self.purpose) for index in order]
         # Counted over all ranks, so that an image's draws are the same however many processes share them.
         seen: dict[int, int] = {}
         keys = []
         for index in balanced_order(self.labels, generator, within_batches=self.balance == "batches"):
             seen[index] = seen.get(index, -1) + 1
-            keys.append(Key(self.epoch, index, seen[index]))
+            keys.append(Key(self.epoch, index, seen[index], self.purpose))
         return keys
 
     def __iter__(self) -> Iterator[Key]:

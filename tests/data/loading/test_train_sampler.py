@@ -4,8 +4,11 @@ from collections import Counter
 
 import numpy as np
 import pytest
+import torch
 
+from lightning_recipes.data.loading.dataset import ImageDataset
 from lightning_recipes.data.loading.train_sampler import EpochSampler, Key
+from tests.small import digits
 
 LABELS = [0] * 20 + [1] * 13
 
@@ -85,3 +88,17 @@ def test_uniform_batches_of_a_size_that_is_no_multiple_differ_by_two_at_most() -
     for start in range(0, len(drawn), 4):
         counts = np.bincount([labels[key.index] for key in drawn[start : start + 4]], minlength=3)
         assert counts.max() - counts.min() <= 2
+
+
+def test_what_is_drawn_for_another_purpose_is_none_of_the_draws_of_training() -> None:
+    source = digits().opened.splits.train
+
+    def drawn(purpose: tuple[str | int, ...]) -> tuple[list[int], set[int]]:
+        sampler = EpochSampler(source.labels, 4, purpose=purpose)
+        dataset = ImageDataset(source, lambda image, seed: torch.tensor(seed), min_size=8)
+        found = list(sampler)
+        return [key.index for key in found], {int(dataset[key].images) for key in found}
+
+    several = [drawn(purpose) for purpose in ((), ("rehearsal", 0), ("rehearsal", 1))]
+    assert len({tuple(order) for order, _ in several}) == 3
+    assert len(set.union(*(seeds for _, seeds in several))) == 3 * len(source)

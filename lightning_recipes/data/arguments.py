@@ -1,0 +1,40 @@
+"""Wrong values of the data's keys, refused before anything is opened."""
+
+import math
+from collections.abc import Mapping
+from numbers import Integral
+from typing import Any
+
+from lightning_recipes.data.sources.splits import refuse_draw
+from lightning_recipes.errors import UserError, refuse_bad_values
+from lightning_recipes.input_config import MIN_IMAGE_SIZE
+
+__all__ = ["MULTILABEL", "refuse_bad_arguments"]
+
+MULTILABEL = "multilabel"  # the task whose labels are read otherwise
+
+
+def refuse_bad_arguments(given: Mapping[str, Any]) -> None:
+    """Raise a ``UserError`` that names the key, where a value is none that it can have.
+
+    Args:
+        given: The arguments of an ``ImageDataModule`` by name.
+    """
+    batch_size = given["batch_size"]
+    for key, value, least in (
+        ("image_size", given["image_size"], MIN_IMAGE_SIZE),
+        ("batch_size", None if batch_size == "all" else batch_size, 1),
+        ("eval_batch_size", given["eval_batch_size"], 1),
+        ("num_workers", given["num_workers"], 0),
+    ):
+        right = value is None or (isinstance(value, Integral) and not isinstance(value, bool) and value >= least)  # type: ignore[operator]
+        refuse_bad_values("data", (key, value, right, f"a whole number >= {least}"))
+    refuse_draw(given["val_fraction"], given["split_seed"], given["images_per_class"])
+    for key in ("mean", "std"):
+        channels = given[key]
+        right = channels is None or (len(channels) == 3 and all(map(math.isfinite, channels)))
+        refuse_bad_values("data", (key, channels, right, "a list of three numbers, red, green and blue"))
+    std, positive = given["std"], "a list of three numbers > 0; images are divided by them"
+    refuse_bad_values("data", ("std", std, std is None or min(std) > 0, positive))
+    if given["task"] == MULTILABEL and given["balance"]:
+        raise UserError("data.balance: images have several labels each; leave it out, or weigh classes by the loss")

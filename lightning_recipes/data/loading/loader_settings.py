@@ -1,0 +1,79 @@
+"""What the loaders of a stage are made with."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lightning_recipes.data.loading.dataset import ImageDataset
+from lightning_recipes.data.sources.source import ImageSource
+from lightning_recipes.data.transforms.image_transforms import Transform, decoded_size, eval_transform, train_transform
+from lightning_recipes.input_config import InputConfig
+from lightning_recipes.stages.plan import Stage
+
+__all__ = ["Augment", "LoaderSettings", "input_for"]
+
+Augment = str | dict[str, Any] | list[Any]
+IMAGENET = InputConfig(224, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), crop_pct=0.875)
+
+
+@dataclass(frozen=True)
+class LoaderSettings:
+    """What the loaders of one stage are made with.
+
+    Attributes:
+        input: How a picture becomes an input.
+        batch_size: Images a process a training batch.
+        augment: A policy or a pipeline, as ``data.augment`` takes it.
+        cache_features: Whether the head trains on what the frozen backbone gave once.
+    """
+
+    input: InputConfig
+    batch_size: int
+    augment: Augment
+    cache_features: bool
+
+    @property
+    def image_size(self) -> int:
+        """Side of the images in pixels."""
+        return self.input.image_size
+
+    def transform(self, *, train: bool) -> Transform:
+        """Return what makes a tensor of an image.
+
+        Raises:
+            UserError: The augmentation is none that there is.
+        """
+        if train and self.augment != "none":
+            return train_transform(self.augment, self.input)
+        return eval_transform(self.input)
+
+    def dataset(self, source: ImageSource, *, train: bool = False) -> ImageDataset:
+        """Return the images of a source as training or evaluation sees them."""
+        return ImageDataset(source, self.transform(train=train), min_size=decoded_size(self.input))
+
+
+def input_for(
+    stage: Stage | None,
+    known: InputConfig | None,
+    *,
+    image_size: int | None,
+    mean: Sequence[float] | None,
+    std: Sequence[float] | None,
+) -> InputConfig:
+    """Return the input of a stage: its own values, else those given for all, else those the weights were made for.
+
+    Args:
+        stage: None outside any.
+        known: What the weights were made for (default: ImageNet's values at 224 px).
+        image_size: Given for all stages; None where it is not.
+        mean: Likewise.
+        std: Likewise.
+    """
+    known = known or IMAGENET
+    return InputConfig(
+        (stage and stage.image_size) or image_size or known.image_size,
+        tuple(mean or known.mean),
+        tuple(std or known.std),
+        known.interpolation,
+        known.crop_pct,
+    )

@@ -1,0 +1,89 @@
+"""Loaders of one process of a run."""
+
+import os
+from dataclasses import dataclass
+from typing import Any, Self
+
+import lightning.pytorch as pl
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch.utils.data import DataLoader
+
+from lightning_recipes.data.loading.cached_features import Extract, compute_features
+from lightning_recipes.data.loading.dataset import FeatureDataset, ImageDataset
+from lightning_recipes.data.loading.eval_sampler import ShardSampler
+from lightning_recipes.data.loading.train_loader import TrainLoader, keep_batch
+from lightning_recipes.data.loading.train_sampler import EpochSampler
+
+__all__ = ["LoadingProcess"]
+
+AnyDataset = ImageDataset | FeatureDataset
+
+
+@dataclass(frozen=True)
+class LoadingProcess:
+    """A process that loads: its place among those of the run, and what it loads with.
+
+    Attributes:
+        world_size: Number of processes that share the images.
+        rank: Which of them.
+        device: Where it computes.
+        num_workers: Processes of its own that read; not part of any result.
+    """
+
+    world_size: int
+    rank: int
+    device: torch.device
+    num_workers: int
+
+    @classmethod
+    def of(cls, trainer: pl.Trainer | None, num_workers: int | None) -> Self:
+        """Return this process of a trainer, or the only one there is without a trainer.
+
+        Args:
+            trainer: None outside any run.
+            num_workers: As given (default: none on a CPU, whose cores train; else one less than there are cores for
+                each process, at most 8).
+        """
+        device = torch.device("cpu") if trainer is None else trainer.strategy.root_device
+        if num_workers is None:
+            cores = (os.cpu_count() or 2) // (1 if trainer is None else trainer.num_devices)
+            num_workers = 0 if device.type == "cpu" else max(1, min(8, cores - 1))
+        if trainer is None:
+            return cls(1, 0, device, num_workers)
+        return cls(trainer.world_size, trainer.global_rank, device, num_workers)
+
+    def train_loader(
+        self, dataset: AnyDataset, sampler: EpochSampler, *, trainer: pl.Trainer | None = None
+    ) -> TrainLoader:
+        """Return the loader of training data; arguments as of :class:`TrainLoader`."""
+        return TrainLoader(dataset, sampler, trainer=trainer, **self._options(dataset))
+
+    def eval_loader(self, dataset: AnyDataset, batch_size: int, *, order: NDArray[np.int64] | None) -> DataLoader[Any]:
+        """Return the loader of this process's share of a split.
+
+        Args:
+            dataset: The whole split, as evaluation sees it.
+            batch_size: Images a process a batch.
+            order: Of the whole split (default: as it stands).
+        """
+        sampler = ShardSampler(dataset, order=order, num_replicas=self.world_size, rank=self.rank)
+        return DataLoader(dataset, batch_size=batch_size, sampler=sampler, **self._options(dataset))
+
+    def features(self, dataset: ImageDataset, extract: Extract, *, batch_size: int) -> FeatureDataset:
+        """Return features of all images, of which this process computes its share."""
+        return compute_features(
+            dataset,
+            extract,
+            batch_size=batch_size,
+            num_workers=self.num_workers,
+            world_size=self.world_size,
+            rank=self.rank,
+            device=self.device,
+        )
+
+    def _options(self, dataset: AnyDataset) -> dict[str, Any]:
+        if isinstance(dataset, FeatureDataset):  # lies in memory, and gives batches whole
+            return {"collate_fn": keep_batch}
+        return {"num_workers": self.num_workers, "pin_memory": self.device.type == "cuda"}
