@@ -24,6 +24,8 @@ from .callbacks.wandb_tracker import WandbTracker as WandbTracker
 from .data.datamodule import ImageDataModule as ImageDataModule
 from .errors import UserError as UserError
 from .evaluation.prediction import Prediction as Prediction
+from .models.groups import LayerGroup as LayerGroup
+from .models.groups import groups_of as groups_of
 from .modules.classification import ClassificationModule as ClassificationModule
 from .modules.classifier import ImageClassifier as ImageClassifier
 from .modules.ensemble import EnsembleClassifier as EnsembleClassifier

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol, Self, runtime_checkable
 
-__all__ = ["MIN_IMAGE_SIZE", "ExpectsInput", "InputConfig"]
+__all__ = ["IMAGENET_INPUT", "MIN_IMAGE_SIZE", "ExpectsInput", "InputConfig"]
 
 MIN_IMAGE_SIZE = 8
 """Side in pixels below which no picture shows anything: scikit-learn's digits, the smallest known set, have 8."""
@@ -32,6 +32,10 @@ class InputConfig:
     def of(cls, saved: Mapping[str, Any]) -> Self:
         """Return what a file says, whose lists were tuples."""
         return cls(**{**saved, "mean": tuple(saved["mean"]), "std": tuple(saved["std"])})
+
+
+IMAGENET_INPUT = InputConfig(224, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), crop_pct=0.875)
+"""Of a network that does not say: the mean and std of ImageNet's pictures, and its usual crop."""
 
 
 @runtime_checkable

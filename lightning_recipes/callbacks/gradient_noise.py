@@ -12,9 +12,9 @@ from torch.optim import Optimizer
 from typing_extensions import override
 
 from lightning_recipes.errors import refuse_bad_values
+from lightning_recipes.modules.keyed_steps import optimizer_step_key
 from lightning_recipes.optim.gradients import gradients_of, require_unscaled_gradients
 from lightning_recipes.randomness import generator_for
-from lightning_recipes.stages.step_count import optimizer_step_key
 
 __all__ = ["GradientNoise", "add_noise_", "noise_std"]
 

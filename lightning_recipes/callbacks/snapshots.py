@@ -18,7 +18,7 @@ from lightning_recipes.figures.saving import save_figure
 from lightning_recipes.figures.snapshots import CycleCurve, snapshot_figure
 from lightning_recipes.models.norm_statistics import reestimate_statistics
 from lightning_recipes.models.snapshot_files import INDEX, find_snapshots, save_snapshot
-from lightning_recipes.modules.classifier import ImageClassifier
+from lightning_recipes.modules.classification import ClassificationModule
 from lightning_recipes.modules.ensemble import EnsembleClassifier
 from lightning_recipes.modules.protocols import Staged, require_staged
 
@@ -129,7 +129,7 @@ class SnapshotEnsemble(pl.Callback):
         trainer.strategy.barrier()  # rank 0 has written
         if trainer.fast_dev_run or not (self._folder(trainer) / INDEX).exists():  # type: ignore[attr-defined]
             return
-        if not isinstance(pl_module, ImageClassifier):  # without labels there is nothing to judge
+        if not isinstance(pl_module, ClassificationModule):  # without labels there is nothing to judge
             return
         ensemble = EnsembleClassifier.from_snapshots(self._folder(trainer), pl_module).to(pl_module.device)
         names = [snapshot.path.name for snapshot in find_snapshots(self._folder(trainer))]
@@ -152,7 +152,7 @@ class SnapshotEnsemble(pl.Callback):
         }
         self._report(trainer, pl_module)
 
-    def _soup(self, trainer: pl.Trainer, ensemble: EnsembleClassifier) -> ImageClassifier:
+    def _soup(self, trainer: pl.Trainer, ensemble: EnsembleClassifier) -> ClassificationModule:
         """Return the mean of the members' weights."""
         soup = copy.deepcopy(ensemble.first)
         soup.load_state_dict(average_weights([member.state_dict() for member in ensemble.members]))
@@ -163,7 +163,7 @@ class SnapshotEnsemble(pl.Callback):
                 reestimate_statistics(soup, batches, mean=lambda t: trainer.strategy.reduce(t, reduce_op="mean"))
         return soup.eval()
 
-    def _report(self, trainer: pl.Trainer, module: ImageClassifier) -> None:
+    def _report(self, trainer: pl.Trainer, module: ClassificationModule) -> None:
         assert self.result is not None
         metric, whole = self.result["metric"], self.result["last"][-1]
         figures = {f"ensemble_val_{metric}": whole[metric], "ensemble_val_loss": whole["loss"]}

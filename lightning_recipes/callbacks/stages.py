@@ -11,7 +11,7 @@ from typing_extensions import override
 from lightning_recipes.compat.lightning import reload_train_loader, set_max_epochs, wrap_again
 from lightning_recipes.data.of_trainer import image_data_of
 from lightning_recipes.errors import UserError
-from lightning_recipes.modules.protocols import Staged, require_backbone, require_staged
+from lightning_recipes.modules.protocols import Staged, backbone_of, require_backbone, require_staged
 from lightning_recipes.stages.plan import Plan, Stage
 
 __all__ = ["Stages"]
@@ -56,7 +56,8 @@ class Stages(pl.Callback):
         if cached is not None:
             require_backbone(module, f"stage '{cached}', cache_features")
         if data is not None:
-            data.use_plan(self.plan, getattr(module, "extract_features", None))
+            network = backbone_of(module)
+            data.use_plan(self.plan, None if network is None else network.extract_features)
             if len({_loader_key(stage, changed) for stage in self.plan.stages}) > 1:
                 reload_train_loader(trainer)  # the loader of a stage is kept, so this costs nothing
             return

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from itertools import islice
 from typing import Any
+from weakref import ReferenceType, WeakKeyDictionary, ref
 
 import lightning.pytorch as pl
 import numpy as np
@@ -201,7 +202,17 @@ def gather_predictions(outputs: Sequence[dict[str, Any]], world_size: int) -> di
     }
 
 
-_JUDGED = "_judged_by_lightning_recipes"  # where a trainer keeps it, for as long as there is the trainer
+@dataclass(frozen=True)
+class _Judged:
+    """What a fit was judged by, for as long as there is its trainer, which nothing in here keeps alive."""
+
+    module: ReferenceType[pl.LightningModule]
+    steps: int
+    model: pl.LightningModule | None  # None: the module itself
+    found: Predictions | None
+
+
+_JUDGED: WeakKeyDictionary[pl.Trainer, _Judged] = WeakKeyDictionary()
 
 
 def judged(trainer: pl.Trainer, module: pl.LightningModule) -> tuple[pl.LightningModule, Predictions | None]:
@@ -210,16 +221,15 @@ def judged(trainer: pl.Trainer, module: pl.LightningModule) -> tuple[pl.Lightnin
     Without a judge, or where nothing was validated, the model is the module as it is. To be called when the fit is
     over, by every process.
     """
-    known: Any = getattr(trainer, _JUDGED, None)
-    if known is None or known[0] is not module or known[1] != trainer.global_step:
+    known = _JUDGED.get(trainer)
+    if known is None or known.module() is not module or known.steps != trainer.global_step:
         best = best_of(trainer)
-        model = module if best is None else _model_of(best, module)
-        found = predict_validation(trainer, require_probabilities(model, "predictions"))
+        model = None if best is None else _model_of(best, module)
+        found = predict_validation(trainer, require_probabilities(module if model is None else model, "predictions"))
         if best is not None and found is not None:
             _compare(best, found)
-        known = (module, trainer.global_step, model, found)
-        setattr(trainer, _JUDGED, known)
-    return known[2], known[3]
+        known = _JUDGED[trainer] = _Judged(ref(module), trainer.global_step, model, found)
+    return (module if known.model is None else known.model), known.found
 
 
 def _model_of(best: Best, module: pl.LightningModule) -> pl.LightningModule:

@@ -1,18 +1,23 @@
 """Modules that learn labels: logits, a loss on them, metrics; whatever the network."""
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from typing import Any
 
 from torch import Tensor, nn
 from torchmetrics import Metric
 from typing_extensions import override
 
+from lightning_recipes.compat.lightning import trainer_of
+from lightning_recipes.components import import_path
 from lightning_recipes.data.batch import MixedBatch
-from lightning_recipes.errors import refuse_bad_values
+from lightning_recipes.errors import UserError, refuse_bad_values
+from lightning_recipes.input_config import InputConfig
 from lightning_recipes.modules.evaluator import Evaluator
 from lightning_recipes.modules.staged import StagedModule
 from lightning_recipes.modules.step_additions import StepKey
 from lightning_recipes.modules.tasks import Task, create_task
+from lightning_recipes.stages.plan import Stage
 
 __all__ = ["ClassificationModule"]
 
@@ -95,3 +100,59 @@ class ClassificationModule(Evaluator, StagedModule):
     def training_metrics(self) -> dict[str, Any]:
         """Return the training loss and the task's training metric."""
         return {**super().training_metrics(), f"train_{self.task.training_metric_name}": self.train_accuracy}
+
+    # What makes a checkpoint a finished model.
+
+    @override
+    def setup(self, stage: str) -> None:
+        """As of any staged module; in a fit the weights are of the images that it trains on."""
+        super().setup(stage)
+        if stage == "fit":
+            self.judged_input = self.input_used
+
+    @override
+    def apply_stage(self, stage: Stage) -> None:
+        """As of any staged module; from now on the weights are those of this stage's images."""
+        super().apply_stage(stage)
+        self.judged_input = self.input_used
+
+    @override
+    def finished_model(self) -> dict[str, Any]:
+        """Return what a file needs beside the weights to be a usable model: see :mod:`lightning_recipes.modules.load`.
+
+        Data that fits JSON where the arguments of a subclass do.
+        """
+        return {
+            **super().finished_model(),
+            "task": self.task.name,
+            "input_config": asdict(self.input_used),
+            "pretrained_input_config": asdict(self.input_config),
+        }
+
+    @override
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Make the checkpoint a finished model, and name the data that it was judged on."""
+        super().on_save_checkpoint(checkpoint)
+        data = getattr(self.trainer, "datamodule", None)
+        checkpoint["data_class_path"] = None if data is None else import_path(type(data))
+
+    @override
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """Refuse a checkpoint of other classes, and take over what its weights expect of their images."""
+        self._refuse_other_classes(checkpoint.get(self.CHECKPOINT_HYPER_PARAMS_KEY, {}))
+        fitting = trainer_of(self) is not None and self.trainer.state.fn == "fit"
+        if "input_config" in checkpoint:
+            used = InputConfig.of(checkpoint["input_config"])
+            self.input_config = InputConfig.of(checkpoint.get("pretrained_input_config", checkpoint["input_config"]))
+            self.judged_input = self.input_used if fitting else used
+        super().on_load_checkpoint(checkpoint)
+
+    def _refuse_other_classes(self, saved: Mapping[str, Any]) -> None:
+        classes, ours = saved.get("num_classes", self.num_classes), self.num_classes
+        if classes != ours:
+            raise UserError(
+                f"ckpt_path: the checkpoint has {classes} classes, the data has {ours}; use the data it was made for"
+            )
+        names, own_names = saved.get("class_names"), self.class_names
+        if names and own_names and list(names) != list(own_names):
+            raise UserError(f"ckpt_path: the checkpoint's classes {names[:5]} are not the data's {own_names[:5]}")

@@ -1,8 +1,6 @@
 """The image classifier: a timm backbone and a head. It knows no callback and no logger."""
 
 import logging
-from collections.abc import Mapping
-from dataclasses import asdict
 from typing import Any
 
 import torch
@@ -11,12 +9,9 @@ from lightning.pytorch.utilities import rank_zero_warn
 from torch import Tensor, nn
 from typing_extensions import override
 
-from lightning_recipes.compat.lightning import trainer_of
-from lightning_recipes.components import import_path
 from lightning_recipes.data.batch import Batch, Features
 from lightning_recipes.data.of_trainer import image_data_of
 from lightning_recipes.errors import UserError, refuse_bad_values
-from lightning_recipes.input_config import InputConfig
 from lightning_recipes.models.backbone import check_image_size, create_backbone
 from lightning_recipes.models.dropout_order import dropout_before_norm
 from lightning_recipes.models.groups import LayerGroup, layer_groups
@@ -25,7 +20,7 @@ from lightning_recipes.models.initialization import initialize_
 from lightning_recipes.models.weights import Weights
 from lightning_recipes.modules.classification import ClassificationModule
 from lightning_recipes.optim.losses import create_loss
-from lightning_recipes.stages.plan import Plan, Stage
+from lightning_recipes.stages.plan import Plan
 
 __all__ = ["ImageClassifier"]
 
@@ -233,7 +228,6 @@ class ImageClassifier(ClassificationModule):
         super().setup(stage)
         if stage != "fit":
             return
-        self.judged_input = self.input_used
         searched = self.backbone if getattr(self.head, "drops_before_norm", False) else self
         if (found := dropout_before_norm(searched)) is not None:
             rank_zero_warn(
@@ -257,54 +251,12 @@ class ImageClassifier(ClassificationModule):
         super().use_plan(plan)
 
     @override
-    def apply_stage(self, stage: Stage) -> None:
-        """As of any staged module; from now on the weights are those of this stage's images."""
-        super().apply_stage(stage)
-        self.judged_input = self.input_used
-
-    @override
     def finished_model(self) -> dict[str, Any]:
-        """Return what a file needs beside the weights to be a usable model: see :mod:`lightning_recipes.modules.load`.
-
-        Data that fits JSON where the arguments of a subclass do.
-        """
+        """As of any classifier; the weights of the backbone are in the file, wherever they came from."""
         finished = super().finished_model()
-        if "pretrained" in finished["hyper_parameters"]:  # where they came from: they are in the file now
+        if "pretrained" in finished["hyper_parameters"]:
             finished["hyper_parameters"] |= {
                 "pretrained": False,
                 "backbone_kwargs": self._backbone_arguments or None,
             }
-        return {
-            **finished,
-            "task": self.task.name,
-            "input_config": asdict(self.input_used),
-            "pretrained_input_config": asdict(self.input_config),
-        }
-
-    @override
-    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Make the checkpoint a finished model, and name the data that it was judged on."""
-        super().on_save_checkpoint(checkpoint)
-        data = getattr(self.trainer, "datamodule", None)
-        checkpoint["data_class_path"] = None if data is None else import_path(type(data))
-
-    @override
-    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
-        """Refuse a checkpoint of other classes, and take over what its weights expect of their images."""
-        self._refuse_other_classes(checkpoint.get(self.CHECKPOINT_HYPER_PARAMS_KEY, {}))
-        fitting = trainer_of(self) is not None and self.trainer.state.fn == "fit"
-        if "input_config" in checkpoint:
-            used = InputConfig.of(checkpoint["input_config"])
-            self.input_config = InputConfig.of(checkpoint.get("pretrained_input_config", checkpoint["input_config"]))
-            self.judged_input = self.input_used if fitting else used
-        super().on_load_checkpoint(checkpoint)
-
-    def _refuse_other_classes(self, saved: Mapping[str, Any]) -> None:
-        classes, ours = saved.get("num_classes", self.num_classes), self.num_classes
-        if classes != ours:
-            raise UserError(
-                f"ckpt_path: the checkpoint has {classes} classes, the data has {ours}; use the data it was made for"
-            )
-        names, own_names = saved.get("class_names"), self.hparams["class_names"]
-        if names and own_names and list(names) != list(own_names):
-            raise UserError(f"ckpt_path: the checkpoint's classes {names[:5]} are not the data's {own_names[:5]}")
+        return finished

@@ -15,7 +15,7 @@ from lightning_recipes.data.pictures import Pictures, images_of
 from lightning_recipes.errors import UserError
 from lightning_recipes.input_config import InputConfig
 from lightning_recipes.models.snapshot_files import find_snapshots
-from lightning_recipes.modules.classifier import ImageClassifier
+from lightning_recipes.modules.classification import ClassificationModule
 from lightning_recipes.modules.evaluator import Evaluator
 
 __all__ = ["EnsembleClassifier"]
@@ -30,7 +30,7 @@ class EnsembleClassifier(Evaluator):
         members: At least one, all for the same classes.
     """
 
-    def __init__(self, members: Sequence[ImageClassifier]) -> None:
+    def __init__(self, members: Sequence[ClassificationModule]) -> None:
         super().__init__()
         first = members[0]
         self.members = nn.ModuleList(members)
@@ -40,7 +40,7 @@ class EnsembleClassifier(Evaluator):
         self.eval()
 
     @classmethod
-    def from_snapshots(cls, folder: Path | str, like: ImageClassifier) -> "EnsembleClassifier":
+    def from_snapshots(cls, folder: Path | str, like: ClassificationModule) -> "EnsembleClassifier":
         """Return the ensemble of a run's ``snapshots`` folder; :func:`lightning_recipes.load` needs the folder alone.
 
         Args:
@@ -61,10 +61,10 @@ class EnsembleClassifier(Evaluator):
         return cls(members)
 
     @property
-    def first(self) -> ImageClassifier:
+    def first(self) -> ClassificationModule:
         """The first member, whose loss and metrics count."""
         member = self.members[0]
-        assert isinstance(member, ImageClassifier)
+        assert isinstance(member, ClassificationModule)
         return member
 
     @property

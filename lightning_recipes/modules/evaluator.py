@@ -16,7 +16,7 @@ from lightning_recipes.data.of_trainer import image_data_of
 from lightning_recipes.data.pictures import Pictures, as_pictures, images_of
 from lightning_recipes.evaluation.metrics import loss_mean
 from lightning_recipes.evaluation.prediction import Prediction
-from lightning_recipes.input_config import InputConfig
+from lightning_recipes.input_config import IMAGENET_INPUT, InputConfig
 from lightning_recipes.modules.tasks import Task
 
 __all__ = ["Evaluator"]
@@ -31,14 +31,14 @@ class Evaluator(pl.LightningModule):
         num_classes: C.
         class_names: Names of the classes, or None.
         task: What labels are, and how logits become probabilities.
-        input_config: What images the backbone's weights were made for.
+        input_config: What images the weights were made for (default: ImageNet's values at 224 px).
         judged_input: How pictures became inputs where the weights were judged; None before any training.
     """
 
     num_classes: int
     class_names: list[str] | None
     task: Task
-    input_config: InputConfig
+    input_config: InputConfig = IMAGENET_INPUT
     judged_input: InputConfig | None = None
 
     def add_metrics(self) -> None:

@@ -12,7 +12,7 @@ from lightning_recipes.compat.lightning import batch_under_way, trainer_of
 from lightning_recipes.modules.step_additions import StepKey
 from lightning_recipes.randomness import seed_process
 
-__all__ = ["KeyedSteps", "is_trial"]
+__all__ = ["KeyedSteps", "is_trial", "optimizer_step_key"]
 
 
 class KeyedSteps(pl.LightningModule):
@@ -52,6 +52,15 @@ class KeyedSteps(pl.LightningModule):
 def is_trial(module: pl.LightningModule) -> bool:
     """Tell whether a module takes steps that will leave no trace; callbacks that count steps leave them out."""
     return isinstance(module, KeyedSteps) and module.trial_key is not None
+
+
+def optimizer_step_key(trainer: pl.Trainer, module: pl.LightningModule) -> StepKey:
+    """Return what draws of an optimizer step are a function of: its number, or the key of a step that is a trial.
+
+    The trainer counts no steps in a trial. The same on all ranks.
+    """
+    trial = module.trial_key if isinstance(module, KeyedSteps) else None
+    return (trainer.global_step,) if trial is None else trial
 
 
 def _keyed(function: Callable[..., Any]) -> Callable[..., Any]:

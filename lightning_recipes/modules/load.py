@@ -16,17 +16,18 @@ from lightning_recipes.components import import_object, import_path, taken_by
 from lightning_recipes.errors import UserError
 from lightning_recipes.models.checkpoint_file import read_checkpoint
 from lightning_recipes.models.snapshot_files import find_snapshots
+from lightning_recipes.modules.classification import ClassificationModule
 from lightning_recipes.modules.classifier import ImageClassifier
 from lightning_recipes.modules.ensemble import EnsembleClassifier
 
 __all__ = ["load"]
 
 
-def load(path: str | Path, **changed: Any) -> ImageClassifier | EnsembleClassifier:
+def load(path: str | Path, **changed: Any) -> ClassificationModule | EnsembleClassifier:
     """Return the model of a file, ready to use: on the CPU, in eval mode.
 
     Needs no recipe, no data and no weights but the file's own. A class of one's own is imported by its path, and only
-    if it is an :class:`ImageClassifier`; nothing else of the file is executed.
+    if it is a :class:`ClassificationModule`; nothing else of the file is executed.
 
     Args:
         path: A checkpoint of a run (``best.ckpt``), one of its snapshots (``.safetensors``), its ``snapshots`` folder
@@ -49,13 +50,15 @@ def load(path: str | Path, **changed: Any) -> ImageClassifier | EnsembleClassifi
     return _build(file, read_checkpoint(file), changed)
 
 
-def _build(file: Path, checkpoint: dict[str, Any], changed: Mapping[str, Any]) -> ImageClassifier:
+def _build(file: Path, checkpoint: dict[str, Any], changed: Mapping[str, Any]) -> ClassificationModule:
     arguments = {k: v for k, v in checkpoint.get("hyper_parameters", {}).items() if k not in ADDED_BY_LIGHTNING}
-    if "backbone" not in arguments:
-        raise UserError(f"ckpt_path: '{file}' does not say which backbone it is of; it is none of an ImageClassifier")
+    if "class_path" not in checkpoint and "backbone" not in arguments:
+        raise UserError(f"ckpt_path: '{file}' does not say which class it is of; it is none of a ClassificationModule")
     kind = _class_of(file, checkpoint)
+    if issubclass(kind, ImageClassifier):  # the weights are the file's
+        arguments |= {"pretrained": False, "init": None}
     # Only what the class takes: Lightning keeps what it hands to its parent, too.
-    module = kind(**{**taken_by(kind, {**arguments, "pretrained": False, "init": None}), **changed})
+    module = kind(**{**taken_by(kind, arguments), **changed})
     module.on_load_checkpoint(checkpoint)
     try:
         module.load_state_dict(checkpoint["state_dict"])
@@ -67,7 +70,7 @@ def _build(file: Path, checkpoint: dict[str, Any], changed: Mapping[str, Any]) -
     return module.eval()
 
 
-def _class_of(file: Path, checkpoint: Mapping[str, Any]) -> type[ImageClassifier]:
+def _class_of(file: Path, checkpoint: Mapping[str, Any]) -> type[ClassificationModule]:
     """Return the class that a file names; a file of before it was named is of ours, or as the command line named it."""
     saved = checkpoint.get("hyper_parameters", {}).get(CLASS_PATH, "")
     name = checkpoint.get("class_path") or saved or import_path(ImageClassifier)
@@ -78,6 +81,6 @@ def _class_of(file: Path, checkpoint: Mapping[str, Any]) -> type[ImageClassifier
             f"ckpt_path: '{file}' is of the class {name}, which cannot be imported here ({error}); "
             "run where its module is, or put it on PYTHONPATH"
         ) from error
-    if not (isinstance(found, type) and issubclass(found, ImageClassifier)):
-        raise UserError(f"ckpt_path: '{file}' names {name}, which is no ImageClassifier; it is not loaded")
+    if not (isinstance(found, type) and issubclass(found, ClassificationModule)):
+        raise UserError(f"ckpt_path: '{file}' names {name}, which is no ClassificationModule; it is not loaded")
     return found

@@ -23,6 +23,7 @@ __all__ = [
     "GivesProbabilities",
     "HasBackbone",
     "Staged",
+    "backbone_of",
     "offers",
     "require_backbone",
     "require_probabilities",
@@ -177,6 +178,11 @@ def offers(module: pl.LightningModule, protocol: type) -> bool:
 def staged_of(module: pl.LightningModule) -> Staged | None:
     """Return the module of a run as one that trains by a plan; None where it is none."""
     return cast(Staged, module) if offers(module, Staged) else None
+
+
+def backbone_of(module: pl.LightningModule) -> HasBackbone | None:
+    """Return the module of a run as one of a backbone and a head; None where it is none."""
+    return cast(HasBackbone, module) if offers(module, HasBackbone) else None
 
 
 def require_staged(module: pl.LightningModule, who: str) -> Staged:

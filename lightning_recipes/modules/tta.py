@@ -15,7 +15,7 @@ from typing_extensions import override
 
 from lightning_recipes.errors import UserError, did_you_mean
 from lightning_recipes.evaluation.intervals import Z_95
-from lightning_recipes.modules.classifier import ImageClassifier
+from lightning_recipes.modules.classification import ClassificationModule
 from lightning_recipes.modules.ensemble import EnsembleClassifier
 from lightning_recipes.modules.evaluator import Evaluator
 
@@ -67,7 +67,7 @@ class MultiViewClassifier(Evaluator):
         UserError: There are no such views.
     """
 
-    def __init__(self, inner: ImageClassifier | EnsembleClassifier, views: str) -> None:
+    def __init__(self, inner: ClassificationModule | EnsembleClassifier, views: str) -> None:
         super().__init__()
         if views not in VIEWS:
             raise UserError(f"views: '{views}' is not one of {', '.join(VIEWS)}{did_you_mean(views, VIEWS)}")

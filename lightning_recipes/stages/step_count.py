@@ -11,7 +11,7 @@ from lightning_recipes.schedules.resolve import resolve_schedule
 from lightning_recipes.stages.plan import Plan, Stage
 from lightning_recipes.stages.timeline import Timeline
 
-__all__ = ["count_plan", "epochs_to_train", "limited", "logs_this_step", "optimizer_step_key", "validates_after"]
+__all__ = ["count_plan", "epochs_to_train", "limited", "logs_this_step", "validates_after"]
 
 
 class CountsBatches(Protocol):
@@ -70,15 +70,6 @@ def logs_this_step(trainer: pl.Trainer) -> bool:
     """Return whether the trainer logs the optimizer step that is under way: every ``log_every_n_steps``, 0 for none."""
     every: int = trainer.log_every_n_steps  # type: ignore[attr-defined]  # its logger connector sets it
     return every > 0 and (trainer.global_step + 1) % every == 0
-
-
-def optimizer_step_key(trainer: pl.Trainer, module: pl.LightningModule) -> tuple[str | int, ...]:
-    """Return what draws of an optimizer step are a function of: its number, or the key of a step that is a trial.
-
-    The trainer counts no steps in a trial. The same on all ranks.
-    """
-    trial: tuple[str | int, ...] | None = getattr(module, "trial_key", None)
-    return (trainer.global_step,) if trial is None else trial
 
 
 def epochs_to_train(timeline: Timeline, trainer: pl.Trainer) -> int:

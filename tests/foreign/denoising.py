@@ -12,10 +12,9 @@ from torch import Tensor, nn
 from torch.utils.data import DataLoader, Dataset
 from typing_extensions import override
 
-from lightning_recipes import StagedModule
+from lightning_recipes import LayerGroup, StagedModule, groups_of
 from lightning_recipes.data.loading.train_loader import TrainLoader
 from lightning_recipes.data.loading.train_sampler import EpochSampler, Key
-from lightning_recipes.models.groups import LayerGroup, groups_of
 from lightning_recipes.randomness import generator_for
 
 __all__ = ["DenoisingAutoencoder", "Pictures"]

@@ -173,7 +173,7 @@ def test_what_is_no_checkpoint_is_refused_in_one_line(tmp_path: Path) -> None:
         ("cut.ckpt", "cannot be read as a checkpoint"),
         ("empty.ckpt", r"cannot be read as a checkpoint \(it is empty\)"),
         ("foreign.pth", "is no checkpoint of a run"),
-        ("other.ckpt", "does not say which backbone"),
+        ("other.ckpt", "does not say which class it is of"),
     ):
         with pytest.raises(lr.UserError, match=rf"ckpt_path: '.*{name}' {text}"):
             lr.load(tmp_path / name)
@@ -183,7 +183,7 @@ def test_only_a_classifier_of_ours_is_made_of_what_a_file_names(tmp_path: Path) 
     trained(tmp_path)
     checkpoint = torch.load(tmp_path / "best.ckpt", weights_only=True)
     for name, text in (
-        ("subprocess.Popen", "names subprocess.Popen, which is no ImageClassifier; it is not loaded"),
+        ("subprocess.Popen", "names subprocess.Popen, which is no ClassificationModule; it is not loaded"),
         ("not_here.Mine", "is of the class not_here.Mine, which cannot be imported here"),
     ):
         torch.save({**checkpoint, "class_path": name}, tmp_path / "other.ckpt")

@@ -26,7 +26,7 @@ from lightning_recipes.engine.trainer_defaults import (
 from lightning_recipes.errors import UserError
 from lightning_recipes.loggers.csv import MetricsCSV
 from lightning_recipes.loggers.wandb import run_ids_in
-from lightning_recipes.modules.classifier import ImageClassifier
+from lightning_recipes.modules.classification import ClassificationModule
 from lightning_recipes.run.environment import environment
 from lightning_recipes.run.folder import RunFolder, choose_run_folder, holds_run
 
@@ -69,7 +69,7 @@ class RunRecorder(pl.Callback):
 
     Raises:
         UserError: At the start of a fit: the folder holds a run or cannot be used; there is a second recorder, or a
-            summary beside it; the trainer is barebones; an :class:`ImageClassifier` is trained without a data module.
+            summary beside it; the trainer is barebones; a :class:`ClassificationModule` is trained without a data module.
     """
 
     def __init__(
@@ -188,7 +188,7 @@ class RunRecorder(pl.Callback):
                 raise UserError(f"trainer.callbacks: {kind} is a part of RunRecorder, which is there; leave it out")
         if trainer.barebones:
             raise UserError("trainer.barebones: a run keeps logs, checkpoints and figures; leave it out")
-        if isinstance(module, ImageClassifier) and trainer.datamodule is None:  # type: ignore[attr-defined]
+        if isinstance(module, ClassificationModule) and trainer.datamodule is None:  # type: ignore[attr-defined]
             raise UserError("RunRecorder: needs a data module; give one, as in trainer.fit(model, datamodule=data)")
 
     # The folder.

@@ -7,13 +7,12 @@ from typing import Any
 from lightning_recipes.data.loading.dataset import ImageDataset
 from lightning_recipes.data.sources.source import ImageSource
 from lightning_recipes.data.transforms.image_transforms import Transform, decoded_size, eval_transform, train_transform
-from lightning_recipes.input_config import InputConfig
+from lightning_recipes.input_config import IMAGENET_INPUT, InputConfig
 from lightning_recipes.stages.plan import Stage
 
 __all__ = ["Augment", "LoaderSettings", "input_for"]
 
 Augment = str | dict[str, Any] | list[Any]
-IMAGENET = InputConfig(224, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), crop_pct=0.875)
 
 
 @dataclass(frozen=True)
@@ -69,7 +68,7 @@ def input_for(
         mean: Likewise.
         std: Likewise.
     """
-    known = known or IMAGENET
+    known = known or IMAGENET_INPUT
     return InputConfig(
         (stage and stage.image_size) or image_size or known.image_size,
         tuple(mean or known.mean),
