@@ -69,7 +69,7 @@ class RunRecorder(pl.Callback):
 
     Raises:
         UserError: At the start of a fit: the folder holds a run or cannot be used; there is a second recorder, or a
-            summary beside it; the trainer is barebones; a :class:`ClassificationModule` is trained without a data module.
+            summary beside it; the trainer is barebones; a classification module is trained without a data module.
     """
 
     def __init__(
