@@ -22,6 +22,7 @@ from lightning_recipes.evaluation.out_of_fold import out_of_fold
 from lightning_recipes.evaluation.outcome import Outcome
 from lightning_recipes.figures.saving import save_figure
 from lightning_recipes.modules.protocols import GivesProbabilities, offers, require_backbone, require_probabilities
+from lightning_recipes.modules.tasks.task import Doubt
 
 __all__ = ["ErrorAnalysis"]
 
@@ -80,7 +81,7 @@ class ErrorAnalysis(pl.Callback):
         data = image_data_of(trainer)
         if not self.run or not self.label_folds or data is None:
             return
-        if require_probabilities(pl_module, "ErrorAnalysis").task.name != "multiclass":
+        if require_probabilities(pl_module, "ErrorAnalysis").task.several_labels:
             raise UserError("ErrorAnalysis.label_folds: takes one label an image; leave it out, or give 0")
         fewest, name = min(zip(data.class_counts, data.classes, strict=True))
         if fewest < self.label_folds:
@@ -116,13 +117,15 @@ class ErrorAnalysis(pl.Callback):
         if predictions is None or not trainer.is_global_zero:
             return
         folder, names, task = Path(trainer.default_root_dir), names_of(best), predictions.task
-        of, outcome = best_of(trainer), outcome_of(trainer, pl_module, predictions, seen, self.history, names)
+        doubts = task.doubts(predictions.probabilities, predictions.labels, names)
+        of, outcome = best_of(trainer), outcome_of(trainer, pl_module, predictions, seen, self.history, doubts)
         found = task.analysis(predictions.probabilities, predictions.labels, names)
         result = self.analysis(outcome, found, predictions, names, _paths(trainer, "val"))
         write_json(folder / "errors.json", {"best_epoch": None if of is None else of.epoch, **result})
-        doubtful = _issues("val", predictions, names, _paths(trainer, "val"))
+        doubtful = _issues("val", doubts, predictions, _paths(trainer, "val"))
         if of_training is not None:
-            doubtful = _issues("train", of_training, names, _paths(trainer, "train")) + doubtful
+            doubts = task.doubts(of_training.probabilities, of_training.labels, names)
+            doubtful = _issues("train", doubts, of_training, _paths(trainer, "train")) + doubtful
         write_csv(folder / "label_issues.csv", ISSUE_COLUMNS, doubtful)
         figures = task.figures(predictions.probabilities, predictions.labels, names, found)
         for name, figure in figures.items():
@@ -183,8 +186,10 @@ def _paths(trainer: pl.Trainer, split: str) -> Sequence[str] | None:
     return None if data is None else getattr(data.opened.splits, split).paths
 
 
-def _issues(split: str, predictions: Predictions, names: Sequence[str], paths: Sequence[str] | None) -> list[list[str]]:
+def _issues(
+    split: str, doubts: Sequence[Doubt], predictions: Predictions, paths: Sequence[str] | None
+) -> list[list[str]]:
     return [
         [split, predictions.path(d.row, paths), d.given, d.suggested, f"{d.margin:.4f}", str(d.confident).lower()]
-        for d in predictions.task.doubts(predictions.probabilities, predictions.labels, names)
+        for d in doubts
     ]

@@ -7,7 +7,7 @@ import re
 import shutil
 import sys
 import textwrap
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
@@ -107,7 +107,7 @@ def _keys_of(command: str, section: str) -> dict[str, _Key]:
     if section:
         return {f"{section}.{key}": one for key, one in _of_section(section).items()} if section in SECTIONS else {}
     top = {key: _Key(text, "None") for key, text in OF_THE_RUN.items()}
-    top |= _arguments(_command(command), "run")
+    top |= next((found for node in _command(command) if (found := _arguments(node, "run"))), {})
     return {key: one for key, one in top.items() if not one.text.startswith("Not used")}
 
 
@@ -115,17 +115,29 @@ def _of_section(section: str) -> dict[str, _Key]:
     return _arguments(_class(SECTIONS[section]))
 
 
-def _command(name: str) -> ast.ClassDef:
+def _command(name: str) -> list[ast.ClassDef]:
+    """Return the class of a command, and those of its bases that lie beside it."""
     module, _, kind = COMMANDS[name].place.partition(":")
     found = find_spec(module)
     assert found is not None
     assert found.origin is not None
-    return _in_file(Path(found.origin), kind)
+    return _lineage(Path(found.origin), kind)
 
 
-def _said(node: ast.ClassDef, attribute: str) -> Any:
-    """Return what a class has for an attribute, written down as it is; an empty text where it says nothing."""
-    for one in node.body:
+def _lineage(path: Path, kind: str) -> list[ast.ClassDef]:
+    node = _in_file(path, kind)
+    files: dict[str, Path] = {}
+    for one in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(one, ast.ImportFrom) and one.module:
+            files |= {name.name: path.with_name(one.module.rpartition(".")[2] + ".py") for name in one.names}
+    bases = [base.id for base in node.bases if isinstance(base, ast.Name)]
+    above = [_lineage(files[base], base) for base in bases if base in files and files[base].is_file()]
+    return [node, *(one for line in above for one in line)]
+
+
+def _said(lineage: Sequence[ast.ClassDef], attribute: str) -> Any:
+    """Return what a command has for an attribute, written down as it is; an empty text where it says nothing."""
+    for one in (statement for node in lineage for statement in node.body):
         if isinstance(one, ast.Assign) and any(isinstance(t, ast.Name) and t.id == attribute for t in one.targets):
             return ast.literal_eval(one.value)
     return ""

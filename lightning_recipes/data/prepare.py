@@ -50,9 +50,9 @@ def prepare(
 ) -> Prepared:
     """Copy labelled images into class folders, without those whose labels are wrong, or with the labels mended.
 
-    Training, validation and test folders stay apart; data without them is split anew, by what is left. ``prepared.csv``
-    beside the folders says what became of each image. The folder is there whole or not at all; the data that it is made
-    of is not touched.
+    One label an image, as folders have it. Training, validation and test folders stay apart; data without them is split
+    anew, by what is left. ``prepared.csv`` beside the folders says what became of each image. The folder is there whole
+    or not at all; the data that it is made of is not touched.
 
     Args:
         data_dir: A folder or a .zip as for ``data.root``, or a .csv.

@@ -13,6 +13,7 @@ from lightning_recipes.evaluation.divergence import LossHistory
 from lightning_recipes.evaluation.outcome import Outcome
 from lightning_recipes.modules.planned import PlannedModule
 from lightning_recipes.modules.protocols import GivesProbabilities
+from lightning_recipes.modules.tasks.task import Doubt
 from lightning_recipes.randomness import generator_for
 
 __all__ = ["outcome_of", "predict_training"]
@@ -44,7 +45,7 @@ def outcome_of(
     predictions: Predictions,
     seen: Predictions | None,
     history: LossHistory,
-    names: Sequence[str],
+    doubts: Sequence[Doubt],
 ) -> Outcome:
     """Return what a fit that is over came to.
 
@@ -54,7 +55,7 @@ def outcome_of(
         predictions: For the validation images, by what is judged.
         seen: For training images, by the same weights.
         history: The losses on the way there.
-        names: Of the classes.
+        doubts: Of the labels of the validation images.
     """
     labels, p, task = predictions.labels, predictions.probabilities, predictions.task
     strata, said = task.strata(labels), task.strata(predictions.predicted)
@@ -77,7 +78,7 @@ def outcome_of(
         epochs=trainer.current_epoch,
         planned_epochs=None if planned is None or planned < 0 else planned,
         stopped_by=what_stopped(trainer, module),
-        doubtful_labels=sum(doubt.confident for doubt in task.doubts(p, labels, names)),
+        doubtful_labels=sum(doubt.confident for doubt in doubts),
         measure=task.right_means,
     )
 

@@ -81,10 +81,11 @@ def test_its_own_config_makes_the_run_again_to_the_bit(finished: Path, tmp_path:
 
 def test_validate_finds_the_accuracy_of_the_summary(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
     run = finished / "run"
-    assert (
-        main(["validate", "--config", str(run / "config.yaml"), "--ckpt_path", str(run / "checkpoints/best.ckpt")]) == 0
-    )
+    words = ["--config", str(run / "config.yaml"), "--ckpt_path", str(run / "checkpoints/best.ckpt")]
+    assert main(["validate", *words]) == 0
     assert f"{summary(run)['val_accuracy']:.4f}" in capsys.readouterr().out
+    assert main(["validate", *words, "--verbose", "false"]) == 0
+    assert capsys.readouterr().out == ""
 
 
 def test_predict_writes_a_row_an_image_with_names(finished: Path, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from lightning.pytorch import cli as lightning_cli
 from lightning_recipes.__main__ import main
 from lightning_recipes.cli.commands import COMMANDS, Row, load_command, recipe_command
 from lightning_recipes.cli.commands.recipe_command import RecipeCommand
+from lightning_recipes.cli.key_help import command_help, used_most
 
 RECIPE = """
 data: {root: "sklearn:digits", images_per_class: 4, image_size: 32, batch_size: 10}
@@ -81,7 +82,8 @@ def test_a_row_leads_to_a_class_of_its_name(name: str) -> None:
     assert command.__dict__["name"] == name
     assert callable(command.main)
     if issubclass(command, RecipeCommand):
-        assert {"needs", "used_most", "run"} <= set(command.__dict__), "--help reads them off the class's own source"
+        assert used_most(name) == command.used_most, "--help reads them off the source"
+        assert f"{command.needs} [--key value" in command_help(name)
 
 
 def test_a_recipe_names_our_classes_without_their_package(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -91,15 +91,19 @@ class Evaluation(RecipeCommand, ABC):
         views, model = self.config.views, self.model
         return model if views is None else MultiViewClassifier(model, views)
 
-    def evaluate(self, trainer: pl.Trainer, evaluate: Callable[..., Any]) -> None:
-        """Print the metrics of a split.
+    def evaluate(self, trainer: pl.Trainer, evaluate: Callable[..., Any], *, verbose: bool) -> None:
+        """Judge the model on a split, and print its metrics.
 
         Args:
             trainer: Runs it.
             evaluate: Its ``validate`` or ``test``.
+            verbose: Print.
         """
         model = self.with_views()
-        print_evaluation(self.name, evaluate(model, verbose=False, datamodule=self.datamodule))
+        metrics = evaluate(model, verbose=False, datamodule=self.datamodule)
+        if not verbose:
+            return
+        print_evaluation(self.name, metrics)
         if isinstance(model, MultiViewClassifier) and trainer.world_size == 1:
             print_gain(*model.gain(), of=model.task.right_means)
 

@@ -20,13 +20,10 @@ class Predict(Evaluation):
     )  # fmt: skip
     needs_labels = False
 
-    def run(
-        self, return_predictions: bool | None = None, ckpt_path: str | None = None, weights_only: bool | None = None
-    ) -> None:
+    def run(self, ckpt_path: str | None = None, weights_only: bool | None = None) -> None:
         """Predict and write.
 
         Args:
-            return_predictions: Not used; the predictions are written.
             ckpt_path: Checkpoint to predict with, or a folder of snapshots.
             weights_only: Not used; a run's own ``config.yaml`` has it.
         """

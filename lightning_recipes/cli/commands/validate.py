@@ -1,27 +1,11 @@
 """``lightning-recipes validate``: the metrics of a checkpoint on the validation images."""
 
-from lightning_recipes.cli.commands.evaluation import Evaluation
+from lightning_recipes.cli.commands.evaluate_split import EvaluateSplit
 
 __all__ = ["Validate"]
 
 
-class Validate(Evaluation):
+class Validate(EvaluateSplit):
     """Evaluate on the validation images."""
 
     name = "validate"
-    needs = "--ckpt_path CHECKPOINT"
-    used_most = (
-        "ckpt_path", "config", "data.root", "data.eval_batch_size", "views",
-        "trainer.accelerator", "trainer.devices", "trainer.precision",
-    )  # fmt: skip
-
-    def run(self, ckpt_path: str | None = None, verbose: bool = True, weights_only: bool | None = None) -> None:
-        """Evaluate and print.
-
-        Args:
-            ckpt_path: Checkpoint to evaluate, or a folder of snapshots.
-            verbose: Not used; the metrics are printed.
-            weights_only: Not used; a run's own ``config.yaml`` has it.
-        """
-        trainer = self.make_trainer(self.callbacks())
-        self.evaluate(trainer, trainer.validate)
