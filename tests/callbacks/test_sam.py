@@ -172,3 +172,16 @@ def test_a_training_step_of_its_own_is_refused() -> None:
 def test_bad_values_are_named(rho: float) -> None:
     with pytest.raises(UserError, match=rf"SAM\.rho: {rho} is not a length > 0"):
         SAM(rho)
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork.*", "ignore:.*fork.*:DeprecationWarning")
+def test_each_of_two_processes_goes_to_its_own_worst_point() -> None:
+    see, whole = See(), smooth_network()
+    model = copy.deepcopy(whole)
+    options: dict[str, Any] = {"max_steps": 1, "limit_val_batches": 0}
+    fit(whole, digits(augment="none"), see, **options)  # one process of twice the batch sees the images of both
+    fit(model, digits(augment="none", batch_size=5), SAM(0.05), strategy="ddp_fork", devices=2, **options)
+    images, labels = see.batches[0][:2]
+    halves = [(images[rank::2], labels[rank::2]) for rank in (0, 1)]
+    for name, value in by_hand(smooth_network().train(), halves, rho=0.05).items():
+        torch.testing.assert_close(model.state_dict()[name], value, rtol=1e-3, atol=1e-5)

@@ -151,3 +151,26 @@ def test_a_loss_of_one_label_and_folds_of_training_labels_are_refused(manifest: 
         train(manifest, tmp_path, loss="soft_f1")
     with pytest.raises(lr.UserError, match=r"model\.task: 'multilable' is not one of .*; did you mean multilabel"):
         lr.ImageClassifier("test_resnet", 3, pretrained=False, task="multilable")
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork.*", "ignore:.*fork.*:DeprecationWarning")
+def test_two_processes_train_and_judge_as_one_of_twice_the_batch(manifest: Path, tmp_path: Path) -> None:
+    def train(folder: str, batch_size: int, **options: Any) -> dict[str, Any]:
+        data = lr.ImageDataModule(
+            str(manifest), image_size=32, batch_size=batch_size, task="multilabel", num_workers=0, val_fraction=0.205
+        )
+        torch.manual_seed(1)
+        settings = {"pretrained": False, "freeze_norm_stats": True, "optimizer": "sgd"}
+        module = lr.ImageClassifier("test_resnet", data.num_classes, task="multilabel", **settings)  # type: ignore[arg-type]
+        stages = lr.Stages([lr.Stage("all", epochs=2, lr=0.05)])
+        records = lr.RunRecorder(tmp_path / folder, gradcam=lr.MisclassifiedGradCAM(images=1))
+        fit(module, data, stages, records, max_epochs=-1, enable_checkpointing=True, **options)
+        return {**content(tmp_path / folder, "summary.json"), "errors": content(tmp_path / folder, "errors.json")}
+
+    one, two = train("one", 32), train("two", 16, strategy="ddp_fork", devices=2)
+    assert two["val_images"] == one["val_images"] == 33  # not a multiple of two
+    for name in ("val_map", "val_f1", "val_loss"):
+        assert two[name] == pytest.approx(one[name], abs=1e-3), name
+    assert two["errors"]["correct"] == one["errors"]["correct"]
+    said = [[row["path"] for row in table(tmp_path / folder / "val_predictions.csv")] for folder in ("one", "two")]
+    assert said[0] == said[1]
