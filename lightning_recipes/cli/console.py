@@ -9,6 +9,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lightning_recipes.atomic_io import write_csv
+from lightning_recipes.evaluation.columns import class_columns
 from lightning_recipes.run.reader import RunContents
 from lightning_recipes.run.report.ending import command_to_go_on, ending
 from lightning_recipes.run.report.parts import finding, number, percent
@@ -160,5 +161,5 @@ def write_predictions(path: Path, predictions: Mapping[str, Any], classes: Seque
     """
     parts = zip(*(predictions[name] for name in ("paths", "labels", "probabilities")), strict=True)
     rows = ([name, label, *(f"{p:.6f}" for p in probabilities.tolist())] for name, label, probabilities in parts)
-    write_csv(path, ["path", "predicted", *classes], rows)
+    write_csv(path, class_columns(["path", "predicted"], classes), rows)
     Console().print(f"Predictions are in {path}", soft_wrap=True)

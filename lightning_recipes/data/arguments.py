@@ -36,5 +36,7 @@ def refuse_bad_arguments(given: Mapping[str, Any]) -> None:
         refuse_bad_values("data", (key, channels, right, "a list of three numbers, red, green and blue"))
     std, positive = given["std"], "a list of three numbers > 0; images are divided by them"
     refuse_bad_values("data", ("std", std, std is None or min(std) > 0, positive))
+    tasks = ("multiclass", MULTILABEL)
+    refuse_bad_values("data", ("task", given["task"], given["task"] in tasks, f"one of {', '.join(tasks)}"))
     if given["task"] == MULTILABEL and given["balance"]:
         raise UserError("data.balance: images have several labels each; leave it out, or weigh classes by the loss")

@@ -118,7 +118,7 @@ class ImageDataModule(pl.LightningDataModule):
             images_per_class=p["images_per_class"],
             on_bad_image=p["on_bad_image"],
             download_dir=p["download_dir"],
-            several_labels=p["task"] == MULTILABEL,
+            several_labels=self.several_labels,
         )
         if opened.skipped:
             some = ", ".join(opened.skipped[:5]) + (", ..." if len(opened.skipped) > 5 else "")
@@ -134,6 +134,11 @@ class ImageDataModule(pl.LightningDataModule):
     def num_classes(self) -> int:
         """Number of classes."""
         return len(self.classes)
+
+    @property
+    def several_labels(self) -> bool:
+        """Whether an image may have several labels."""
+        return bool(self.hparams["task"] == MULTILABEL)
 
     @property
     def class_counts(self) -> list[int]:

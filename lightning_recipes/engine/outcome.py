@@ -78,7 +78,8 @@ def outcome_of(
         epochs=trainer.current_epoch,
         planned_epochs=None if planned is None or planned < 0 else planned,
         stopped_by=what_stopped(trainer, module),
-        doubtful_labels=sum(doubt.confident for doubt in doubts),
+        doubtful_labels=len({doubt.row for doubt in doubts if doubt.confident}),
+        against_chance=task.against_chance(p, labels),
         measure=task.right_means,
     )
 

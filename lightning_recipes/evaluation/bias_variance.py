@@ -83,5 +83,5 @@ def _labels(run: Outcome) -> str:
     """Point to the labels where they may be a good part of the errors."""
     if 2 * run.doubtful_labels < run.images - run.correct or not run.doubtful_labels:
         return ""
-    counted = f"confident learning counts {run.doubtful_labels} of {run.images} validation labels as wrong"
+    counted = f"confident learning counts {run.doubtful_labels} of {run.images} validation images as mislabelled"
     return f"; first of all look at label_issues.csv: {counted}"

@@ -43,7 +43,8 @@ def diagnose(run: Outcome) -> list[Finding]:
     findings, trend = not_finite(run), trend_of(run)
     if run.stopped_by is not None:
         findings.append(ended_before(run))
-    if wilson_interval(run.correct, run.images)[0] <= run.chance:
+    better = wilson_interval(run.correct, run.images)[0] > run.chance
+    if not (better if run.against_chance is None else run.against_chance[0]):
         findings.append(at_chance(run))
     else:
         findings += stood_still(run)

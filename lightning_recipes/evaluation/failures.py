@@ -50,8 +50,9 @@ def at_chance(run: Outcome) -> Finding:
     """It is not shown to be better than an answer that needs no image; the advice follows the training loss."""
     accuracy, (low, high) = run.correct / run.images, wilson_interval(run.correct, run.images)
     number = f"{run.measure} {accuracy:.1%} (95 % interval {low:.1%} to {high:.1%}), chance {run.chance:.1%}"
+    number = number if run.against_chance is None else run.against_chance[1]
     if run.predicted_classes == 1 and run.largest_class < run.images:
-        what = f"It says the same class for all {run.images} validation images: no better than chance"
+        what = f"It says the same for all {run.images} validation images: no better than chance"
     elif run.train_images and wilson_interval(run.train_correct, run.train_images)[0] > run.chance:
         right = f"{run.train_correct / run.train_images:.1%} of {run.train_images} training images are right"
         return Finding(

@@ -44,6 +44,7 @@ class Outcome:
             (:func:`lightning_recipes.engine.run_end.what_stopped`).
         measure: What the share of correct images is called.
         doubtful_labels: Validation images that confident learning counts as mislabelled.
+        against_chance: Whether the run is shown to be better than chance, and by which numbers; None: by ``correct``.
     """
 
     correct: int
@@ -63,6 +64,7 @@ class Outcome:
     stopped_by: str | None = None
     doubtful_labels: int = 0
     measure: str = "accuracy"
+    against_chance: tuple[bool, str] | None = None
 
     @property
     def chance(self) -> float:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 __all__ = ["learning_curves"]
 
 STYLES = ("-", "--", ":", "-.")  # of training, one for each kind of images
+SAID = {"map": "mean average precision", "f1": "F1"}
 DIVERGED = 100  # times its median: a loss that would hide all others
 
 Points = list[tuple[int, float]]
@@ -26,7 +27,10 @@ def learning_curves(
     boundaries: Mapping[str, int] | None = None,
     measured: Mapping[str, str] | None = None,
 ) -> "Figure":
-    """Draw loss and accuracy, or F1, of training and validation over the epochs; without either the loss alone.
+    """Draw the loss and what is measured of training and validation over the epochs.
+
+    That is the accuracy, or with several labels an image the mean average precision and F1; without either the loss
+    alone.
 
     The curve of training is interrupted where it begins to be measured on other images, because a step there is one of
     the images and not of the model; the legend, which is below the panels, says on which.
@@ -41,9 +45,9 @@ def learning_curves(
 
     boundaries, measured = boundaries or {}, measured or {}
     kinds = list(dict.fromkeys(measured.values()))
-    figure = Figure(figsize=(9, 4.2), layout="constrained")
-    logged = [name for name in ("accuracy", "f1") if _points(rows, f"train_{name}") or _points(rows, f"val_{name}")]
-    names = ("loss", *logged[:1])
+    logged = {name for name in ("accuracy", "map", "f1") if any(_points(rows, f"{p}_{name}") for p in ("train", "val"))}
+    names = ["loss", *(("accuracy",) if "accuracy" in logged else sorted(logged, reverse=True))]
+    figure = Figure(figsize=(max(9, 4.2 * len(names)), 4.2), layout="constrained")
     for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
         for kind, points in _parts(_points(rows, f"train_{name}"), boundaries, measured):
             style = STYLES[kinds.index(kind) % len(STYLES)] if kind in kinds else "-"
@@ -55,7 +59,7 @@ def learning_curves(
         axes.margins(x=0.03)
         mark_stages(axes, {stage: epoch - 0.5 for stage, epoch in boundaries.items()})
         axes.set_xlabel("epoch")
-        axes.set_ylabel(name)
+        axes.set_ylabel(SAID.get(name, name))
         axes.xaxis.get_major_locator().set_params(integer=True)
     lines = {str(line.get_label()): line for axes in figure.axes for line in axes.lines if line.get_gid() == "curve"}
     if lines:

@@ -30,15 +30,17 @@ def label_errors_figure(classes: Sequence[Mapping[str, Any]]) -> "Figure":
     precision, counts = figure.subplots(1, 2, sharey=True)
     for place, found in zip(places, shown, strict=True):
         ap = found["average_precision"]
-        if ap["value"] is not None:
+        if ap["low"] is not None:
             precision.plot([ap["low"], ap["high"]], [place, place], color="0.6", linewidth=2, solid_capstyle="butt")
+        if ap["value"] is not None:
             precision.plot(ap["value"], place, "o", color="tab:blue", markersize=5)
     counts.barh(places, [-found["missed"] for found in shown], color="tab:red", label="there, not seen")
     counts.barh(places, [found["false"] for found in shown], color="tab:orange", label="seen, not there")
     counts.axvline(0, color="0.3", linewidth=0.8)
     counts.xaxis.get_major_locator().set_params(integer=True)
     counts.xaxis.set_major_formatter(lambda value, _: f"{abs(value):.0f}")
-    names = class_labels([str(found["name"]) for found in shown], LONGEST)
+    order = {id(found): place for place, found in enumerate(classes)}
+    names = class_labels([str(found["name"]) for found in shown], LONGEST, [order[id(found)] for found in shown])
     labels = [f"{name} ({found['images']})" for name, found in zip(names, shown, strict=True)]
     precision.set_yticks(places, labels, fontsize=9 if len(shown) <= 25 else 7)
     precision.invert_yaxis()
@@ -47,5 +49,5 @@ def label_errors_figure(classes: Sequence[Mapping[str, Any]]) -> "Figure":
     counts.set_xlabel("validation images")
     of = f"the {MOST} lowest of " if len(classes) > MOST else ""
     figure.suptitle(f"Labels of {of}{len(classes)} classes, lowest first (images that have them)", fontsize=11)
-    counts.legend(frameon=False, fontsize=8, loc="lower right")
+    figure.legend(frameon=False, fontsize=8, loc="outside lower right", ncols=2)
     return figure

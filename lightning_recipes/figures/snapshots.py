@@ -1,5 +1,6 @@
 """Snapshots as a picture: the loss over the cycles, what the ensemble reaches, and how much its members differ."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -65,11 +66,11 @@ def _draw_losses(axes: "Axes", curve: CycleCurve) -> None:
 
 def _draw_accuracies(axes: "Axes", result: Mapping[str, Any]) -> None:
     members, metric = range(1, len(result["last"]) + 1), result.get("metric", "accuracy")
-    values = [row[metric] for row in result["last"]]
-    low, high = zip(*(row["ci95"] for row in result["last"]), strict=True)
+    values = [math.nan if row[metric] is None else row[metric] for row in result["last"]]
+    low, high = zip(*(row["ci95"] or (math.nan, math.nan) for row in result["last"]), strict=True)
     axes.fill_between(members, low, high, color="tab:blue", alpha=0.12, linewidth=0, label="95 % interval")
     axes.plot(members, values, "o-", color="tab:blue", label="mean of the last m")
-    single = [row[metric] for row in reversed(result["single"])]
+    single = [math.nan if row[metric] is None else row[metric] for row in reversed(result["single"])]
     axes.plot(members, single, "x", color="tab:gray", label="m-th last alone")
     axes.axhline(max(single), color="tab:gray", linestyle=":", label=f"best alone: {max(single):.3f}")
     if result["soup"] is not None:

@@ -105,7 +105,17 @@ class ClassificationModule(Evaluator, StagedModule):
 
     @override
     def setup(self, stage: str) -> None:
-        """As of any staged module; in a fit the weights are of the images that it trains on."""
+        """As of any staged module; in a fit the weights are of the images that it trains on.
+
+        Raises:
+            UserError: An image of the data may have several labels and one of the module's task not, or the other way.
+        """
+        data = self.image_data()
+        if data is not None and data.several_labels != self.task.several_labels and stage != "predict":
+            labels = "several labels" if data.several_labels else "one label"
+            raise UserError(
+                f"data.task: images have {labels} each, and model.task is {self.task.name}; give both the same task"
+            )
         super().setup(stage)
         if stage == "fit":
             self.judged_input = self.input_used

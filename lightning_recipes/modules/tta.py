@@ -13,6 +13,7 @@ from torch.nn import functional as F  # noqa: N812
 from torchmetrics import MetricCollection
 from typing_extensions import override
 
+from lightning_recipes.compat.lightning import trainer_of
 from lightning_recipes.errors import UserError, did_you_mean
 from lightning_recipes.evaluation.intervals import Z_95
 from lightning_recipes.modules.classification import ClassificationModule
@@ -95,8 +96,9 @@ class MultiViewClassifier(Evaluator):
         """Return logits (N, C) of a batch of images, and note where they are right and the plain ones wrong."""
         every = [*self._logits(batch[0]), *(self.inner(images) for images in self._drawn(batch))]
         together = self.task.mean_logits(every)
-        right = [self.task.right(self.task.probabilities(logits), batch[1]) for logits in (together, every[0])]
-        self.differences.append((right[0].int() - right[1].int()).cpu())
+        if trainer_of(self) is None or self.trainer.state.fn != "predict":  # whose images have no labels
+            shares = [self.task.share_right(self.task.probabilities(one), batch[1]) for one in (together, every[0])]
+            self.differences.append((shares[0] - shares[1]).cpu())
         return together
 
     def _drawn(self, batch: Any) -> Iterator[Tensor]:
@@ -125,9 +127,9 @@ class MultiViewClassifier(Evaluator):
         return self.inner.configure_metrics(prefix)
 
     def gain(self) -> tuple[float, float, int]:
-        """Return what the views add to the accuracy, half of its 95 % interval, and the images; of this process.
+        """Return what the views add to the labels that are right, half of its 95 % interval, and the images.
 
-        Paired, as both judge the same images: mean and standard error of the differences of hits.
+        Of this process. Paired, as both judge the same images: mean and standard error of the differences.
         """
         found = torch.cat(self.differences).double()
         half = Z_95 * float(found.std(correction=1)) / math.sqrt(len(found)) if len(found) > 1 else math.nan

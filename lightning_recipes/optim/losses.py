@@ -229,9 +229,11 @@ def _class_weights(
         if class_counts is None:
             raise UserError(f"{KEY}.class_weights: balanced needs model.class_counts, the images of each class")
         return balanced_weights(class_counts)
-    if isinstance(given, str) or len(given) != num_classes or not all(weight >= 0 for weight in given):
-        raise UserError(f"{KEY}.class_weights: {given} is neither 'balanced' nor {num_classes} weights >= 0")
-    return given
+    weights = [] if isinstance(given, str) else given
+    if len(weights) != num_classes or not all(weight >= 0 for weight in weights) or not any(weights):
+        what = f"{num_classes} weights >= 0, one of them > 0"
+        raise UserError(f"{KEY}.class_weights: {given} is neither 'balanced' nor {what}")
+    return weights
 
 
 def _share(key: str, value: float) -> float:

@@ -32,7 +32,7 @@ def first_words(run: Outcome) -> str:
         (outcome(990, 950), "It does better on validation images"),
         (outcome(110, 112), "It is not shown to be better than chance"),
         (outcome(105, 990), "no better than chance on validation images: what it has learnt"),
-        (outcome(100, 100, predicted_classes=1), "It says the same class for all 1000 validation images"),
+        (outcome(100, 100, predicted_classes=1), "It says the same for all 1000 validation images"),
         # 97 % where one class is 98 % of the images
         (outcome(970, 975, largest_class=980), "It is not shown to be better than chance"),
     ],

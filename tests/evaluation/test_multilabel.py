@@ -5,7 +5,8 @@ import pytest
 import torch
 from sklearn.metrics import average_precision_score, f1_score, precision_recall_curve
 
-from lightning_recipes.evaluation.bootstrap import bootstrap_interval, image_counts
+from lightning_recipes.evaluation.bootstrap import image_counts, resamples_of, share_interval
+from lightning_recipes.evaluation.intervals import wilson_interval
 from lightning_recipes.evaluation.multilabel import (
     average_precision,
     best_thresholds,
@@ -13,6 +14,7 @@ from lightning_recipes.evaluation.multilabel import (
     held_out_answers,
     mean_known,
 )
+from lightning_recipes.modules.tasks.multilabel import Multilabel
 
 GENERATOR = torch.Generator().manual_seed(0)
 LABELS = (torch.rand(200, 4, generator=GENERATOR) < torch.tensor([0.5, 0.2, 0.05, 0.3])).to(torch.uint8)
@@ -67,9 +69,43 @@ def test_thresholds_are_judged_on_images_that_they_were_not_chosen_on() -> None:
     assert torch.equal(held_out_answers(LABELS[:60], p)[ours], expected)
 
 
-def test_the_interval_of_a_mean_is_the_normal_one() -> None:
-    values = torch.randn(400, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
-    low, high = bootstrap_interval(lambda weights: weights @ values / 400, 400)
-    half = 1.96 * float(values.std()) / 20
-    assert low == pytest.approx(float(values.mean()) - half, abs=0.01)
-    assert high == pytest.approx(float(values.mean()) + half, abs=0.01)
+def test_the_interval_of_a_share_of_images_is_wilsons() -> None:
+    hits = (torch.arange(400) < 300).double()
+    found = share_interval(0.75, resamples_of(lambda weights: weights @ hits / 400, 400))
+    assert found is not None
+    assert found == pytest.approx(wilson_interval(300, 400), abs=0.006)
+
+
+def test_an_interval_holds_its_number_also_of_few_images_of_many_classes() -> None:
+    generator = torch.Generator().manual_seed(3)
+    labels = (torch.rand(40, 60, generator=generator) < 0.1).to(torch.uint8)
+    p = torch.rand(40, 60, generator=generator)
+    value = float(mean_known(average_precision(labels, p)))
+    resampled = resamples_of(lambda weights: mean_known(average_precision(labels, p, weights)), 40)
+    assert float((resampled > value).double().mean()) > 0.975  # so percentiles would not
+    found = share_interval(value, resampled)
+    assert found is not None
+    assert 0 < found[0] < value < found[1] < 1
+
+
+def test_where_all_resamples_say_the_same_there_is_no_interval() -> None:
+    assert share_interval(1.0, torch.ones(100)) is None
+    assert share_interval(float("nan"), torch.rand(100)) is None
+
+
+def test_probabilities_that_are_none_have_no_precision() -> None:
+    labels, p = torch.tensor([[1.0, 0.0], [0.0, 1.0]]), torch.tensor([[0.5, torch.nan], [0.5, 0.5]])
+    found = Multilabel().summary(Multilabel().seen(p, labels))
+    assert set(found.values()) == {None}
+    metrics = Multilabel().metrics(2, "val_")
+    metrics.update(p, labels)
+    assert metrics.compute()["val_map"].isnan()
+
+
+def test_a_single_class_is_a_question_too() -> None:
+    labels, p = LABELS[:, :1].float(), PROBABILITIES[:, :1]
+    metrics = Multilabel().metrics(1, "val_")
+    metrics.update(p, labels)
+    theirs = average_precision_score(labels.numpy(), p.numpy())
+    assert float(metrics.compute()["val_map"]) == pytest.approx(theirs, abs=1e-6)
+    assert float(metrics.compute()["val_f1"]) == pytest.approx(f1_score(labels.numpy(), p.numpy() >= 0.5), abs=1e-6)

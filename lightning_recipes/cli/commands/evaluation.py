@@ -105,7 +105,7 @@ class Evaluation(RecipeCommand, ABC):
             return
         print_evaluation(self.name, metrics)
         if isinstance(model, MultiViewClassifier) and trainer.world_size == 1:
-            print_gain(*model.gain(), of=model.task.right_means)
+            print_gain(*model.gain(), of=model.task.share_right_means)
 
 
 def _given_on_the_command_line(words: Sequence[str]) -> set[str]:

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["iterative_split"]
+__all__ = ["every_class_on_both_sides", "iterative_split"]
 
 
 def iterative_split(
@@ -45,3 +45,34 @@ def _side(of_class: NDArray[np.float64], wanted: NDArray[np.float64], generator:
         if amounts[0] != amounts[1]:
             return int(amounts.argmax())
     return int(generator.integers(2))
+
+
+def every_class_on_both_sides(
+    labels: NDArray[np.uint8], train: NDArray[np.int64], val: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the two parts with the least moved that gives each class of two images or more one in both.
+
+    Of small sets with many labels the split above leaves out classes that have enough. A class that has one image alone
+    stays in training. An image is moved only where it takes no class's last image away.
+
+    Args:
+        labels: (N, C) of 0 and 1.
+        train: Positions of the first part.
+        val: Of the second.
+    """
+    parts = [train, val]
+    for to, other in ((0, 1), (1, 0)):  # training first: without it a class cannot be learnt
+        for label in np.argsort(labels.sum(axis=0), kind="stable"):
+            if labels[parts[to], label].any():
+                continue
+            counts = labels[parts[other]].sum(axis=0)
+            with_it = parts[other][labels[parts[other], label] > 0]
+            needed = counts == 1  # classes that would be gone from there
+            if to == 0:
+                needed[label] = False
+            free = [image for image in with_it if not (labels[image].astype(bool) & needed).any()]
+            if free:
+                few = min(free, key=lambda image: int(labels[image].sum()))
+                parts[to] = np.sort(np.append(parts[to], few))
+                parts[other] = parts[other][parts[other] != few]
+    return parts[0], parts[1]

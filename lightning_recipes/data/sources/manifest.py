@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from lightning.pytorch.utilities import rank_zero_warn
 
 from lightning_recipes.data.sources.class_names import refuse_lookalikes, warn_of_case
 from lightning_recipes.data.sources.files import FileSource, Folder
@@ -40,6 +41,8 @@ def read_manifest(path: str, *, several_labels: bool = False) -> FolderSplits:
     if len(classes) < (1 if several_labels else 2):
         has = f"one class, '{classes[0]}'; a classifier needs at least two" if classes else "no label at all"
         raise UserError(f"data.root: '{path}' has {has}, add rows of another")
+    if several_labels:
+        _warn_of_another_mark(path, rows)
     parts: dict[str, list[Row]] = defaultdict(list)
     for row in rows:
         parts[row.split].append(row)
@@ -48,7 +51,10 @@ def read_manifest(path: str, *, several_labels: bool = False) -> FolderSplits:
     folder = Folder(str(Path(path).parent))
     for split, members in parts.items():
         absent = sorted(set(classes) - {label for row in members for label in row.labels})
-        if absent:
+        if absent and several_labels and split != "train":
+            some = ", ".join(f"'{name}'" for name in absent[:5]) + (", ..." if len(absent) > 5 else "")
+            rank_zero_warn(f"data.root: '{path}': no image in {split} has {some}: nothing is said of it there")
+        elif absent:
             raise UserError(f"data.root: '{path}': class '{absent[0]}' has no images in {split}; add rows for it")
     return FolderSplits(
         {
@@ -66,6 +72,20 @@ def _labels(rows: Sequence[Row], classes: Sequence[str], several_labels: bool) -
     for position, row in enumerate(rows):
         labels[position, [number[label] for label in row.labels]] = 1
     return labels
+
+
+def _warn_of_another_mark(path: str, rows: Sequence[Row]) -> None:
+    """Say so where labels look as if they were set apart by something else."""
+    labels = [label for row in rows for label in row.labels]
+    if any(len(row.labels) > 1 for row in rows):
+        return
+    for mark in (";", ",", "/"):
+        if any(mark in label for label in labels):
+            named = next(label for label in labels if mark in label)
+            rank_zero_warn(
+                f"data.root: '{path}': '{named}' counts as one label; labels are set apart by |, not by '{mark}'"
+            )
+            return
 
 
 def _rows(path: str, *, several_labels: bool) -> list[Row]:

@@ -58,8 +58,9 @@ def read_row(lines: Lines, line: int, cells: dict[str, str], *, several_labels: 
     where = f"data.root: '{lines.manifest}', line {line}"
     name, label = cells["path"], cells["label"]
     if not name or not (label or several_labels):
-        what = "path" if several_labels else "path or label"
-        raise UserError(f"{where}: {what} is empty; fill it in or remove the line")
+        what, or_several = ("path", "") if several_labels else ("path or label", "; of an image that may have none, ")
+        then = f"{or_several}set model.task: multilabel" if or_several and name else ""
+        raise UserError(f"{where}: {what} is empty; fill it in or remove the line{then}")
     if "|" in label and not several_labels:
         raise UserError(
             f"{where}: label '{label}' names several classes, and model.task: multiclass gives one; keep one of them, "
@@ -71,7 +72,8 @@ def read_row(lines: Lines, line: int, cells: dict[str, str], *, several_labels: 
         raise UserError(f"{where}: file '{name}' {_absence(file)}; paths are relative to the CSV file, or absolute")
     first = lines.add(name, line)  # in two splits or with two labels, or counted twice
     if first is not None:
-        raise UserError(f"{where}: file '{name}' is named in line {first} too; remove one of them")
+        then = "put all its labels into one line, with | between them" if several_labels else "remove one of them"
+        raise UserError(f"{where}: file '{name}' is named in line {first} too; {then}")
     split = SPLIT_NAMES.get((cells.get("split") or "train").lower())
     if split is None:
         raise UserError(f"{where}: split '{cells['split']}' is not train, val or test; name one of them")

@@ -4,9 +4,10 @@ import numbers
 from collections.abc import Sequence
 
 import numpy as np
+from lightning.pytorch.utilities import rank_zero_warn
 from numpy.typing import NDArray
 
-from lightning_recipes.data.sources.iterative_split import iterative_split
+from lightning_recipes.data.sources.iterative_split import every_class_on_both_sides, iterative_split
 from lightning_recipes.data.sources.labels import several
 from lightning_recipes.data.sources.source import ImageSource, Subset
 from lightning_recipes.errors import UserError, refuse_bad_values
@@ -65,9 +66,15 @@ def _split_of_several(
     source: ImageSource, val_fraction: float, generator: np.random.Generator
 ) -> tuple[Subset, Subset]:
     by_name, labels = _by_name(source), np.asarray(source.labels, dtype=np.uint8)
-    train, val = (np.sort(by_name[part]) for part in iterative_split(labels[by_name], val_fraction, generator))
-    for name, kept, drawn in zip(source.classes, labels[train].sum(axis=0), labels[val].sum(axis=0), strict=True):
-        _refuse_empty(name, val_fraction, int(kept), int(drawn))
+    parts = iterative_split(labels[by_name], val_fraction, generator)
+    train, val = (np.sort(by_name[part]) for part in every_class_on_both_sides(labels[by_name], *parts))
+    if not len(val) or not len(train):
+        side = "validation" if not len(val) else "training"
+        raise UserError(f"data.val_fraction: {val_fraction} of {len(labels)} images leaves none for {side}; give more")
+    rare = [name for name, seen in zip(source.classes, labels[val].sum(axis=0), strict=True) if not seen]
+    if rare:
+        some = ", ".join(f"'{name}'" for name in rare[:5]) + (", ..." if len(rare) > 5 else "")
+        rank_zero_warn(f"data.val_fraction: too few images have {some} for one in validation: nothing is said of it")
     return Subset(source, train), Subset(source, val)
 
 

@@ -40,7 +40,7 @@ class Multiclass:
     losses: Mapping[str, type[nn.Module]] = LOSSES
     default_loss = "cross_entropy"
     intervals_are_quick = True
-    right_means = "accuracy"
+    right_means = share_right_means = "accuracy"
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Return the softmax."""
@@ -69,6 +69,14 @@ class Multiclass:
     def right(self, probabilities: Tensor, labels: Tensor) -> Tensor:
         """Return whether the largest probability is the label's."""
         return self.predicted(probabilities) == labels
+
+    def share_right(self, probabilities: Tensor, labels: Tensor) -> Tensor:
+        """Return 1 where the image is right, else 0."""
+        return self.right(probabilities, labels).double()
+
+    def against_chance(self, probabilities: Tensor, labels: Tensor) -> tuple[bool, str] | None:
+        """Return nothing: the accuracy says it."""
+        return None
 
     def losses_of(self, probabilities: Tensor, labels: Tensor) -> Tensor:
         """Return ``-log p`` of the label."""

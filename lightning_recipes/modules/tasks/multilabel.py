@@ -1,7 +1,7 @@
 """Any number of labels an image: a sigmoid and a question for each class, mean average precision."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -9,10 +9,12 @@ import torch
 from torch import Tensor, nn
 from torchmetrics import Metric, MetricCollection
 from torchmetrics.classification import MultilabelAveragePrecision, MultilabelF1Score
+from torchmetrics.utilities import dim_zero_cat
 from typing_extensions import override
 
-from lightning_recipes.evaluation.bootstrap import bootstrap_interval, percentile_interval, resamples_of
+from lightning_recipes.evaluation.bootstrap import resamples_of, share_interval
 from lightning_recipes.evaluation.calibration import calibration_figures
+from lightning_recipes.evaluation.columns import class_columns
 from lightning_recipes.evaluation.confusion import confusion_matrix, per_class
 from lightning_recipes.evaluation.label_issues import label_issues
 from lightning_recipes.evaluation.mistakes import order_mistakes
@@ -36,6 +38,9 @@ __all__ = ["Multilabel"]
 
 SMALLEST = 1e-12  # a probability of zero has no logarithm
 YES = 0.5  # probability from which on a label is said to be there
+ABOVE = float(
+    torch.nextafter(torch.tensor(YES), torch.tensor(0.0))
+)  # torchmetrics says yes above its threshold, and a sigmoid of zero is a yes here
 BETWEEN = "|"  # as in the data's CSV file
 
 
@@ -51,6 +56,7 @@ class Multilabel:
     default_loss = "binary_cross_entropy"
     intervals_are_quick = False
     right_means = "share of images with every label right"
+    share_right_means = "share of labels that are right"
 
     def probabilities(self, logits: Tensor) -> Tensor:
         """Return the sigmoid."""
@@ -68,16 +74,17 @@ class Multilabel:
 
     def metrics(self, num_classes: int, prefix: str) -> MetricCollection:
         """Return mean average precision, macro and micro F1."""
+        several = num_classes > 1  # torchmetrics refuses a single one, and can do it
         kinds: dict[str, Metric] = {
-            "map": _AveragePrecision(num_classes, average="macro"),
-            "f1": _F1Score(num_classes, average="macro"),
-            "f1_micro": _F1Score(num_classes, average="micro"),
+            "map": _AveragePrecision(num_classes, average="macro", validate_args=several),
+            "f1": _F1Score(num_classes, ABOVE, average="macro", validate_args=several),
+            "f1_micro": _F1Score(num_classes, ABOVE, average="micro", validate_args=several),
         }
         return MetricCollection(kinds, prefix=prefix, compute_groups=False)  # type: ignore[arg-type]
 
     def training_metric(self, num_classes: int) -> Metric:
         """Return the macro F1, as validation has it."""
-        return _F1Score(num_classes, average="macro", validate_args=False)
+        return _F1Score(num_classes, ABOVE, average="macro", validate_args=False)
 
     def predicted(self, probabilities: Tensor) -> Tensor:
         """Return the labels whose probability is one half or more, (N, C)."""
@@ -86,6 +93,25 @@ class Multilabel:
     def right(self, probabilities: Tensor, labels: Tensor) -> Tensor:
         """Return whether every label is right."""
         return (self.predicted(probabilities) == labels).all(dim=1)
+
+    def share_right(self, probabilities: Tensor, labels: Tensor) -> Tensor:
+        """Return the share of an image's labels that are right."""
+        return (self.predicted(probabilities) == labels).double().mean(dim=1)
+
+    def against_chance(self, probabilities: Tensor, labels: Tensor) -> tuple[bool, str] | None:
+        """Tell whether labels are ranked better than by lot: by the mean average precision, whose chance is prevalence.
+
+        Not by images that are right in all: with many labels few are, and that says little.
+        """
+        found = self.summary(self.seen(probabilities, labels))
+        value, interval = found["val_map"], found["val_map_ci95"]
+        known = labels.sum(dim=0) > 0
+        if value is None or interval is None or not known.any():
+            return None
+        by_lot = float(labels.double().mean(dim=0)[known].mean())
+        low, high = interval
+        said = f"mean average precision {value:.1%} (95 % interval {low:.1%} to {high:.1%}), by lot {by_lot:.1%}"
+        return low > by_lot, said
 
     def losses_of(self, probabilities: Tensor, labels: Tensor) -> Tensor:
         """Return the mean over classes of ``-log`` of the right answer's probability."""
@@ -116,18 +142,19 @@ class Multilabel:
         if seen is None:
             return dict.fromkeys(("val_map", "val_map_ci95", "val_f1", "val_f1_ci95"))
         labels, p = seen["true"], seen["p"]
+        if not p.isfinite().all():  # of a training that diverged
+            return self.summary(None)
         answers = self.predicted(p) > 0
-        numbers = {
-            "val_map": (
-                mean_known(average_precision(labels, p)),
-                lambda weights: mean_known(average_precision(labels, p, weights)),
-            ),
-            "val_f1": (f1_scores(labels, answers)[0], lambda weights: f1_scores(labels, answers, weights)[0]),
+        numbers: dict[str, Callable[[Tensor | None], Tensor]] = {
+            "val_map": lambda weights: mean_known(average_precision(labels, p, weights)),
+            "val_f1": lambda weights: f1_scores(labels, answers, weights)[0],
         }
         found: dict[str, Any] = {}
-        for name, (value, of_weights) in numbers.items():
-            found[name] = float(value)
-            found[f"{name}_ci95"] = list(bootstrap_interval(of_weights, len(labels))) if intervals else None
+        for name, of_weights in numbers.items():
+            value = float(of_weights(None))
+            interval = share_interval(value, resamples_of(of_weights, len(labels))) if intervals else None
+            found[name] = value if math.isfinite(value) else None
+            found[f"{name}_ci95"] = None if interval is None else list(interval)
         return found
 
     def judge(self, probabilities: Tensor, labels: Tensor) -> dict[str, Any]:
@@ -141,7 +168,7 @@ class Multilabel:
         for true, p in zip(seen["true"], seen["p"], strict=True):
             labels = (self.words(true, names), self.words(self.predicted(p), names))
             rows.append([*labels, *(f"{value:.6f}" for value in p.tolist())])
-        return ["true", "predicted", *names], rows
+        return class_columns(["path", "true", "predicted"], names)[1:], rows
 
     def analysis(self, probabilities: Tensor, labels: Tensor, names: Sequence[str]) -> dict[str, Any]:
         """Return each class's numbers, those of all, and the calibration of all answers."""
@@ -223,9 +250,9 @@ def _share_of_yes(matrix: Tensor, name: str) -> dict[str, Any]:
 
 
 def _with_interval(value: float, resampled: Tensor) -> dict[str, float | None]:
-    """A class's average precision; None where no image has the class."""
-    found = (value, *percentile_interval(resampled))
-    return {name: v if math.isfinite(v) else None for name, v in zip(("value", "low", "high"), found, strict=True)}
+    """A class's average precision; None where no image has the class, or too few to tell."""
+    low, high = share_interval(value, resampled) or (None, None)
+    return {"value": value if math.isfinite(value) else None, "low": low, "high": high}
 
 
 def _questions(labels: Tensor, probabilities: Tensor) -> tuple[Tensor, Tensor]:
@@ -235,15 +262,20 @@ def _questions(labels: Tensor, probabilities: Tensor) -> tuple[Tensor, Tensor]:
 
 
 class _AveragePrecision(MultilabelAveragePrecision):
-    """Of labels that are floats, as losses take them."""
+    """Of labels that are floats, as losses take them; nan where a probability is nan, which torchmetrics would rank."""
 
     @override
     def update(self, preds: Tensor, target: Tensor) -> None:
         super().update(preds, target.long())
 
+    @override
+    def compute(self) -> Tensor:  # type: ignore[override]
+        said = dim_zero_cat(self.preds)
+        return super().compute() if said.isfinite().all() else said.new_tensor(math.nan)
+
 
 class _F1Score(MultilabelF1Score):
-    """Likewise."""
+    """Of labels that are floats, as losses take them."""
 
     @override
     def update(self, preds: Tensor, target: Tensor) -> None:

@@ -68,6 +68,7 @@ class Task(Protocol):
         default_loss: Of them.
         intervals_are_quick: Whether :meth:`summary` gives them in no time, also after each epoch.
         right_means: What the share of images that are right is called.
+        share_right_means: What the mean of :meth:`share_right` is called.
     """
 
     name: str
@@ -79,6 +80,7 @@ class Task(Protocol):
     default_loss: str
     intervals_are_quick: bool
     right_means: str
+    share_right_means: str
 
     # In training and evaluation.
 
@@ -110,6 +112,17 @@ class Task(Protocol):
 
     def right(self, probabilities: Tensor, labels: Tensor) -> Tensor:
         """Return whether each image is right, (N,), bool."""
+        ...
+
+    def share_right(self, probabilities: Tensor, labels: Tensor) -> Tensor:
+        """Return the share of each image's labels that are right, (N,), float64."""
+        ...
+
+    def against_chance(self, probabilities: Tensor, labels: Tensor) -> tuple[bool, str] | None:
+        """Tell whether what is said is shown to be better than chance, and by which numbers.
+
+        None: the share of images that are right says it, against the most frequent labels.
+        """
         ...
 
     def losses_of(self, probabilities: Tensor, labels: Tensor) -> Tensor:

@@ -46,8 +46,10 @@ class Tile:
     width: float = 0.0
 
     @classmethod
-    def of_share(cls, name: str, value: float, interval: Sequence[float]) -> "Tile":
-        """Return the tile of a share in [0, 1], with its 95 % interval drawn and named."""
+    def of_share(cls, name: str, value: float, interval: Sequence[float] | None) -> "Tile":
+        """Return the tile of a share in [0, 1], with its 95 % interval drawn and named; without one it says so."""
+        if interval is None:
+            return cls(name, percent(value), "too few images for an interval")
         low, high = interval
         note = f"95 %: {100 * low:.1f} to {100 * high:.1f} %"
         return cls(name, percent(value), note, round(100 * low, 2), round(100 * (high - low), 2))
@@ -75,8 +77,8 @@ def number(value: float | None, form: str) -> str:
     return "-" if value is None or not math.isfinite(value) else f"{value:{form}}"
 
 
-def share(found: dict[str, float] | None) -> str:
-    """Return a share with its interval.
+def share(found: dict[str, float | None] | None) -> str:
+    """Return a share with its interval, if it has one.
 
     Example:
         >>> share({"value": 0.5, "low": 0.25, "high": 0.75})
@@ -84,7 +86,9 @@ def share(found: dict[str, float] | None) -> str:
     """
     if found is None or found.get("value") is None:
         return "-"
-    return f"{percent(found['value'])} ({100 * found['low']:.1f} to {100 * found['high']:.1f})"
+    low, high = found.get("low"), found.get("high")
+    between = "" if low is None or high is None else f" ({100 * low:.1f} to {100 * high:.1f})"
+    return f"{percent(found['value'])}{between}"
 
 
 def text(words: str) -> Part:

@@ -50,7 +50,7 @@ def tiles_of(run: RunContents) -> list[Tile]:
     """Return the numbers that a reader looks for first."""
     summary, errors, tiles = run.summary, run.errors, []
     known = [one for one in run.measured if one.value is not None]
-    tiles += [Tile.of_share(one.title, one.value or 0.0, one.ci95) for one in known if one.ci95 is not None]
+    tiles += [Tile.of_share(one.title, one.value or 0.0, one.ci95) for one in known]
     if summary.get("val_loss") is not None:
         tiles.append(Tile("Validation loss", f"{summary['val_loss']:.3f}", f"best epoch: {summary.get('best_epoch')}"))
     if errors:
@@ -187,11 +187,16 @@ def _labels(run: RunContents) -> Section:
     if not issues:
         return Section("labels", "Doubtful labels")
     sure = sum(issue["confident"] == "true" for issue in issues)
+    several = "val_map" in run.summary
+    then = (
+        ""
+        if several
+        else ("; remove the rows that are right after all, and lightning-recipes prepare drops or relabels the others")
+    )
     parts = [
         text(
-            f"{len(issues)} images whose label the model doubts, {sure} of them by the rule of confident learning; the "
-            "most doubtful first. A doubt is no proof: look at the image. All are in label_issues.csv; remove the rows "
-            "that are right after all, and lightning-recipes prepare drops or relabels the others."
+            f"{len(issues)} labels that the model doubts, {sure} of them by the rule of confident learning; the most "
+            f"doubtful first. A doubt is no proof: look at the image. All are in label_issues.csv{then}."
         )
     ]
     rows = [(i["path"], i["split"], i["given"], i["suggested"], i["margin"]) for i in issues[:MOST_ROWS]]

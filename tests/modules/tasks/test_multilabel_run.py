@@ -72,8 +72,9 @@ def test_the_summary_has_the_numbers_of_the_predictions_with_intervals(run: Path
     assert summary["val_map"] == pytest.approx(average_precision_score(true, p, average="macro"), abs=1e-4)
     assert summary["val_f1"] == pytest.approx(f1_score(true, p >= 0.5, average="macro"), abs=1e-6)
     for name in ("val_map", "val_f1"):
-        low, high = summary[f"{name}_ci95"]
-        assert 0 <= low <= summary[name] <= high <= 1
+        if summary[name] > 0:  # else nothing is told by drawing the same images again
+            low, high = summary[f"{name}_ci95"]
+            assert 0 < low < summary[name] < high < 1
     assert summary["snapshots"][0]["val_map"] > 0
     assert 0 < summary["ensemble_val_map"] <= 1
 

@@ -1,0 +1,15 @@
+"""Columns of tables that have one a class."""
+
+from collections.abc import Sequence
+
+__all__ = ["class_columns"]
+
+
+def class_columns(first: Sequence[str], classes: Sequence[str]) -> list[str]:
+    """Return the columns of a table: some of its own, then one a class; a class that is called as one of those says so.
+
+    Example:
+        >>> class_columns(["path", "true"], ["cat", "path"])
+        ['path', 'true', 'cat', 'path (class)']
+    """
+    return [*first, *(f"{name} (class)" if name in first else name for name in classes)]
