@@ -24,6 +24,7 @@ from lightning_recipes.callbacks.best_checkpoint import BestCheckpoint
 from lightning_recipes.callbacks.checkpoints import LastCheckpoint
 from lightning_recipes.callbacks.error_analysis import ErrorAnalysis
 from lightning_recipes.callbacks.recording.run_summary import RunSummary
+from lightning_recipes.modules.step_additions import StepAdditions
 from tests.agreement import disagreements
 from tests.catalogue import FACTORS, Recipe, data_of, every_pair, pairwise_recipes, run, uses
 
@@ -153,3 +154,9 @@ def test_every_other_pair_too(number: int, tmp_path: Path) -> None:
 )
 def test_clipping_with_an_average_accumulation_and_mixed_precision(number: int, tmp_path: Path) -> None:
     check(TOGETHER[number], number, tmp_path)
+
+
+def test_a_fit_that_is_over_leaves_no_callback_in_the_module(tmp_path: Path) -> None:
+    techniques = {"mixing": "both", "activations": "small", "sharpness": "on", "l1": "on", "ema": "both"}
+    trainer, _ = run({**techniques, "memory": "parts"}, tmp_path)
+    assert trainer.lightning_module.additions == StepAdditions()

@@ -1,5 +1,6 @@
 """What a run reports is what its file does: the judge, and the ways in which the two once parted."""
 
+import copy
 import shutil
 from pathlib import Path
 from typing import Any
@@ -16,10 +17,12 @@ from lightning_recipes import (
     EMA,
     BestCheckpoint,
     EarlyStopping,
+    EnsembleClassifier,
     Stage,
     Stages,
 )
 from lightning_recipes.callbacks.gradcam import MisclassifiedGradCAM
+from lightning_recipes.modules.tta import MultiViewClassifier
 from tests.agreement import disagreements
 from tests.judging import ALL, BAD_RATE, GOOD, HEAD, summary, train
 from tests.small import QUIET, classifier, digits, fit
@@ -239,3 +242,21 @@ def test_a_figure_that_differs_from_the_epochs_own_is_said(tmp_path: Path) -> No
         UserWarning, match=r"best\.ckpt has a val_accuracy of .* on the validation images, the validation of epoch"
     ):
         train(tmp_path, [Stage("head", epochs=2, train="head", lr=0.02)], Cheat())
+
+
+def test_an_ensembles_loss_with_class_weights_is_that_of_its_members_whatever_the_batch_is() -> None:
+    weights = [1.0, 50.0, 1.0, 0.1, 1.0, 7.0, 1.0, 1.0, 1.0, 1.0]
+    model = classifier(loss={"name": "cross_entropy", "class_weights": weights}).eval()
+    torch.nn.init.normal_(model.head.weight)  # type: ignore[arg-type]
+
+    def loss(module: pl.LightningModule, size: int) -> float:
+        data = digits(val_fraction=0.1, eval_batch_size=size)
+        return float(pl.Trainer(**QUIET).validate(module, datamodule=data, verbose=False)[0]["val_loss"])
+
+    one = loss(model, 128)
+    twice = EnsembleClassifier([copy.deepcopy(model), copy.deepcopy(model)])
+    views = MultiViewClassifier(copy.deepcopy(model), "crops")
+    views.views = []  # the image itself alone
+    for size in (37, 1):
+        assert loss(twice, size) == pytest.approx(one, rel=1e-4)
+        assert loss(views, size) == pytest.approx(one, rel=1e-4)

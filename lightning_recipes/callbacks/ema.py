@@ -138,7 +138,10 @@ class EMA(pl.Callback):
     @override
     def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Swap the averaged weights in."""
-        averaged = require_staged(pl_module, "EMA").additions.averaged
+        staged = staged_of(pl_module)
+        if staged is None:  # an ensemble, or several views, which are finished
+            return
+        averaged = staged.additions.averaged
         if averaged is not None:
             averaged.swap(pl_module)
         if self.validate == "both":

@@ -206,9 +206,11 @@ class ImageClassifier(ClassificationModule):
         was_training = self.training
         self.eval()
         precision = precision or self.trainer.precision_plugin
-        with self.evaluated_weights(), precision.forward_context():
-            features = self.features(precision.convert_input(images.to(self.device)))
-        self.train(was_training)
+        try:
+            with self.evaluated_weights(), precision.forward_context():
+                features = self.features(precision.convert_input(images.to(self.device)))
+        finally:
+            self.train(was_training)
         return features.float().cpu()
 
     @property

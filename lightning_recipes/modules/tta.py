@@ -65,13 +65,17 @@ class MultiViewClassifier(Evaluator):
         views: One of :data:`VIEWS`.
 
     Raises:
-        UserError: There are no such views.
+        UserError: There are no such views, or the members of an ensemble look at images of different sizes.
     """
 
     def __init__(self, inner: ClassificationModule | EnsembleClassifier, views: str) -> None:
         super().__init__()
         if views not in VIEWS:
             raise UserError(f"views: '{views}' is not one of {', '.join(VIEWS)}{did_you_mean(views, VIEWS)}")
+        if isinstance(inner, EnsembleClassifier) and not inner.one_input:
+            raise UserError(
+                "views: the snapshots were judged on images of different sizes; take one of them, or leave views out"
+            )
         self.inner, self.views, self.drawn = inner, VIEWS[views], DRAWN if views == "augment" else 0
         self.num_classes, self.class_names, self.task = inner.num_classes, inner.class_names, inner.task
         self.input_config, self.judged_input = inner.input_config, inner.judged_input

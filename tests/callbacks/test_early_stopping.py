@@ -186,3 +186,11 @@ def test_a_figure_that_no_validation_logs_is_refused_at_the_first_that_should() 
         fit(classifier(), digits(), EarlyStopping("val_los"), max_epochs=2, check_val_every_n_epoch=2)
     with pytest.raises(UserError, match=r"'val_loss' is not logged; there are train_accuracy"):
         fit(classifier(), digits(), EarlyStopping(), max_epochs=2, limit_val_batches=0)
+
+
+def test_a_second_fit_knows_nothing_of_what_the_first_one_stopped() -> None:
+    model = classifier()
+    fit(model, digits(), Stages([Stage("all", epochs=4)]), EarlyStopping(patience=0, min_delta=0.9), max_epochs=-1)
+    assert model.plan_changes
+    fit(model, digits(), Stages([Stage("all", epochs=2)]), max_epochs=-1)
+    assert model.plan_changes == []

@@ -1,5 +1,6 @@
 """The moving average against a loop by hand, through stages and checkpoints, and in what validation sees."""
 
+import copy
 from pathlib import Path
 from typing import Any
 
@@ -9,9 +10,10 @@ import torch
 from torch import Tensor
 from typing_extensions import override
 
-from lightning_recipes import EMA, BestCheckpoint, EarlyStopping, ImageClassifier, UserError
+from lightning_recipes import EMA, BestCheckpoint, EarlyStopping, EnsembleClassifier, ImageClassifier, UserError
 from lightning_recipes.callbacks.ema import decay_at
-from tests.small import classifier, digits, fit, two_stages
+from lightning_recipes.modules.tta import MultiViewClassifier
+from tests.small import QUIET, classifier, digits, fit, two_stages
 
 
 class ByHand(pl.Callback):
@@ -174,3 +176,32 @@ def test_the_best_checkpoint_and_restored_weights_are_those_that_were_judged(tmp
 def test_a_bad_value_is_named(arguments: dict[str, Any], text: str) -> None:
     with pytest.raises(UserError, match=text):
         EMA(**arguments)
+
+
+def test_weights_that_are_put_back_are_the_average_too() -> None:
+    class Back(pl.Callback):
+        first: dict[str, torch.Tensor]
+
+        @override
+        def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+            self.first = copy.deepcopy(pl_module.state_dict())
+
+        @override
+        def on_train_epoch_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+            if trainer.current_epoch == 1:
+                assert isinstance(pl_module, ImageClassifier)
+                pl_module.replace_weights(self.first)
+
+    back, model = Back(), classifier()
+    fit(model, digits(), EMA(0.9, 1), back, max_epochs=2)
+    for name, value in model.state_dict().items():
+        if not name.startswith(("train_", "val_")):
+            assert torch.equal(value, back.first[name]), name
+
+
+@pytest.mark.parametrize("of", ["views", "ensemble"])
+def test_a_finished_model_is_validated_beside_it(of: str) -> None:
+    model = classifier()
+    finished = MultiViewClassifier(model, "flip") if of == "views" else EnsembleClassifier([model])
+    trainer = pl.Trainer(**QUIET, callbacks=[EMA(0.9)])
+    assert trainer.validate(finished, datamodule=digits(), verbose=False)

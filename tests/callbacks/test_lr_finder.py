@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from lightning_recipes.callbacks.lr_finder import LearningRateFinder
 from lightning_recipes.callbacks.stages import Stages
+from lightning_recipes.engine.trial_steps import no_trace, rehearse_step
 from lightning_recipes.errors import UserError
 from lightning_recipes.modules.classifier import ImageClassifier
 from lightning_recipes.stages.plan import Stage
@@ -204,3 +205,22 @@ def test_a_stage_with_little_left_to_learn_still_gives_a_smooth_curve(tmp_path: 
     fit(letters(), data, plan, finder, max_epochs=-1, **options)
     losses = torch.tensor(finder.found["all"]["losses"][0][:15])  # rates at which next to nothing moves
     assert losses.diff().abs().max() < 0.02 * losses[0]
+
+
+def test_a_trial_step_of_the_same_batch_twice_is_that_of_the_batch() -> None:
+    ends = []
+
+    class Try(pl.Callback):
+        @override
+        def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+            batch = next(iter(trainer.datamodule.rehearsal_dataloaders()[0]))  # type: ignore[attr-defined]
+            for batches in ([batch], [batch, batch]):
+                with no_trace(trainer, pl_module) as optimizer:
+                    rehearse_step(trainer, optimizer, batches, key=("try",))
+                    ends.append(torch.cat([p.detach().flatten() for p in pl_module.parameters()]))
+
+    torch.manual_seed(1)
+    options: dict[str, Any] = {"pretrained": False, "image_size": 32, "schedule": "constant", "optimizer": "sgd"}
+    model = ImageClassifier("test_vit", 10, **options)  # without batch-norm or draws
+    fit(model, digits(augment="none"), Try(), max_epochs=1, limit_val_batches=0)
+    torch.testing.assert_close(ends[0], ends[1], rtol=1e-4, atol=1e-5)

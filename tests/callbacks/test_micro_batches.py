@@ -7,6 +7,7 @@ import lightning.pytorch as pl
 import pytest
 import torch
 from torch import Tensor
+from typing_extensions import override
 
 from lightning_recipes import ImageClassifier, LearningRateFinder, MicroBatches, UserError
 from tests.small import digits, fit
@@ -143,3 +144,22 @@ def test_a_learning_rate_finder_sees_the_loss_of_the_whole_batch(tmp_path: Path)
         )
         found.append(finder.found["all"]["losses"][0])
     assert found[1] == pytest.approx(found[0], rel=1e-4)
+
+
+class Uneven(ImageClassifier):
+    """Runs out of memory above ten images in the first process and above three in the second."""
+
+    @override
+    def features(self, images: Tensor) -> Tensor:
+        if self.training and len(images) > (10 if self.global_rank == 0 else 3):
+            raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate")
+        return super().features(images)
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork.*", "ignore:.*fork.*:DeprecationWarning")
+def test_all_processes_take_the_parts_of_the_one_that_has_least_memory() -> None:
+    torch.manual_seed(1)
+    model = Uneven("test_vit", 10, pretrained=False, image_size=32)
+    two: dict[str, Any] = {"strategy": "ddp_fork", "devices": 2, "limit_val_batches": 0}
+    trainer, _ = fit(model, digits(), MicroBatches(), max_epochs=1, **two)
+    assert trainer.state.finished

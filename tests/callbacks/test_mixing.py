@@ -150,3 +150,19 @@ def test_a_training_step_of_its_own_that_mixes_nothing_is_refused() -> None:
     model = OwnStep("test_resnet", num_classes=10, pretrained=False)
     with pytest.raises(UserError, match=r"Mixing: the training_step of OwnStep mixes nothing; .*self\.transform_batch"):
         fit(model, digits(), Mixing(), max_epochs=1)
+
+
+def test_a_mixed_batch_counts_as_the_larger_shares_class() -> None:
+    labels, partners = torch.tensor([0, 1]), torch.tensor([2, 3])
+    for share, counted in ((0.7, labels), (0.3, partners)):
+        batch = MixedBatch(torch.randn(2, 3, 32, 32), labels, torch.arange(2), partners, share)
+        assert torch.equal(classifier().training_loss(batch, ("step", 0))["labels"], counted)
+
+
+@pytest.mark.parametrize(("switch_p", "cut"), [(0.0, False), (1.0, True)])
+def test_the_share_of_cut_batches_is_the_one_asked_for(switch_p: float, cut: bool) -> None:
+    images = torch.arange(4.0)[:, None, None, None].expand(4, 3, 8, 8).clone()
+    callback = Mixing(0.4, 1.0, switch_p=switch_p)
+    mixed = [callback.mixed(Batch(images, torch.arange(4), torch.arange(4)), ("step", n)).images for n in range(20)]
+    # What is cut has pixels of the one or the other image, what is mixed has values between.
+    assert all(bool((one == one.round()).all()) for one in mixed) == cut

@@ -13,8 +13,19 @@ from lightning.pytorch.plugins import MixedPrecision
 from torch import Tensor, nn
 from typing_extensions import override
 
-from lightning_recipes import SAM, ImageClassifier, LearningRateFinder, MicroBatches, Mixing, UserError
+from lightning_recipes import (
+    SAM,
+    ImageClassifier,
+    LayerGroup,
+    LearningRateFinder,
+    MicroBatches,
+    Mixing,
+    StagedModule,
+    UserError,
+    groups_of,
+)
 from lightning_recipes.callbacks.sam import ascent_
+from tests.foreign.denoising import Pictures
 from tests.small import classifier, digits, fit, two_stages
 
 LR = 0.1
@@ -185,3 +196,35 @@ def test_each_of_two_processes_goes_to_its_own_worst_point() -> None:
     halves = [(images[rank::2], labels[rank::2]) for rank in (0, 1)]
     for name, value in by_hand(smooth_network().train(), halves, rho=0.05).items():
         torch.testing.assert_close(model.state_dict()[name], value, rtol=1e-3, atol=1e-5)
+
+
+class Bowl(StagedModule):
+    """A loss of nothing but the penalty that a callback adds."""
+
+    def __init__(self) -> None:
+        super().__init__(lr=LR, optimizer="sgd", schedule="constant", weight_decay=0.0)
+        self.net = nn.Linear(3, 1, bias=False)
+
+    @property
+    @override
+    def layer_groups(self) -> list[LayerGroup]:
+        return groups_of(net=self.net)
+
+    @override
+    def training_loss(self, batch: Tensor, key: tuple[str | int, ...]) -> Tensor:
+        loss: Tensor = self.net(torch.zeros(2, 3)).sum()
+        return loss
+
+
+class HalfSquare(pl.Callback):
+    @override
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        assert isinstance(pl_module, Bowl)
+        pl_module.additions.penalties["square"] = lambda: 0.5 * pl_module.net.weight.square().sum()
+
+
+def test_penalties_are_a_part_of_the_slope_that_is_climbed() -> None:
+    module = Bowl()
+    w = module.net.weight.detach().clone()
+    fit(module, Pictures(), HalfSquare(), SAM(0.5), max_steps=1, max_epochs=1, limit_val_batches=0)
+    torch.testing.assert_close(module.net.weight.detach(), w - LR * (w + 0.5 * w / w.norm()))

@@ -1,10 +1,17 @@
 """Values of data keys with which no run can work."""
 
-import pytest
+from typing import Any
 
+import lightning.pytorch as pl
+import pytest
+import torch
+from typing_extensions import override
+
+from lightning_recipes.callbacks.stages import Stages
 from lightning_recipes.data.datamodule import ImageDataModule
 from lightning_recipes.errors import UserError
 from lightning_recipes.stages.plan import Stage
+from tests.small import classifier, digits, fit
 
 
 @pytest.mark.parametrize(
@@ -30,3 +37,29 @@ def test_values_that_cannot_work_are_refused_before_any_image_is_read(options: d
 def test_a_stage_cannot_be_of_images_without_content_either() -> None:
     with pytest.raises(UserError, match=r"^stage 'all', image_size: 3 is not a number >= 8$"):
         Stage("all", epochs=1, image_size=3)
+
+
+def test_a_stage_that_differs_in_its_augmentation_alone_has_images_of_its_own() -> None:
+    plain: dict[int, list[bool]] = {0: [], 1: []}
+
+    class Look(pl.Callback):
+        @override
+        def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, *_: Any) -> None:
+            data: ImageDataModule = trainer.datamodule  # type: ignore[attr-defined]
+            images = data.evaluation_images("train", batch.indices.tolist(), data.input_config)
+            plain[trainer.current_epoch].append(torch.allclose(images, batch.images))
+
+    stages = [Stage("plain", epochs=1, augment="none"), Stage("varied", epochs=1, augment="medium")]
+    fit(classifier(), digits(), Stages(stages), Look(), max_epochs=-1)
+    assert all(plain[0])
+    assert not any(plain[1])
+
+
+def test_a_task_is_one_that_labels_are_read_by() -> None:
+    with pytest.raises(UserError, match=r"data\.task: multilable is not one of multiclass, multilabel"):
+        digits(task="multilable")
+
+
+def test_data_and_model_of_different_tasks_are_refused_before_training() -> None:
+    with pytest.raises(UserError, match=r"data\.task: images have one label each, and model\.task is multilabel"):
+        fit(classifier(task="multilabel"), digits(), max_epochs=1)

@@ -136,3 +136,12 @@ def test_confident_learning_by_hand() -> None:
 def test_a_single_image_is_analysed_too() -> None:
     assert label_issues(torch.tensor([0]), torch.tensor([[1.0, 0.0]])) == []
     assert held_out_error(torch.tensor([0]), torch.tensor([[0.9, 0.1]])) == pytest.approx(0.1, abs=1e-6)
+
+
+def test_a_temperature_is_judged_on_the_half_that_it_was_not_fitted_on() -> None:
+    """Two halves that need opposite temperatures: what one is mended by makes the other worse."""
+    draw = torch.Generator().manual_seed(0)
+    logits = torch.randn(4000, 3, generator=draw) * 2
+    labels = torch.multinomial(logits.softmax(1), 1, generator=draw).squeeze(1)
+    said = torch.where(torch.arange(4000)[:, None] % 2 == 0, logits * 3, logits / 3).softmax(1)
+    assert held_out_error(labels, said) > calibration_error(labels, said)

@@ -9,6 +9,7 @@ import lightning.pytorch as pl
 import pytest
 import torch
 from safetensors.torch import load_file
+from torch import Tensor
 from typing_extensions import override
 
 import lightning_recipes as lr
@@ -118,3 +119,31 @@ def test_what_needs_labels_or_a_backbone_says_so(tmp_path: Path) -> None:
         train(tmp_path, lr.StochasticDepth())
     with pytest.raises(lr.UserError, match=r"EMA\.validate: both: needs a module that gives class probabilities"):
         train(tmp_path, lr.EMA(validate="both"))
+
+
+class Watched(DenoisingAutoencoder):
+    """Keeps the keys that its draws are a function of."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(**options)
+        self.keys: list[tuple[str | int, ...]] = []
+
+    @override
+    def training_loss(self, batch: Tensor, key: tuple[str | int, ...]) -> Tensor:
+        self.keys.append(key)
+        return super().training_loss(batch, key)
+
+
+def test_each_process_draws_its_own_noise_in_validation(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = Watched()
+    monkeypatch.setattr(module, "log", lambda *_, **__: None)
+    for rank in (0, 1):
+        monkeypatch.setattr(Watched, "global_rank", rank)
+        module.validation_step(torch.zeros(2, 1, 8, 8), 0)
+    assert module.keys[0] != module.keys[1]
+
+
+def test_each_part_of_a_batch_draws_its_own_noise() -> None:
+    module = Watched()
+    fit(module, Pictures(), lr.MicroBatches(start=2, trial=False), max_epochs=1, limit_val_batches=0)
+    assert len(module.keys) == len(set(module.keys)) == 8

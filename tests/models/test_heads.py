@@ -113,3 +113,8 @@ def test_what_cannot_be_is_said(head: Any, backbone: str, message: str) -> None:
 def test_attention_on_a_map_is_refused_before_anything_is_trained() -> None:
     with pytest.raises(UserError, match=r"model\.head: attention needs a backbone that gives tokens"):
         fit(model("attention", "test_resnet"), digits(), max_epochs=1)
+
+
+def test_fastais_head_drops_half_as_much_before_its_hidden_layer() -> None:
+    head = HEADS["concat_pool"](num_features=8, num_classes=2, dropout=0.5)
+    assert [part.p for part in head.modules() if isinstance(part, nn.Dropout)] == [0.25, 0.5]

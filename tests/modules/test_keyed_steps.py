@@ -2,13 +2,15 @@
 
 from typing import Any
 
+import lightning.pytorch as pl
+import pytest
 import torch
 from torch import Tensor
 from typing_extensions import override
 
 from lightning_recipes import ImageClassifier, Mixing
 from lightning_recipes.data.batch import MixedBatch
-from tests.small import digits, fit
+from tests.small import QUIET, classifier, digits, fit
 
 
 class Noted(ImageClassifier):
@@ -77,3 +79,13 @@ def test_a_training_step_without_a_parent_is_keyed_too() -> None:
     model.draws = []
     fit(model, digits(), max_epochs=2, limit_val_batches=0)
     assert model.draws == [draw for draw, _ in seen_by(Noted)]
+
+
+def test_each_process_has_draws_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    module = classifier()
+    module.trainer = pl.Trainer(**QUIET)
+    keys = []
+    for rank in (0, 1):
+        monkeypatch.setattr(type(module), "global_rank", rank)
+        keys.append(module.step_key(0))
+    assert keys[0] != keys[1]

@@ -14,7 +14,7 @@ from torch import nn
 from typing_extensions import override
 
 import lightning_recipes as lr
-from lightning_recipes import BestCheckpoint, SnapshotEnsemble, Stage, Stages
+from lightning_recipes import BestCheckpoint, ImageClassifier, SnapshotEnsemble, Stage, Stages
 from lightning_recipes.models.backbone import create_backbone
 from lightning_recipes.models.snapshot_files import find_snapshots
 from tests.judging import GOOD
@@ -272,3 +272,17 @@ def test_an_argument_that_no_file_gives_back_is_refused_before_the_training(tmp_
     with pytest.raises(lr.UserError, match=r"model\.maker: a type cannot be read back from a checkpoint"):
         trained(tmp_path, Takes, maker=nn.ReLU)
     assert not list(tmp_path.iterdir())
+
+
+def test_classes_in_another_order_are_other_classes() -> None:
+    saved = {"num_classes": 10, "class_names": list("bacdefghij")}
+    with pytest.raises(lr.UserError, match="are not the data's"):
+        classifier(class_names=list("abcdefghij")).on_load_checkpoint({"hyper_parameters": saved})
+
+
+def test_an_argument_that_is_given_is_taken_in_place_of_the_files(tmp_path: Path) -> None:
+    trainer, _ = fit(classifier(), digits(), max_epochs=1, limit_val_batches=0)
+    trainer.save_checkpoint(tmp_path / "a.ckpt")
+    model = lr.load(tmp_path / "a.ckpt", dropout=0.3)
+    assert isinstance(model, ImageClassifier)
+    assert model.dropout.p == 0.3

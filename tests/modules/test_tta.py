@@ -2,6 +2,7 @@
 
 import csv
 import re
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,11 +11,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from scipy import stats
 
-from lightning_recipes import ImageClassifier, ImageDataModule, UserError
+from lightning_recipes import EnsembleClassifier, ImageClassifier, ImageDataModule, UserError
 from lightning_recipes.__main__ import main
 from lightning_recipes.modules.tta import VIEWS, MultiViewClassifier
-from tests.small import QUIET, digits
+from tests.small import QUIET, classifier, digits
 
 IMAGES = torch.rand(4, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 
@@ -141,3 +143,20 @@ def test_the_command_line_takes_views_for_validate_and_predict(
 def test_views_that_there_are_not_are_named() -> None:
     with pytest.raises(UserError, match="views: 'rotations' is not one of"):
         MultiViewClassifier(trained(), "rotations")
+
+
+def test_the_interval_of_the_gain_is_that_of_a_mean() -> None:
+    several = MultiViewClassifier(classifier(), "flip")
+    several.differences = [torch.tensor([1, 0, 0, -1]), torch.tensor([1, 0, 1])]
+    d = np.array([1, 0, 0, -1, 1, 0, 1])
+    low, high = stats.norm.interval(0.95, loc=d.mean(), scale=stats.sem(d))
+    gain, half, images = several.gain()
+    assert (gain - half, gain + half, images) == pytest.approx((low, high, 7))
+
+
+def test_an_ensemble_that_looks_at_several_sizes_has_no_views() -> None:
+    members = [classifier(), classifier()]
+    for member, size in zip(members, (32, 64), strict=True):
+        member.judged_input = replace(member.input_config, image_size=size)
+    with pytest.raises(UserError, match="views: the snapshots were judged on images of different sizes"):
+        MultiViewClassifier(EnsembleClassifier(members), "flip")

@@ -343,3 +343,9 @@ def test_two_processes_write_one_run(tmp_path: Path) -> None:
     assert {"checkpoints/best.ckpt", "metrics.csv", "report.html", "environment.json"} <= files(tmp_path / "run")
     with pytest.raises(Exception, match="holds a run"):
         train(recorder(tmp_path / "run"), strategy="ddp_fork", devices=2, logger=False)
+
+
+def test_the_seconds_of_a_run_that_goes_on_are_all_of_them(tmp_path: Path) -> None:
+    summary = RunSummary(str(tmp_path))
+    summary.load_state_dict({**summary.state_dict(), "seconds": 3600.0})
+    assert summary.seconds() >= 3600

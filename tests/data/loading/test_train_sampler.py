@@ -102,3 +102,9 @@ def test_what_is_drawn_for_another_purpose_is_none_of_the_draws_of_training() ->
     several = [drawn(purpose) for purpose in ((), ("rehearsal", 0), ("rehearsal", 1))]
     assert len({tuple(order) for order, _ in several}) == 3
     assert len(set.union(*(seeds for _, seeds in several))) == 3 * len(source)
+
+
+def test_an_image_that_comes_again_is_seen_another_way() -> None:
+    data = digits(augment="medium")
+    dataset = data.settings_of(None).dataset(data.opened.splits.train, train=True)
+    assert not torch.equal(dataset[Key(0, 5, 0)].images, dataset[Key(0, 5, 1)].images)

@@ -175,3 +175,9 @@ def test_two_processes_train_and_judge_as_one_of_twice_the_batch(manifest: Path,
     assert two["errors"]["correct"] == one["errors"]["correct"]
     said = [[row["path"] for row in table(tmp_path / folder / "val_predictions.csv")] for folder in ("one", "two")]
     assert said[0] == said[1]
+
+
+def test_of_no_label_the_probability_is_that_of_the_least_sure_answer() -> None:
+    said = Multilabel().prediction(torch.tensor([0.1, 0.3]), ["a", "b"])
+    assert said.label == ""
+    assert said.probability == pytest.approx(0.7)
