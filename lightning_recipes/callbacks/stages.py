@@ -13,6 +13,7 @@ from lightning_recipes.data.of_trainer import image_data_of
 from lightning_recipes.errors import UserError
 from lightning_recipes.modules.protocols import Staged, backbone_of, require_backbone, require_staged
 from lightning_recipes.stages.plan import Plan, Stage
+from lightning_recipes.stages.step_count import steps_per_epoch
 
 __all__ = ["Stages"]
 
@@ -44,11 +45,15 @@ class Stages(pl.Callback):
         if stage != "fit":
             return
         module = require_staged(pl_module, "Stages")
-        module.use_plan(self.plan)
-        module.apply_stage(self.plan.stages[0])
         self._give_data_the_plan(trainer, pl_module)
-        if trainer.max_epochs is None or not 0 <= trainer.max_epochs <= self.plan.epochs:
-            set_max_epochs(trainer, self.plan.epochs)
+        data = image_data_of(trainer)
+        plan = self.plan.settled(lambda position: steps_per_epoch(position, trainer, data))
+        if data is not None:
+            data.change_plan(plan)
+        module.use_plan(plan)
+        module.apply_stage(plan.stages[0])
+        if trainer.max_epochs is None or not 0 <= trainer.max_epochs <= plan.epochs:
+            set_max_epochs(trainer, plan.epochs)
 
     def _give_data_the_plan(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
         changed, data = ("image_size", "batch_size", "augment", "cache_features"), image_data_of(trainer)
@@ -62,7 +67,7 @@ class Stages(pl.Callback):
                 reload_train_loader(trainer)  # the loader of a stage is kept, so this costs nothing
             return
         for stage in self.plan.stages:
-            for key in changed:
+            for key in (*changed, "steps"):
                 if getattr(stage, key):
                     raise UserError(
                         f"stage '{stage.name}', {key}: needs an ImageDataModule, which this run does not have"

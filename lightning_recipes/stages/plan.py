@@ -1,7 +1,7 @@
 """The plan of a run: which stage an epoch belongs to. A pure function of the epoch, so nothing of it is saved."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -18,7 +18,7 @@ class Stage:
 
     Args:
         name: What the stage is called in tables, figures and errors.
-        epochs: Number of epochs, >= 1.
+        epochs: Number of epochs, >= 1; left out where ``steps`` is given.
         train: ``head``, ``all``, or the number of last layer groups that train (1 is the head alone).
         lr: Learning rate of the head (default: ``model.lr``).
         lr_decay: Factor between neighbouring layer groups, in (0, 1] (default: ``model.lr_decay``).
@@ -28,10 +28,13 @@ class Stage:
         augment: Augmentation policy (default: ``data.augment``).
         cache_features: Run the frozen backbone once over all images and train the head on what it gave; needs
             ``train: head``, and turns augmentation off.
+        steps: Optimizer steps in place of ``epochs``: before the training they become the number of whole epochs that
+            is nearest to them, at least one (Kolesnikov et al. 2020, "Big Transfer", section 3.3: few images need more
+            epochs than many).
     """
 
     name: str
-    epochs: int
+    epochs: int = 0
     train: Literal["head", "all"] | int = "all"
     lr: float | None = None
     lr_decay: float | None = None
@@ -40,10 +43,15 @@ class Stage:
     batch_size: int | Literal["all"] | None = None
     augment: str | dict[str, Any] | list[Any] | None = None
     cache_features: bool = False
+    steps: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse values that cannot work, by key."""
-        for key, least in (("epochs", 1), ("image_size", MIN_IMAGE_SIZE), ("batch_size", 1)):
+        if self.steps is not None and self.epochs:
+            raise UserError(f"stage '{self.name}', steps: epochs are given too; keep one of them")
+        if self.steps is None and self.epochs < 1:
+            raise UserError(f"stage '{self.name}', epochs: {self.epochs} is not a number >= 1; give epochs or steps")
+        for key, least in (("steps", 1), ("image_size", MIN_IMAGE_SIZE), ("batch_size", 1)):
             value = getattr(self, key)
             if value is not None and value != "all" and not value >= least:
                 raise UserError(f"stage '{self.name}', {key}: {value} is not a number >= {least}")
@@ -92,6 +100,26 @@ class Plan:
         for name in names:
             if names.count(name) > 1:
                 raise UserError(f"stages: {names.count(name)} stages are called '{name}'; give each its own name")
+
+    def settled(self, steps_per_epoch: Callable[[int], int]) -> "Plan":
+        """Return the plan whose stages all have epochs; those that are given in steps get the nearest number, >= 1.
+
+        Args:
+            steps_per_epoch: From the position of a stage to the optimizer steps of one of its epochs; asked only for
+                stages that are given in steps.
+
+        Example:
+            >>> plan = Plan((Stage("head", epochs=2, train="head"), Stage("all", steps=100)))
+            >>> [stage.epochs for stage in plan.settled(lambda position: 8).stages]
+            [2, 12]
+        """
+        stages = [
+            stage
+            if stage.steps is None
+            else replace(stage, epochs=max(1, round(stage.steps / steps_per_epoch(position))), steps=None)
+            for position, stage in enumerate(self.stages)
+        ]
+        return replace(self, stages=tuple(stages))
 
     def require_stages(self, key: str, names: Sequence[str] | None) -> None:
         """Refuse names of stages that there are not.

@@ -11,7 +11,7 @@ from lightning_recipes.schedules.resolve import resolve_schedule
 from lightning_recipes.stages.plan import Plan, Stage
 from lightning_recipes.stages.timeline import Timeline
 
-__all__ = ["count_plan", "epochs_to_train", "limited", "logs_this_step", "validates_after"]
+__all__ = ["count_plan", "epochs_to_train", "limited", "logs_this_step", "steps_per_epoch", "validates_after"]
 
 
 class CountsBatches(Protocol):
@@ -32,7 +32,7 @@ def count_plan(plan: Plan | None, schedule: Spec, trainer: pl.Trainer, data: Cou
         data: Says how many batches an epoch of each stage has; None: all stages have those of the loader.
     """
     if plan is None:
-        per_epoch, epochs, most = _steps_per_epoch(0, trainer, data), trainer.max_epochs, trainer.max_steps
+        per_epoch, epochs, most = steps_per_epoch(0, trainer, data), trainer.max_epochs, trainer.max_steps
         if epochs is None or epochs < 0:  # no limit in epochs; without one in steps there is no end to count to
             epochs = math.ceil(most / per_epoch) if most > 0 else 2**31 // per_epoch
         whole = Plan((Stage("all", epochs=max(1, epochs)),))
@@ -42,12 +42,12 @@ def count_plan(plan: Plan | None, schedule: Spec, trainer: pl.Trainer, data: Cou
         resolve_schedule(f"stage '{stage.name}', schedule", schedule if stage.schedule is None else stage.schedule)
         for stage in plan.stages
     ]
-    steps = [_steps_per_epoch(position, trainer, data) for position in range(len(plan.stages))]
+    steps = [steps_per_epoch(position, trainer, data) for position in range(len(plan.stages))]
     return Timeline(plan, steps, curves)
 
 
-def _steps_per_epoch(position: int, trainer: pl.Trainer, data: CountsBatches | None) -> int:
-    """Optimizer steps of one epoch of the stage at ``position``."""
+def steps_per_epoch(position: int, trainer: pl.Trainer, data: CountsBatches | None) -> int:
+    """Return the optimizer steps of one epoch of the stage at ``position``; arguments as above."""
     if data is None:
         make_train_loader(trainer)
         batches = trainer.num_training_batches
