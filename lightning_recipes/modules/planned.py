@@ -59,6 +59,7 @@ class PlannedModule(pl.LightningModule):
         optimization: The arguments.
         plan: The stages of the run as they turned out so far, or None without stages.
         plan_changes: What was changed in them, in this order; checkpoints hold it.
+        stage_epochs: The epochs of each stage before anything was changed; checkpoints hold them.
         stage_begun_at: The epoch at which base rates were last taken from the plan.
     """
 
@@ -83,6 +84,7 @@ class PlannedModule(pl.LightningModule):
         self.optimization = Optimization(lr, lr_decay, weight_decay, optimizer, schedule, freeze_norm_stats)
         self.plan: Plan | None = None
         self.plan_changes: list[list[Any]] = []
+        self.stage_epochs: list[int] = []
         self.stage_begun_at: int | None = None
         self._timeline: Timeline | None = None
         self._trainable_groups: int | None = None
@@ -211,6 +213,7 @@ class PlannedModule(pl.LightningModule):
     def use_plan(self, plan: Plan) -> None:
         """Take a plan for the run, and forget what an earlier run changed in its own."""
         self.plan, self.plan_changes = plan, []
+        self.stage_epochs = [stage.epochs for stage in plan.stages]
 
     def end_stage(self) -> None:
         """Let the current stage end with the current epoch; what follows comes sooner.

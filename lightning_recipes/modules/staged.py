@@ -167,7 +167,7 @@ class StagedModule(KeyedSteps, PlannedModule):
         if stage != "fit":
             return
         if self.plan is None:
-            self.plan_changes = []
+            self.plan_changes, self.stage_epochs = [], []
         arguments = self.finished_model()["hyper_parameters"]
         if self.trainer.checkpoint_callbacks and (lost := cannot_be_kept(arguments)):
             raise UserError(
@@ -183,6 +183,7 @@ class StagedModule(KeyedSteps, PlannedModule):
         checkpoint |= finished
         checkpoint["metrics"] = {name: float(value) for name, value in self.trainer.callback_metrics.items()}
         checkpoint["plan_changes"] = self.plan_changes
+        checkpoint["stage_epochs"] = self.stage_epochs
         weights = self.additions.averaged
         # A file of weights alone has those to be used.
         if "optimizer_states" not in checkpoint and weights is not None and not weights.are_in:

@@ -12,7 +12,7 @@ from lightning_recipes import Stage, Stages, UserError
 from tests.small import KeepEvery, classifier, digits, fit
 
 
-def train(length: dict[str, int], *more: Any, ckpt_path: Path | None = None, **options: Any) -> tuple[int, int, str]:
+def train(length: dict[str, Any], *more: Any, ckpt_path: Path | None = None, **options: Any) -> tuple[int, int, str]:
     """Return epochs, steps and fingerprint of a training of four batches an epoch."""
     stages = [
         Stage("head", epochs=1, train="head", lr=0.01),
@@ -29,8 +29,7 @@ def test_steps_are_the_nearest_number_of_epochs_of_that_stages_batches(steps: in
 
 
 def test_batches_that_make_a_step_count_as_one() -> None:
-    accumulate = {"accumulate_grad_batches": 2}
-    assert train({"steps": 3}, **accumulate)[:2] == (1 + 3, 2 + 3)
+    assert train({"steps": 3}, accumulate_grad_batches=2)[:2] == (1 + 3, 2 + 3)
 
 
 def test_a_run_that_goes_on_ends_at_the_same_weights(tmp_path: Path) -> None:

@@ -61,4 +61,4 @@ def _reached(checkpoint: Path) -> Reached | None:
     except Exception:  # whatever is wrong with the file is said where it is read
         return None
     changes = tuple((str(kind), int(epoch)) for kind, epoch in saved.get("plan_changes", []))
-    return Reached(progress.epochs, progress.inside, changes)
+    return Reached(progress.epochs, progress.inside, changes, tuple(map(int, saved.get("stage_epochs", []))))

@@ -20,19 +20,30 @@ class Reached:
         epoch: Epochs that are done.
         inside: Whether it was written inside the epoch after them.
         changes: What changed the plan while it ran: kind (``end``, ``restart``, ``stop``) and epoch.
+        stage_epochs: What the plan was when the run began, in epochs; tells those of a stage that is given in steps.
     """
 
     epoch: int
     inside: bool = False
     changes: tuple[tuple[str, int], ...] = ()
+    stage_epochs: tuple[int, ...] = ()
+
+    def epochs_of(self, stages: Sequence[Mapping[str, Any]], position: int) -> int:
+        """Return how many epochs a stage of a recipe was planned to have."""
+        known = position < len(self.stage_epochs)
+        return self.stage_epochs[position] if stages[position].get("steps") and known else _epochs(stages[position])
+
+
+def _epochs(stage: Mapping[str, Any]) -> int:
+    return int(stage.get("epochs") or 0)
 
 
 def _ends(stages: Sequence[Mapping[str, Any]], reached: Reached) -> list[int]:
     """Return the epoch that each stage ends before, as it turned out."""
     ends: list[int] = []
-    for stage in stages:
+    for position in range(len(stages)):
         start = ends[-1] if ends else 0
-        end = start + int(stage["epochs"])
+        end = start + reached.epochs_of(stages, position)
         cut = [epoch + 1 for kind, epoch in reached.changes if kind in ("end", "stop") and start <= epoch < end]
         ends.append(min([end, *cut]))
     return ends
@@ -69,7 +80,7 @@ def stage_answers(old: Sequence[Mapping[str, Any]], new: Sequence[Mapping[str, A
 
 
 def _over(key: str, name: str) -> Answer:
-    if name in ("name", "epochs", "batch_size"):
+    if name in ("name", "epochs", "steps", "batch_size"):
         return Answer(key, "refused", f"that stage is over, and what comes after it is counted from its end; {ANEW}")
     return Answer(key, "kept", "has no effect: that stage is over")
 
@@ -86,16 +97,18 @@ def _under_way(
     start = ends[at - 1] if at else 0
     if name == "batch_size":
         return Answer(key, "refused", STEPS[1])
+    if name == "steps":
+        return Answer(key, "refused", f"the steps of a stage became whole epochs as the run began; {ANEW}")
     if name in ("lr", "lr_decay"):
         return Answer(key, "kept", f"has no effect: {KEPT_RATE}")
     if name != "epochs":
         return Answer(key, "now", "takes effect at once")
-    if ends[at] < start + int(old[at]["epochs"]):
+    if ends[at] < start + reached.epochs_of(old, at):
         return Answer(key, "kept", f"has no effect: the stage was ended after epoch {ends[at]}, and stays so")
     done = reached.epoch + reached.inside - start
-    if int(new[at]["epochs"]) < done:
+    if _epochs(new[at]) < done:
         return Answer(key, "refused", f"{done} epochs of it have begun; give at least {done}, or {ANEW}")
-    return Answer(key, "now", f"takes effect at once: {new[at]['epochs']} in place of {old[at]['epochs']}")
+    return Answer(key, "now", f"takes effect at once: {_epochs(new[at])} in place of {_epochs(old[at])}")
 
 
 def _to_come(

@@ -143,3 +143,19 @@ def test_a_run_that_a_callback_stopped_stays_stopped() -> None:
 def test_a_default_that_every_stage_left_overrides_is_said_to_have_no_effect() -> None:
     (answer,) = recipe_answers(OLD, changed("model.lr", 0.3), Reached(6))
     assert answer.kind == "kept"
+
+
+@pytest.mark.parametrize(
+    ("reached", "kind"),
+    [
+        (Reached(2, stage_epochs=(2, 3, 4)), "next"),  # it has not begun
+        (Reached(3, stage_epochs=(2, 3, 4)), "refused"),  # it is under way
+        (Reached(5, inside=True, stage_epochs=(2, 3, 4)), "refused"),  # it is over
+    ],
+)
+def test_the_steps_of_a_stage_are_epochs_once_it_has_begun(reached: Reached, kind: str) -> None:
+    old, new = copy.deepcopy(OLD), copy.deepcopy(OLD)
+    for recipe, steps in ((old, 30), (new, 60)):
+        recipe["trainer"]["callbacks"][0]["init_args"]["stages"][1] |= {"epochs": 0, "steps": steps}
+    (answer,) = recipe_answers(old, new, reached)
+    assert (answer.kind, "steps" in answer.key) == (kind, True), str(answer)
