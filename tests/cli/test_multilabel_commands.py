@@ -41,6 +41,7 @@ def test_fit_validate_predict_and_explain(
     assert main(["validate", "--ckpt_path", best, "--views", "flip"]) == 0
     assert main(["validate", "--ckpt_path", best]) == 0
     assert f"{summary['val_map']:.4f}" in capfd.readouterr().out
+    assert main(["predict", "--ckpt_path", best, "--data.predict_root", "shapes", "--views", "flip"]) == 0
     assert main(["predict", "--ckpt_path", best, "--data.predict_root", "shapes"]) == 0
     with (run / "predictions.csv").open() as file:
         rows = list(csv.DictReader(file))

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from lightning_recipes.data.datamodule import ImageDataModule
-from lightning_recipes.data.sources.iterative_split import iterative_split
+from lightning_recipes.data.sources.iterative_split import every_class_on_both_sides, iterative_split
 from lightning_recipes.errors import UserError
 from tests.shapes import draw_shapes
 
@@ -62,3 +62,44 @@ def test_what_asks_for_one_class_an_image_is_refused(tmp_path: Path, options: di
 def test_data_of_one_class_an_image_is_refused_for_several() -> None:
     with pytest.raises(UserError, match=r"multilabel needs labels that can be several, and 'sklearn:digits'"):
         _ = ImageDataModule("sklearn:digits", task="multilabel").opened
+
+
+@pytest.mark.parametrize("seed", range(10))
+def test_of_small_sets_with_many_labels_no_class_of_two_is_on_one_side_alone(seed: int) -> None:
+    generator = np.random.default_rng(seed)
+    labels = np.zeros((80, 60), np.uint8)
+    for row in labels:
+        row[generator.choice(60, 9, replace=False)] = 1
+    parts = iterative_split(labels, 0.2, np.random.default_rng(seed))
+    train, val = every_class_on_both_sides(labels, *parts)
+    assert sorted([*train, *val]) == list(range(80))
+    assert labels[train].any(axis=0).all()
+    assert labels[val].any(axis=0).all()
+    assert len(val) == pytest.approx(16, abs=8)
+
+
+def test_a_class_of_one_image_is_learnt_and_said_not_to_be_judged(tmp_path: Path) -> None:
+    manifest = draw_shapes(tmp_path)
+    lines = manifest.read_text().splitlines()
+    lines[1] = f"{lines[1]}|rare"
+    manifest.write_text("\n".join(lines))
+    data = ImageDataModule(str(manifest), task="multilabel", image_size=32)
+    with pytest.warns(UserWarning, match="too few images have 'rare' for one in validation"):
+        splits = data.opened.splits
+    rare = data.classes.index("rare")
+    assert np.asarray(splits.train.labels)[:, rare].sum() == 1
+
+
+@pytest.mark.filterwarnings("ignore:data.val_fraction")
+def test_labels_that_are_set_apart_by_another_mark_are_said(tmp_path: Path) -> None:
+    manifest = draw_shapes(tmp_path)
+    manifest.write_text(manifest.read_text().replace("|", ";"))
+    with pytest.warns(UserWarning, match=r"counts as one label; labels are set apart by \|, not by ';'"):
+        _ = ImageDataModule(str(manifest), task="multilabel", image_size=32).opened
+
+
+def test_a_row_for_each_label_is_told_to_be_one(tmp_path: Path) -> None:
+    manifest = draw_shapes(tmp_path)
+    manifest.write_text(manifest.read_text() + "000.png,red\n")
+    with pytest.raises(UserError, match=r"named in line 2 too; put all its labels into one line, with \| between them"):
+        _ = ImageDataModule(str(manifest), task="multilabel", image_size=32).opened
