@@ -137,7 +137,7 @@ TRAININGS: dict[str, tuple[Training, list[str], list[str]]] = {
     ),
     "one answer for every image": (
         (lambda: of_letters(OneAnswer, lr=1e-9), Digits, [cached(3)], {}),
-        ["It says the same class for all"],
+        ["It says the same for all"],
         ["is the larger part:", "do not differ"],
     ),
     "labels that have nothing to do with the images": (
