@@ -1,6 +1,7 @@
 """Misclassified images with the places that speak for the predicted class and for the true one."""
 
 import math
+import textwrap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -57,11 +58,19 @@ def gradcam_figure(mistakes: Sequence[Mistake], *, title: str) -> "Figure":
 
     columns = math.ceil(math.sqrt(len(mistakes)))
     rows = math.ceil(len(mistakes) / columns)
-    height = 1.9 * rows + 0.5
+    lines = textwrap.wrap(title, width=48 * columns)  # letters of this size that there is room for
+    height = 1.9 * rows + 0.5 + 0.19 * (len(lines) - 1)
     figure = Figure(figsize=(4.2 * columns, height))
-    figure.suptitle(title, fontsize=11, y=1 - 0.1 / height, va="top")
+    figure.suptitle("\n".join(lines), fontsize=11, y=1 - 0.1 / height, va="top")
     # By hand: the layout engine takes seconds for so many panels.
-    edges = {"left": 0.005, "right": 0.995, "bottom": 0.01, "top": 1 - 0.75 / height, "wspace": 0.06, "hspace": 0.3}
+    edges = {
+        "left": 0.005,
+        "right": 0.995,
+        "bottom": 0.01,
+        "top": 1 - (0.56 + 0.19 * len(lines)) / height,
+        "wspace": 0.06,
+        "hspace": 0.3,
+    }
     grid: Any = figure.subplots(rows, 3 * columns, squeeze=False, gridspec_kw=edges)
     for axes in grid.flat:
         axes.set_axis_off()

@@ -1,5 +1,6 @@
 """What a run's folder holds, as tables and artifacts of W&B."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,8 @@ def tables_of(contents: RunContents, *, most_rows: int) -> dict[str, Table]:
 
 
 def _predictions(contents: RunContents) -> Table:
+    if "val_map" in contents.summary:
+        return _predictions_of_several(contents.predictions)
     rows: list[list[Any]] = [
         [row["path"], row["true"], row["predicted"], float(row["probability"]), row["true"] == row["predicted"]]
         for row in contents.predictions
@@ -35,9 +38,21 @@ def _predictions(contents: RunContents) -> Table:
     return ["path", "true", "predicted", "probability", "correct"], rows
 
 
+def _predictions_of_several(predictions: Sequence[Mapping[str, str]]) -> Table:
+    """With a probability a class, as the file has them."""
+    own = ("path", "true", "predicted")
+    classes = [name for name in (predictions[0] if predictions else ()) if name not in own]
+    rows = [
+        [*(row[name] for name in own), row["true"] == row["predicted"], *(float(row[name]) for name in classes)]
+        for row in predictions
+    ]
+    return [*own, "correct", *classes], sorted(rows, key=lambda row: bool(row[3]))
+
+
 def _confusion(contents: RunContents) -> Table:
     names = [figures["name"] for figures in contents.errors.get("classes", [])]
-    matrix = contents.errors.get("confusion_matrix", [])
+    matrix = contents.errors.get("confusion_matrix", [])  # there is none of several labels an image
+    names = names if matrix else []
     cells = [
         [true, predicted, count]
         for true, counts in zip(names, matrix, strict=True)
@@ -51,7 +66,7 @@ def _classes(contents: RunContents) -> Table:
     rows: list[dict[str, Any]] = []
     for figures in contents.errors.get("classes", []):
         row = {"class": figures["name"], "images": figures["images"]}
-        for name in ("recall", "precision", "f1"):
+        for name in (n for n in ("average_precision", "recall", "precision", "f1") if n in figures):
             known = figures[name] or {}
             row |= {name: known.get("value"), f"{name}_low": known.get("low"), f"{name}_high": known.get("high")}
         rows.append(row)

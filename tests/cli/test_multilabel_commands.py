@@ -8,6 +8,7 @@ import pytest
 
 from lightning_recipes.__main__ import main
 from tests.shapes import LABELS, draw_shapes
+from tests.wandb_file import sessions
 
 RECIPE = """
 seed_everything: 1
@@ -37,6 +38,9 @@ def test_fit_validate_predict_and_explain(
     summary, said = json.loads((run / "summary.json").read_text()), capfd.readouterr().out
     assert f"{100 * summary['val_map']:.1f} %" in said
     assert "Mean average precision" in (run / "report.html").read_text()
+    (tracked,) = sessions(run)
+    assert tracked.summary["run/val_map"] == summary["val_map"]
+    assert tracked.summary["predictions/nrows"] == summary["val_images"]
     best = "run/checkpoints/best.ckpt"
     assert main(["validate", "--ckpt_path", best, "--views", "flip"]) == 0
     assert main(["validate", "--ckpt_path", best]) == 0
