@@ -1,6 +1,5 @@
 """W&B: the offline run holds everything, stays one run over a resume, and a broken W&B stops nothing."""
 
-import json
 import os
 import subprocess
 import sys
@@ -29,9 +28,7 @@ from lightning_recipes import (
 )
 from lightning_recipes import WandbTracker as Tracker
 from lightning_recipes.loggers.wandb import BackgroundWandbLogger
-from lightning_recipes.loggers.wandb_page import tables_of
 from lightning_recipes.optim.gradients import norms_by_group
-from lightning_recipes.run.reader import RunContents
 from tests.small import classifier, digits, fit, two_stages
 from tests.wandb_file import read_offline_run, sessions
 
@@ -286,20 +283,6 @@ def test_a_server_that_is_slow_or_down_no_key_and_a_full_disk_stop_nothing(tmp_p
     assert ("no API key" if how == "no key" else "out of reach") in done.stderr
     (run,) = sessions(tmp_path)
     assert len(run.column("val_loss")) == 2
-
-
-def test_tables_put_the_surest_mistakes_first_and_keep_to_their_size(tmp_path: Path) -> None:
-    rows = ["a.png,cat,cat,0.9", "b.png,cat,dog,0.6", "c.png,dog,cat,0.8"]
-    (tmp_path / "val_predictions.csv").write_text("\n".join(["path,true,predicted,probability", *rows]) + "\n")
-    some = {"value": 0.5, "low": 0.1, "high": 0.9}
-    classes = [{"name": n, "images": 2, "recall": some, "precision": None, "f1": some} for n in ("cat", "dog")]
-    (tmp_path / "errors.json").write_text(json.dumps({"classes": classes, "confusion_matrix": [[1, 1], [1, 0]]}))
-    tables = tables_of(RunContents(tmp_path), most_rows=2)
-    assert [row[0] for row in tables["predictions"][1]] == ["c.png", "b.png"]
-    assert tables["confusion_matrix"][1] == [["cat", "cat", 1], ["cat", "dog", 1]]
-    assert tables["classes"][0][:4] == ["class", "images", "recall", "recall_low"]
-    assert tables["classes"][1][0] == ["cat", 2, 0.5, 0.1, 0.9, None, None, None, 0.5, 0.1, 0.9]
-    assert "label_issues" not in tables
 
 
 @pytest.mark.parametrize(

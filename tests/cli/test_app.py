@@ -1,4 +1,7 @@
-"""The command line as a person uses it: a run and its folder, evaluation, one's own classes, and every mistake."""
+"""The command line as a person uses it: a run and its folder, evaluation, one's own classes, and every mistake.
+
+Longer than other files: one run is trained for most of it.
+"""
 
 import csv
 import json

@@ -1,4 +1,7 @@
-"""A run recorded from Python, against the same recipe trained by the command line."""
+"""A run recorded from Python, against the same recipe trained by the command line.
+
+Longer than other files: one run of the command line is trained for all of it.
+"""
 
 import csv
 import json

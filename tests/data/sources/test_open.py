@@ -1,4 +1,7 @@
-"""Data as people have it: folders, zips, CSV files, names; and every way in which it can be wrong."""
+"""Data as people have it: folders, zips, CSV files, names; and every way in which it can be wrong.
+
+Longer than other files: what writes pictures, folders and tables is shared by all of it.
+"""
 
 import csv
 import pickle
