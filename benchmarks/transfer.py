@@ -7,7 +7,7 @@ Every set, recipe and seed is one training, whose accuracy and macro F1 on the v
         --weights mobilenetv2_100.safetensors [--sets ants_bees drawn] [--recipes old head] [--seeds 0 1 2]
     python benchmarks/transfer.py --report old
 
-Two processes of one thread each (``--share 0/2`` and ``--share 1/2``) make more rows an hour than one of two threads.
+The rows so far: two processes of one thread each, torch 2.15. Such two (``--share 0/2`` and ``--share 1/2``) make more rows an hour than one of two threads.
 """
 
 import argparse
@@ -147,7 +147,7 @@ def report(table: Path, base: str) -> None:
             if recipe != base and seeds:
                 pairs = [float(by_seed[s]["accuracy"]) - float(known[base][s]["accuracy"]) for s in seeds]
                 mean, half = mean_and_half(pairs)
-                line += f"  to {base} {mean:+.3f} +- {half:.3f}"
+                line += f"  to {base} {mean:+.3f}" + (f" +- {half:.3f}" if len(pairs) > 1 else "")
             print(line)
 
 
