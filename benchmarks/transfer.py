@@ -7,7 +7,8 @@ Every set, recipe and seed is one training, whose accuracy and macro F1 on the v
         --weights mobilenetv2_100.safetensors [--sets ants_bees drawn] [--recipes old head] [--seeds 0 1 2]
     python benchmarks/transfer.py --report old
 
-The rows so far: two processes of one thread each, torch 2.15. Such two (``--share 0/2`` and ``--share 1/2``) make more rows an hour than one of two threads.
+The rows so far: two processes of one thread each, torch 2.15. Such two (``--share 0/2`` and ``--share 1/2``) make more
+rows an hour than one of two threads.
 """
 
 import argparse
