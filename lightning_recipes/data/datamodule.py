@@ -379,7 +379,7 @@ class ImageDataModule(pl.LightningDataModule):
         return kind(self.opened.splits.train.labels, batch_size, **options, **purpose)
 
     def _make_train_loader(self, settings: LoaderSettings, trainer: pl.Trainer | None, **purpose: Any) -> TrainLoader:
-        dataset = self._dataset_of("train", self.opened.splits.train, settings)
+        dataset = self._dataset_of("train", self.opened.splits.train, settings, train=True)
         return self._process.train_loader(dataset, self._sampler(settings.batch_size, **purpose), trainer=trainer)
 
     def _eval_loader(self, split: Split, source: ImageSource, settings: LoaderSettings) -> DataLoader[Any]:
@@ -388,10 +388,12 @@ class ImageDataModule(pl.LightningDataModule):
         dataset = self._dataset_of(split, source, settings)
         return self._process.eval_loader(dataset, self._eval_batch_size(), order=order)
 
-    def _dataset_of(self, split: Split, source: ImageSource, settings: LoaderSettings) -> ImageDataset | FeatureDataset:
+    def _dataset_of(
+        self, split: Split, source: ImageSource, settings: LoaderSettings, *, train: bool = False
+    ) -> ImageDataset | FeatureDataset:
         if settings.cache_features:
             return self._cached(split, source, settings)
-        return settings.dataset(source, train=split == "train")
+        return settings.dataset(source, train=train)  # images of the training split are judged, too
 
     def _backbone_changes(self) -> int:
         """How many stages have trained the backbone; features from before the last of them are none of its."""

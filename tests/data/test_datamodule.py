@@ -55,6 +55,13 @@ def test_a_stage_that_differs_in_its_augmentation_alone_has_images_of_its_own() 
     assert not any(plain[1])
 
 
+def test_training_images_that_are_judged_are_not_augmented() -> None:
+    data = digits(augment="medium")
+    some = list(range(12))
+    batch = next(iter(data.evaluation_loader("train", data.input_config, some)))
+    assert torch.equal(batch.images, data.evaluation_images("train", batch.indices.tolist(), data.input_config))
+
+
 def test_a_task_is_one_that_labels_are_read_by() -> None:
     with pytest.raises(UserError, match=r"data\.task: multilable is not one of multiclass, multilabel"):
         digits(task="multilable")
