@@ -1,10 +1,10 @@
 """The one error for what a user can mend: a bad recipe, bad data or a bad file."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
-__all__ = ["UserError", "did_you_mean", "nearest", "refuse_bad_values"]
+__all__ = ["UserError", "did_you_mean", "first_few", "nearest", "refuse_bad_values"]
 
 FROM_WORKER = re.compile(r"Caught (?P<name>\w+) in .*\nOriginal Traceback ")
 
@@ -24,6 +24,16 @@ class UserError(ValueError):
         if found:
             text = re.split(rf"^(?:\w+\.)*{found['name']}: ", text, flags=re.MULTILINE)[-1].strip()
         super().__init__(text)
+
+
+def first_few(names: Sequence[str], most: int = 5) -> str:
+    """Return some names for a line that has no room for all.
+
+    Example:
+        >>> first_few(["a", "b", "c"], 2)
+        'a, b, ...'
+    """
+    return ", ".join(names[:most]) + (", ..." if len(names) > most else "")
 
 
 def nearest(name: str, known: Iterable[str], *, most: int = 3) -> list[str]:

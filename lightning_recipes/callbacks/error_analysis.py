@@ -118,8 +118,8 @@ class ErrorAnalysis(pl.Callback):
             return
         folder, names, task = Path(trainer.default_root_dir), names_of(best), predictions.task
         doubts = task.doubts(predictions.probabilities, predictions.labels, names)
-        of, outcome = best_of(trainer), outcome_of(trainer, pl_module, predictions, seen, self.history, doubts)
         found = task.analysis(predictions.probabilities, predictions.labels, names)
+        of, outcome = best_of(trainer), outcome_of(trainer, pl_module, predictions, seen, self.history, doubts, found)
         result = self.analysis(outcome, found, predictions, names, _paths(trainer, "val"))
         write_json(folder / "errors.json", {"best_epoch": None if of is None else of.epoch, **result})
         doubtful = _issues("val", doubts, predictions, _paths(trainer, "val"))

@@ -48,7 +48,7 @@ class Stages(pl.Callback):
         self._give_data_the_plan(trainer, pl_module)
         data = image_data_of(trainer)
         plan = self.plan.settled(lambda position: steps_per_epoch(position, trainer, data))
-        if data is not None:
+        if data is not None and plan != self.plan:
             data.change_plan(plan)
         module.use_plan(plan)
         module.apply_stage(plan.stages[0])

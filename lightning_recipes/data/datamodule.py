@@ -28,7 +28,7 @@ from lightning_recipes.data.loading.train_sampler import EpochSampler, FixedSamp
 from lightning_recipes.data.sources.labels import class_counts
 from lightning_recipes.data.sources.open import OpenedData, open_splits, open_unlabelled
 from lightning_recipes.data.sources.source import ImageSource, Subset
-from lightning_recipes.errors import UserError
+from lightning_recipes.errors import UserError, first_few
 from lightning_recipes.input_config import ExpectsInput, InputConfig
 from lightning_recipes.stages.plan import Plan, Stage
 
@@ -121,7 +121,7 @@ class ImageDataModule(pl.LightningDataModule):
             several_labels=self.several_labels,
         )
         if opened.skipped:
-            some = ", ".join(opened.skipped[:5]) + (", ..." if len(opened.skipped) > 5 else "")
+            some = first_few(opened.skipped)
             rank_zero_warn(f"data.on_bad_image: {len(opened.skipped)} files are skipped: {some}")
         return opened
 

@@ -1,6 +1,7 @@
 """What a fit came to, in the figures that its diagnosis is read off."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any
 
 import lightning.pytorch as pl
 import torch
@@ -46,6 +47,7 @@ def outcome_of(
     seen: Predictions | None,
     history: LossHistory,
     doubts: Sequence[Doubt],
+    analysis: Mapping[str, Any],
 ) -> Outcome:
     """Return what a fit that is over came to.
 
@@ -56,6 +58,7 @@ def outcome_of(
         seen: For training images, by the same weights.
         history: The losses on the way there.
         doubts: Of the labels of the validation images.
+        analysis: Of the task, for them.
     """
     labels, p, task = predictions.labels, predictions.probabilities, predictions.task
     strata, said = task.strata(labels), task.strata(predictions.predicted)
@@ -79,7 +82,7 @@ def outcome_of(
         planned_epochs=None if planned is None or planned < 0 else planned,
         stopped_by=what_stopped(trainer, module),
         doubtful_labels=len({doubt.row for doubt in doubts if doubt.confident}),
-        against_chance=task.against_chance(p, labels),
+        against_chance=task.against_chance(analysis, labels),
         measure=task.right_means,
     )
 

@@ -63,14 +63,8 @@ def gradcam_figure(mistakes: Sequence[Mistake], *, title: str) -> "Figure":
     figure = Figure(figsize=(4.2 * columns, height))
     figure.suptitle("\n".join(lines), fontsize=11, y=1 - 0.1 / height, va="top")
     # By hand: the layout engine takes seconds for so many panels.
-    edges = {
-        "left": 0.005,
-        "right": 0.995,
-        "bottom": 0.01,
-        "top": 1 - (0.56 + 0.19 * len(lines)) / height,
-        "wspace": 0.06,
-        "hspace": 0.3,
-    }
+    top = 1 - (0.56 + 0.19 * len(lines)) / height
+    edges = {"left": 0.005, "right": 0.995, "bottom": 0.01, "top": top, "wspace": 0.06, "hspace": 0.3}
     grid: Any = figure.subplots(rows, 3 * columns, squeeze=False, gridspec_kw=edges)
     for axes in grid.flat:
         axes.set_axis_off()

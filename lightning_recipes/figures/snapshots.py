@@ -64,17 +64,22 @@ def _draw_losses(axes: "Axes", curve: CycleCurve) -> None:
     axes.legend(frameon=False, fontsize=8, ncols=2, loc="upper center", bbox_to_anchor=(0.5, -0.18))
 
 
+def _value(row: Mapping[str, Any], metric: str) -> float:
+    """What was measured; nan, which is not drawn, of a training that diverged."""
+    return math.nan if row[metric] is None else float(row[metric])
+
+
 def _draw_accuracies(axes: "Axes", result: Mapping[str, Any]) -> None:
     members, metric = range(1, len(result["last"]) + 1), result.get("metric", "accuracy")
-    values = [math.nan if row[metric] is None else row[metric] for row in result["last"]]
+    values = [_value(row, metric) for row in result["last"]]
     low, high = zip(*(row["ci95"] or (math.nan, math.nan) for row in result["last"]), strict=True)
     axes.fill_between(members, low, high, color="tab:blue", alpha=0.12, linewidth=0, label="95 % interval")
     axes.plot(members, values, "o-", color="tab:blue", label="mean of the last m")
-    single = [math.nan if row[metric] is None else row[metric] for row in reversed(result["single"])]
+    single = [_value(row, metric) for row in reversed(result["single"])]
     axes.plot(members, single, "x", color="tab:gray", label="m-th last alone")
     axes.axhline(max(single), color="tab:gray", linestyle=":", label=f"best alone: {max(single):.3f}")
     if result["soup"] is not None:
-        soup = result["soup"][metric]
+        soup = _value(result["soup"], metric)
         axes.axhline(soup, color="tab:green", linestyle="--", label=f"mean of the weights: {soup:.3f}")
     axes.set_title(f"Validation {metric}, ensemble of {len(values)}: {values[-1]:.3f}", loc="left", fontsize=10)
     axes.set_xlabel("snapshots m")

@@ -50,9 +50,10 @@ def _predictions_of_several(predictions: Sequence[Mapping[str, str]]) -> Table:
 
 
 def _confusion(contents: RunContents) -> Table:
-    names = [figures["name"] for figures in contents.errors.get("classes", [])]
-    matrix = contents.errors.get("confusion_matrix", [])  # there is none of several labels an image
-    names = names if matrix else []
+    matrix = contents.errors.get("confusion_matrix", [])
+    if not matrix:  # of several labels an image
+        return [], []
+    names = [figures["name"] for figures in contents.errors["classes"]]
     cells = [
         [true, predicted, count]
         for true, counts in zip(names, matrix, strict=True)

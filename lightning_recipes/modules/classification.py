@@ -1,6 +1,6 @@
 """Modules that learn labels: logits, a loss on them, metrics; whatever the network."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -19,7 +19,7 @@ from lightning_recipes.modules.step_additions import StepKey
 from lightning_recipes.modules.tasks import Task, create_task
 from lightning_recipes.stages.plan import Stage
 
-__all__ = ["ClassificationModule"]
+__all__ = ["ClassificationModule", "refuse_other_classes"]
 
 
 class ClassificationModule(Evaluator, StagedModule):
@@ -149,7 +149,9 @@ class ClassificationModule(Evaluator, StagedModule):
     @override
     def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
         """Refuse a checkpoint of other classes, and take over what its weights expect of their images."""
-        self._refuse_other_classes(checkpoint.get(self.CHECKPOINT_HYPER_PARAMS_KEY, {}))
+        saved = checkpoint.get(self.CHECKPOINT_HYPER_PARAMS_KEY, {})
+        theirs = saved.get("num_classes", self.num_classes), saved.get("class_names")
+        refuse_other_classes(*theirs, num_classes=self.num_classes, class_names=self.class_names)
         fitting = trainer_of(self) is not None and self.trainer.state.fn == "fit"
         if "input_config" in checkpoint:
             used = InputConfig.of(checkpoint["input_config"])
@@ -157,12 +159,25 @@ class ClassificationModule(Evaluator, StagedModule):
             self.judged_input = self.input_used if fitting else used
         super().on_load_checkpoint(checkpoint)
 
-    def _refuse_other_classes(self, saved: Mapping[str, Any]) -> None:
-        classes, ours = saved.get("num_classes", self.num_classes), self.num_classes
-        if classes != ours:
-            raise UserError(
-                f"ckpt_path: the checkpoint has {classes} classes, the data has {ours}; use the data it was made for"
-            )
-        names, own_names = saved.get("class_names"), self.class_names
-        if names and own_names and list(names) != list(own_names):
-            raise UserError(f"ckpt_path: the checkpoint's classes {names[:5]} are not the data's {own_names[:5]}")
+
+def refuse_other_classes(
+    saved: int, saved_names: Sequence[str] | None, *, num_classes: int, class_names: Sequence[str] | None
+) -> None:
+    """Refuse a checkpoint of other classes than the data has.
+
+    Args:
+        saved: How many classes the checkpoint tells apart.
+        saved_names: Their names; None where it knows none, and then their number decides.
+        num_classes: Of the data.
+        class_names: Likewise.
+
+    Raises:
+        UserError: They differ.
+    """
+    if saved != num_classes:
+        raise UserError(
+            f"ckpt_path: the checkpoint has {saved} classes, the data has {num_classes}; use the data it was made for"
+        )
+    if saved_names and class_names and list(saved_names) != list(class_names):
+        theirs, ours = list(saved_names)[:5], list(class_names)[:5]
+        raise UserError(f"ckpt_path: the checkpoint's classes {theirs} are not the data's {ours}")

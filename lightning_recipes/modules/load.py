@@ -8,10 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lightning_recipes.compat.lightning import (
-    ADDED_BY_LIGHTNING,
-    CLASS_PATH,
-)
+from lightning_recipes.compat.lightning import ADDED_BY_LIGHTNING, CLASS_PATH
 from lightning_recipes.components import import_object, import_path, taken_by
 from lightning_recipes.errors import UserError
 from lightning_recipes.models.checkpoint_file import read_checkpoint

@@ -19,6 +19,7 @@ from lightning_recipes.data.datamodule import ImageDataModule
 from lightning_recipes.errors import UserError
 from lightning_recipes.models.checkpoint_file import read_checkpoint
 from lightning_recipes.models.snapshot_files import find_snapshots
+from lightning_recipes.modules.classification import refuse_other_classes
 from lightning_recipes.modules.evaluator import Evaluator
 from lightning_recipes.modules.load import load
 from lightning_recipes.modules.tta import MultiViewClassifier
@@ -83,8 +84,9 @@ class Evaluation(RecipeCommand, ABC):
         given = _given_on_the_command_line(self.words)
         self.model, self.datamodule = _make_model(own.ckpt_path, model, given), _make_data(data)
         _use_typed_input(self.model, self.datamodule, given)
-        if self.needs_labels:
-            _require_same_classes(self.model, self.datamodule)
+        if self.needs_labels and isinstance(self.datamodule, ImageDataModule):
+            theirs, data = (self.model.num_classes, self.model.class_names), self.datamodule
+            refuse_other_classes(*theirs, num_classes=data.num_classes, class_names=data.classes)
 
     def with_views(self) -> pl.LightningModule:
         """Return the model, or what averages several views of it."""
@@ -190,25 +192,3 @@ def _use_typed_input(model: Evaluator, data: Any, given: set[str]) -> None:
     for member in model.modules():
         if isinstance(member, Evaluator):
             member.judged_input = replace(member.judged_input or used, **changed)
-
-
-def _require_same_classes(model: Evaluator, data: Any) -> None:
-    """Refuse data of other classes than the model tells apart.
-
-    Args:
-        model: A finished one.
-        data: Its ``classes`` are compared, where it has any.
-
-    Raises:
-        UserError: They differ.
-    """
-    if not isinstance(data, ImageDataModule):
-        return
-    ours, theirs = model.class_names, data.classes
-    if len(theirs) != model.num_classes:
-        raise UserError(
-            f"ckpt_path: the checkpoint has {model.num_classes} classes, the data has {len(theirs)}; "
-            "use the data it was made for"
-        )
-    if ours and list(ours) != theirs:
-        raise UserError(f"ckpt_path: the checkpoint's classes {list(ours)[:5]} are not the data's {theirs[:5]}")

@@ -13,7 +13,7 @@ from lightning_recipes.data.sources.files import FileSource, Folder
 from lightning_recipes.data.sources.folders import FolderSplits
 from lightning_recipes.data.sources.labels import Labels
 from lightning_recipes.data.sources.manifest_rows import Lines, Row, by_column, read_row
-from lightning_recipes.errors import UserError
+from lightning_recipes.errors import UserError, first_few
 
 __all__ = ["read_manifest"]
 
@@ -52,7 +52,7 @@ def read_manifest(path: str, *, several_labels: bool = False) -> FolderSplits:
     for split, members in parts.items():
         absent = sorted(set(classes) - {label for row in members for label in row.labels})
         if absent and several_labels and split != "train":
-            some = ", ".join(f"'{name}'" for name in absent[:5]) + (", ..." if len(absent) > 5 else "")
+            some = first_few([f"'{name}'" for name in absent])
             rank_zero_warn(f"data.root: '{path}': no image in {split} has {some}: nothing is said of it there")
         elif absent:
             raise UserError(f"data.root: '{path}': class '{absent[0]}' has no images in {split}; add rows for it")
@@ -80,8 +80,8 @@ def _warn_of_another_mark(path: str, rows: Sequence[Row]) -> None:
     if any(len(row.labels) > 1 for row in rows):
         return
     for mark in (";", ",", "/"):
-        if any(mark in label for label in labels):
-            named = next(label for label in labels if mark in label)
+        named = next((label for label in labels if mark in label), None)
+        if named is not None:
             rank_zero_warn(
                 f"data.root: '{path}': '{named}' counts as one label; labels are set apart by |, not by '{mark}'"
             )

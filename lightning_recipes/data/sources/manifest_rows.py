@@ -58,8 +58,8 @@ def read_row(lines: Lines, line: int, cells: dict[str, str], *, several_labels: 
     where = f"data.root: '{lines.manifest}', line {line}"
     name, label = cells["path"], cells["label"]
     if not name or not (label or several_labels):
-        what, or_several = ("path", "") if several_labels else ("path or label", "; of an image that may have none, ")
-        then = f"{or_several}set model.task: multilabel" if or_several and name else ""
+        what = "path" if several_labels else "path or label"
+        then = "; of an image that may have none, set model.task: multilabel" if name else ""
         raise UserError(f"{where}: {what} is empty; fill it in or remove the line{then}")
     if "|" in label and not several_labels:
         raise UserError(

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from lightning_recipes.data.sources.iterative_split import every_class_on_both_sides, iterative_split
 from lightning_recipes.data.sources.labels import several
 from lightning_recipes.data.sources.source import ImageSource, Subset
-from lightning_recipes.errors import UserError, refuse_bad_values
+from lightning_recipes.errors import UserError, first_few, refuse_bad_values
 from lightning_recipes.randomness import numpy_generator_for
 
 __all__ = ["few_per_class", "refuse_draw", "stratified_split"]
@@ -71,9 +71,9 @@ def _split_of_several(
     if not len(val) or not len(train):
         side = "validation" if not len(val) else "training"
         raise UserError(f"data.val_fraction: {val_fraction} of {len(labels)} images leaves none for {side}; give more")
-    rare = [name for name, seen in zip(source.classes, labels[val].sum(axis=0), strict=True) if not seen]
+    rare = [f"'{name}'" for name, seen in zip(source.classes, labels[val].sum(axis=0), strict=True) if not seen]
     if rare:
-        some = ", ".join(f"'{name}'" for name in rare[:5]) + (", ..." if len(rare) > 5 else "")
+        some = first_few(rare)
         rank_zero_warn(f"data.val_fraction: too few images have {some} for one in validation: nothing is said of it")
     return Subset(source, train), Subset(source, val)
 

@@ -74,7 +74,7 @@ class Multiclass:
         """Return 1 where the image is right, else 0."""
         return self.right(probabilities, labels).double()
 
-    def against_chance(self, probabilities: Tensor, labels: Tensor) -> tuple[bool, str] | None:
+    def against_chance(self, analysis: Mapping[str, Any], labels: Tensor) -> tuple[bool, str] | None:
         """Return nothing: the accuracy says it."""
         return None
 

@@ -38,9 +38,8 @@ __all__ = ["Multilabel"]
 
 SMALLEST = 1e-12  # a probability of zero has no logarithm
 YES = 0.5  # probability from which on a label is said to be there
-ABOVE = float(
-    torch.nextafter(torch.tensor(YES), torch.tensor(0.0))
-)  # torchmetrics says yes above its threshold, and a sigmoid of zero is a yes here
+ABOVE = float(torch.nextafter(torch.tensor(YES), torch.tensor(0.0)))
+"""The threshold of torchmetrics, which says yes above it: a probability of one half is a yes here."""
 BETWEEN = "|"  # as in the data's CSV file
 
 
@@ -98,13 +97,12 @@ class Multilabel:
         """Return the share of an image's labels that are right."""
         return (self.predicted(probabilities) == labels).double().mean(dim=1)
 
-    def against_chance(self, probabilities: Tensor, labels: Tensor) -> tuple[bool, str] | None:
+    def against_chance(self, analysis: Mapping[str, Any], labels: Tensor) -> tuple[bool, str] | None:
         """Tell whether labels are ranked better than by lot: by the mean average precision, whose chance is prevalence.
 
         Not by images that are right in all: with many labels few are, and that says little.
         """
-        found = self.summary(self.seen(probabilities, labels))
-        value, interval = found["val_map"], found["val_map_ci95"]
+        value, interval = analysis["labels"]["val_map"], analysis["labels"]["val_map_ci95"]
         known = labels.sum(dim=0) > 0
         if value is None or interval is None or not known.any():
             return None

@@ -118,10 +118,14 @@ class Task(Protocol):
         """Return the share of each image's labels that are right, (N,), float64."""
         ...
 
-    def against_chance(self, probabilities: Tensor, labels: Tensor) -> tuple[bool, str] | None:
+    def against_chance(self, analysis: Mapping[str, Any], labels: Tensor) -> tuple[bool, str] | None:
         """Tell whether what is said is shown to be better than chance, and by which numbers.
 
         None: the share of images that are right says it, against the most frequent labels.
+
+        Args:
+            analysis: What :meth:`analysis` returned.
+            labels: What is true.
         """
         ...
 

@@ -187,12 +187,9 @@ def _labels(run: RunContents) -> Section:
     if not issues:
         return Section("labels", "Doubtful labels")
     sure = sum(issue["confident"] == "true" for issue in issues)
-    several = "val_map" in run.summary
-    then = (
-        ""
-        if several
-        else ("; remove the rows that are right after all, and lightning-recipes prepare drops or relabels the others")
-    )
+    then = "; remove the rows that are right after all, and lightning-recipes prepare drops or relabels the others"
+    if "val_map" in run.summary:  # prepare is for one label an image
+        then = ""
     parts = [
         text(
             f"{len(issues)} labels that the model doubts, {sure} of them by the rule of confident learning; the most "
