@@ -46,11 +46,13 @@ class Recipe:
         stages: In their order.
         model: Arguments of the classifier, beside those that the set gives.
         callbacks: Made anew for each training: a class and its arguments.
+        augment: Policy, with or without the flip as the set says.
     """
 
     stages: Sequence[lr.Stage]
     model: dict[str, Any] = field(default_factory=dict)
     callbacks: Sequence[tuple[type[pl.Callback], dict[str, Any]]] = ()
+    augment: str = "light"
 
 
 HEAD = lr.Stage("head", epochs=20, train="head", lr=3e-3, schedule="cosine", cache_features=True)
@@ -72,10 +74,16 @@ RECIPES: dict[str, Recipe] = {
     "20_1e-3": Recipe(then(1e-3, epochs=20), FIXED),
     "300_steps_1e-3": Recipe(then(1e-3, steps=300), FIXED),
     "300_steps_3e-4": Recipe(then(3e-4, steps=300), FIXED),
+    "300_steps_3e-3": Recipe(then(3e-3, steps=300), FIXED),
     "600_steps_1e-3": Recipe(then(1e-3, steps=600), FIXED),
     "300_steps_no_decay": Recipe(then(1e-3, 1.0, steps=300), FIXED),
     "300_steps_free_norm": Recipe(then(1e-3, steps=300)),
     "300_steps_ema": Recipe(then(1e-3, steps=300), FIXED, [(lr.EMA, {"decay": 0.98})]),
+    "300_steps_smoothing": Recipe(
+        then(1e-3, steps=300), {**FIXED, "loss": {"name": "cross_entropy", "label_smoothing": 0.1}}
+    ),
+    "300_steps_medium": Recipe(then(1e-3, steps=300), FIXED, augment="medium"),
+    "300_steps_mixup": Recipe(then(1e-3, steps=300), FIXED, [(lr.Mixing, {})]),
     "one_stage": Recipe([lr.Stage("all", lr=1e-3, lr_decay=0.7, schedule="one_cycle", steps=300)], FIXED),
     "gradual": Recipe(
         [
@@ -99,7 +107,8 @@ def train(name: str, recipe: Recipe, seed: int, sources: Sources, folder: Path) 
         return None
     began = time.perf_counter()
     pl.seed_everything(seed, verbose=False)
-    data = lr.ImageDataModule(**made[0])
+    own = made[0].get("augment", {})
+    data = lr.ImageDataModule(**{**made[0], "augment": {**own, "name": recipe.augment}})
     model = lr.ImageClassifier(num_classes=data.num_classes, class_counts=data.class_counts, **made[1], **recipe.model)
     stages = lr.Stages(list(recipe.stages))
     callbacks = [stages, *(kind(**options) for kind, options in recipe.callbacks)]
