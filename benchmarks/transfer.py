@@ -18,7 +18,7 @@ import statistics
 import time
 from collections import defaultdict
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -47,12 +47,14 @@ class Recipe:
         model: Arguments of the classifier, beside those that the set gives.
         callbacks: Made anew for each training: a class and its arguments.
         augment: Policy, with or without the flip as the set says.
+        batch_size: Images a training batch.
     """
 
     stages: Sequence[lr.Stage]
     model: dict[str, Any] = field(default_factory=dict)
     callbacks: Sequence[tuple[type[pl.Callback], dict[str, Any]]] = ()
     augment: str = "light"
+    batch_size: int = 32
 
 
 HEAD = lr.Stage("head", epochs=20, train="head", lr=3e-3, schedule="cosine", cache_features=True)
@@ -63,10 +65,22 @@ def then(rate: float, decay: float = 0.7, **length: int) -> list[lr.Stage]:
     return [HEAD, lr.Stage("all", lr=rate, lr_decay=decay, schedule="one_cycle", **length)]  # type: ignore[arg-type]
 
 
+def world_class(rate: float) -> list[lr.Stage]:
+    """The stages of the recipe of that name, with a rate for all layers."""
+    cycles = {"name": "warm_restarts", "cycle_epochs": 1}
+    return [
+        lr.Stage("first_look", epochs=2, train="head", cache_features=True),
+        lr.Stage("head", epochs=2, train="head", schedule={**cycles, "cycle_mult": 1}),
+        lr.Stage("all", epochs=3, lr=rate, lr_decay=0.5, schedule={**cycles, "cycle_mult": 2}),
+    ]
+
+
 FIXED = {"freeze_norm_stats": True}
 RECIPES: dict[str, Recipe] = {
     "old": Recipe(then(1e-4, 0.5, epochs=2), FIXED),  # the finetune recipe of 0.1.0
     "head": Recipe([HEAD], FIXED),
+    "head_300_steps": Recipe([replace(HEAD, epochs=0, steps=300)], FIXED),
+    "head_600_steps": Recipe([replace(HEAD, epochs=0, steps=600)], FIXED),
     "5_3e-4": Recipe(then(3e-4, epochs=5), FIXED),
     "5_1e-3": Recipe(then(1e-3, epochs=5), FIXED),
     "10_1e-3": Recipe(then(1e-3, epochs=10), FIXED),
@@ -75,7 +89,10 @@ RECIPES: dict[str, Recipe] = {
     "300_steps_1e-3": Recipe(then(1e-3, steps=300), FIXED),
     "300_steps_3e-4": Recipe(then(3e-4, steps=300), FIXED),
     "300_steps_3e-3": Recipe(then(3e-3, steps=300), FIXED),
+    "30_steps_1e-3": Recipe(then(1e-3, steps=30), FIXED),
+    "100_steps_1e-3": Recipe(then(1e-3, steps=100), FIXED),
     "600_steps_1e-3": Recipe(then(1e-3, steps=600), FIXED),
+    "1000_steps_1e-3": Recipe(then(1e-3, steps=1000), FIXED),
     "300_steps_no_decay": Recipe(then(1e-3, 1.0, steps=300), FIXED),
     "300_steps_free_norm": Recipe(then(1e-3, steps=300)),
     "300_steps_ema": Recipe(then(1e-3, steps=300), FIXED, [(lr.EMA, {"decay": 0.98})]),
@@ -97,6 +114,10 @@ RECIPES: dict[str, Recipe] = {
         [HEAD, lr.Stage("all", steps=300, lr=0.01, schedule="one_cycle")],
         {"optimizer": {"name": "sgd", "momentum": 0.9, "nesterov": True}, "weight_decay": 2e-5},
     ),  # the optimizer of timm's script, at a rate for fine-tuning
+    **{
+        f"world_class_{rate:g}": Recipe(world_class(rate), {"lr": 2e-3, **FIXED}, batch_size=16)
+        for rate in (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
+    },  # the stages of configs/world_class.yaml at nine rates of the last of them
 }
 
 
@@ -108,7 +129,8 @@ def train(name: str, recipe: Recipe, seed: int, sources: Sources, folder: Path) 
     began = time.perf_counter()
     pl.seed_everything(seed, verbose=False)
     own = made[0].get("augment", {})
-    data = lr.ImageDataModule(**{**made[0], "augment": {**own, "name": recipe.augment}})
+    changed = {"augment": {**own, "name": recipe.augment}, "batch_size": recipe.batch_size}
+    data = lr.ImageDataModule(**{**made[0], **changed})
     model = lr.ImageClassifier(num_classes=data.num_classes, class_counts=data.class_counts, **made[1], **recipe.model)
     stages = lr.Stages(list(recipe.stages))
     callbacks = [stages, *(kind(**options) for kind, options in recipe.callbacks)]
