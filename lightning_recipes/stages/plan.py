@@ -18,7 +18,7 @@ class Stage:
 
     Args:
         name: What the stage is called in tables, figures and errors.
-        epochs: Number of epochs, >= 1; left out where ``steps`` is given.
+        epochs: Number of epochs, >= 1; where ``steps`` is given too, at most so many.
         train: ``head``, ``all``, or the number of last layer groups that train (1 is the head alone).
         lr: Learning rate of the head (default: ``model.lr``).
         lr_decay: Factor between neighbouring layer groups, in (0, 1] (default: ``model.lr_decay``).
@@ -28,7 +28,7 @@ class Stage:
         augment: Augmentation policy (default: ``data.augment``).
         cache_features: Run the frozen backbone once over all images and train the head on what it gave; needs
             ``train: head``, and turns augmentation off.
-        steps: Optimizer steps in place of ``epochs``: before the training they become the number of whole epochs that
+        steps: Optimizer steps in place of ``epochs``, or beside them: before the training they become the number of whole epochs that
             is nearest to them, at least one (Kolesnikov et al. 2020, "Big Transfer", section 3.3: few images need more
             epochs than many).
     """
@@ -47,9 +47,7 @@ class Stage:
 
     def __post_init__(self) -> None:
         """Refuse values that cannot work, by key."""
-        if self.steps is not None and self.epochs:
-            raise UserError(f"stage '{self.name}', steps: epochs are given too; keep one of them")
-        if self.steps is None and self.epochs < 1:
+        if self.epochs < 1 and (self.steps is None or self.epochs != 0):
             raise UserError(f"stage '{self.name}', epochs: {self.epochs} is not a number >= 1; give epochs or steps")
         for key, least in (("steps", 1), ("image_size", MIN_IMAGE_SIZE), ("batch_size", 1)):
             value = getattr(self, key)
@@ -104,6 +102,8 @@ class Plan:
     def settled(self, steps_per_epoch: Callable[[int], int]) -> "Plan":
         """Return the plan whose stages all have epochs; those that are given in steps get the nearest number, >= 1.
 
+        A stage that is given in both is as long as the shorter of them.
+
         Args:
             steps_per_epoch: From the position of a stage to the optimizer steps of one of its epochs; asked only for
                 stages that are given in steps.
@@ -116,7 +116,7 @@ class Plan:
         stages = [
             stage
             if stage.steps is None
-            else replace(stage, epochs=max(1, round(stage.steps / steps_per_epoch(position))), steps=None)
+            else replace(stage, epochs=_epochs_of(stage, steps_per_epoch(position)), steps=None)
             for position, stage in enumerate(self.stages)
         ]
         return replace(self, stages=tuple(stages))
@@ -183,3 +183,8 @@ class Plan:
     def restarted_after(self, epoch: int) -> "Plan":
         """Return the plan in which the schedule begins anew after an epoch, over what is left of its stage."""
         return replace(self, restarts=(*self.restarts, epoch + 1))
+
+
+def _epochs_of(stage: Stage, steps_per_epoch: int) -> int:
+    epochs = max(1, round((stage.steps or 0) / steps_per_epoch))
+    return min(epochs, stage.epochs or epochs)

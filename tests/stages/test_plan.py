@@ -22,7 +22,7 @@ def test_every_epoch_belongs_to_the_stage_that_holds_it() -> None:
         ({}, "stage 's', epochs: 0 is not a number >= 1; give epochs or steps"),
         ({"epochs": -1}, "stage 's', epochs: -1"),
         ({"steps": 0}, "stage 's', steps: 0"),
-        ({"epochs": 1, "steps": 1}, "stage 's', steps: epochs are given too"),
+        ({"epochs": -1, "steps": 1}, "stage 's', epochs: -1 is not a number >= 1"),
         ({"epochs": 1, "lr": -1.0}, "stage 's', lr: -1.0"),
         ({"epochs": 1, "lr": float("nan")}, "stage 's', lr: nan"),
         ({"epochs": 1, "lr_decay": 0.0}, "stage 's', lr_decay: 0.0"),

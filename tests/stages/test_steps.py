@@ -28,6 +28,11 @@ def test_steps_are_the_nearest_number_of_epochs_of_that_stages_batches(steps: in
     assert train({"steps": steps}) == train({"epochs": epochs})
 
 
+@pytest.mark.parametrize(("epochs", "steps", "ends_after"), [(2, 5, 2), (1, 5, 1), (3, 5, 2), (20, 8, 4)])
+def test_of_epochs_and_steps_the_shorter_counts(epochs: int, steps: int, ends_after: int) -> None:
+    assert train({"epochs": epochs, "steps": steps})[0] == 1 + ends_after
+
+
 def test_batches_that_make_a_step_count_as_one() -> None:
     assert train({"steps": 3}, accumulate_grad_batches=2)[:2] == (1 + 3, 2 + 3)
 
