@@ -1,5 +1,6 @@
 """What the command line prints when it is done."""
 
+import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from lightning_recipes.run.reader import RunContents
 from lightning_recipes.run.report.ending import command_to_go_on, ending
 from lightning_recipes.run.report.parts import finding, number, percent
 from lightning_recipes.run.report.sections import analysed_before
+from lightning_recipes.suggest.rules import Suggestion
 
 __all__ = [
     "print_evaluation",
@@ -21,6 +23,7 @@ __all__ = [
     "print_gain",
     "print_range_test",
     "print_stopped",
+    "print_suggestion",
     "print_summary",
     "write_predictions",
 ]
@@ -142,6 +145,19 @@ def print_evaluation(command: str, results: Sequence[Mapping[str, float]]) -> No
 def print_gain(gain: float, half: float, images: int, *, of: str = "accuracy") -> None:
     """Print what several views add to the accuracy, or to what ``of`` names."""
     Console().print(f"The views add {gain:+.1%} ± {half:.1%} to the {of} (paired over {images} images, 95 %)")
+
+
+def print_suggestion(path: str, suggestion: Suggestion) -> None:
+    """Print what a suggested recipe is expected to take and to reach, and how it is run."""
+    middle, low, high = suggestion.accuracy
+    rows = [
+        ("minutes", f"{suggestion.seconds / 60:.1f}", ""),
+        ("steps of all layers", f"{suggestion.steps:,}", ""),
+        ("val_accuracy", percent(middle), f"{percent(low)} to {percent(high)}"),
+    ]
+    Console().print(_table(f"{path}: what to expect", ("", "expected", "half of the\nmeasured sets"), rows))
+    _say(f"{suggestion.outlook} Each choice has its reason in the file. Train it with")
+    _say(f"  lightning-recipes fit --config {shlex.quote(path)}")
 
 
 def print_explanation(folder: Path) -> None:

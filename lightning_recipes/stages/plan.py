@@ -28,9 +28,9 @@ class Stage:
         augment: Augmentation policy (default: ``data.augment``).
         cache_features: Run the frozen backbone once over all images and train the head on what it gave; needs
             ``train: head``, and turns augmentation off.
-        steps: Optimizer steps in place of ``epochs``, or beside them: before the training they become the number of whole epochs that
-            is nearest to them, at least one (Kolesnikov et al. 2020, "Big Transfer", section 3.3: few images need more
-            epochs than many).
+        steps: Optimizer steps in place of ``epochs``, or beside them: before the training they become the number of
+            whole epochs that is nearest to them, at least one (Kolesnikov et al. 2020, "Big Transfer", section 3.3: few
+            images need more epochs than many).
     """
 
     name: str

@@ -27,6 +27,9 @@ class Row(NamedTuple):
 HERE = "lightning_recipes.cli.commands"
 COMMANDS = {
     "fit": Row(f"{HERE}.fit:Fit", "Train what a recipe says; goes on with a stopped run by --ckpt_path last."),
+    "suggest": Row(
+        f"{HERE}.suggest:Suggest", "Write a recipe for the data, the machine and the time, with its reasons."
+    ),
     "validate": Row(f"{HERE}.validate:Validate", "Evaluate a checkpoint on the validation images."),
     "test": Row(f"{HERE}.test:Test", "Evaluate a checkpoint on the test images."),
     "lr_find": Row(f"{HERE}.lr_find:LrFind", "Run the learning rate range test alone: figure, JSON and suggestions."),

@@ -1,0 +1,146 @@
+"""``lightning-recipes suggest DATA``: a recipe for the data, the machine and the time, with its reasons."""
+
+import math
+import os
+import platform
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+from typing_extensions import override
+
+from lightning_recipes._version import __version__
+from lightning_recipes.atomic_io import whole_file
+from lightning_recipes.cli.app import run
+from lightning_recipes.cli.commands.recipe_command import RecipeCommand
+from lightning_recipes.cli.config_checks import check_folder
+from lightning_recipes.cli.console import print_suggestion
+from lightning_recipes.errors import UserError
+from lightning_recipes.suggest.measure import Bench, measure
+from lightning_recipes.suggest.recipe_text import recipe_text
+from lightning_recipes.suggest.rules import Choice, Measured, Suggestion, suggest
+
+__all__ = ["Suggest"]
+
+BASE = "finetune"
+"""The recipe whose model is taken where nothing else is given."""
+FROM_BASE = ("backbone", "pretrained", "optimizer", "weight_decay", "freeze_norm_stats")
+QUIET: dict[str, Any] = {"devices": 1, "num_nodes": 1, "enable_progress_bar": False, "enable_checkpointing": False}
+
+
+class Suggest(RecipeCommand):
+    """Measure, choose by rules, and write; what it writes is fixed, and nothing is decided while it trains."""
+
+    name = "suggest"
+    needs = "DATA --out RECIPE"
+    used_most = (
+        "minutes", "out", "backbones", "data.image_size", "data.batch_size", "data.augment", "data.val_fraction",
+        "model.backbone", "model.pretrained", "trainer.accelerator", "trainer.precision",
+    )  # fmt: skip
+
+    @classmethod
+    @override
+    def main(cls, words: Sequence[str]) -> int:
+        """Run the command and return its exit code."""
+        return run(cls, ["--config", BASE, *_named(words)])
+
+    @override
+    def resolve(self) -> None:
+        """Refuse what cannot work, and take a folder that is gone afterwards."""
+        self.refuse_nulls()
+        own = self.config
+        if "data.root" not in self._given():
+            raise UserError("suggest: name the data first: lightning-recipes suggest my_images --out recipe.yaml")
+        if any(word.split("=")[0] in ("--config", "-c") for word in self.words[2:]):
+            raise UserError(
+                "config: suggest writes a recipe and takes none; give single keys, such as --model.backbone"
+            )
+        if not 0 < own.minutes < math.inf:
+            raise UserError(f"minutes: {own.minutes} is not a number > 0")
+        if own.out is None:
+            raise UserError("out: not given; name the file to write, such as --out recipe.yaml")
+        if Path(own.out).exists():
+            raise UserError(f"out: '{own.out}' exists; name another file")
+        check_folder("out", str(Path(own.out).parent))
+        self.run_folder = Path(self.held.enter_context(tempfile.TemporaryDirectory()))
+
+    def run(self, minutes: float = 10.0, out: str | None = None, backbones: str | None = None) -> None:
+        """Write a recipe for the data, the machine and the time, with its reasons.
+
+        Args:
+            minutes: That the training may take, its start and end included; what is measured before takes up to a
+                fifth of it more.
+            out: File to write; one that exists is refused.
+            backbones: Names set apart by commas, to choose the best from (default: model.backbone alone).
+        """
+        assert out is not None
+        if self.model.task.several_labels:
+            raise UserError("model.task: suggest takes one label an image; begin with --config finetune for several")
+        names = [name.strip() for name in (backbones or self.model.hparams["backbone"]).split(",") if name.strip()]
+        bench = Bench(self._quiet_trainer, self.model, self.datamodule, self._given().get("data.image_size"))
+        measured = measure(bench, names, seconds=60 * minutes)
+        suggestion = suggest(measured)
+        text = recipe_text(self._heading(measured, suggestion), self._choices(measured, suggestion), suggestion.stages)
+        with whole_file(Path(out)) as part:
+            part.write_text(text, encoding="utf-8")
+        print_suggestion(out, suggestion)
+
+    def _quiet_trainer(self, callbacks: Sequence[pl.Callback], **options: Any) -> pl.Trainer:
+        return self.make_trainer(callbacks, **QUIET, **options)
+
+    def _given(self) -> dict[str, Any]:
+        """Keys below ``data``, ``model`` and ``trainer`` that were typed, with their values."""
+        given: dict[str, Any] = {}
+        for word in self.words[2:]:
+            section, _, key = (
+                word.lstrip("-").partition("=")[0].removesuffix("+").replace(".init_args", "").partition(".")
+            )
+            key = key.partition(".")[0]
+            if not word.startswith("--") or section not in ("data", "model", "trainer") or not key:
+                continue
+            values = self.config[section] if section == "trainer" else self.config[section].init_args
+            given[f"{section}.{key}"] = _plain(values[key])
+        return given
+
+    def _choices(self, measured: Measured, suggestion: Suggestion) -> list[Choice]:
+        """What is given as it is, then what was chosen, then what the base says."""
+        given = self._given()
+        measured_keys = [one.key for one in suggestion.choices]
+        chosen = {one.key: one for one in suggestion.choices}
+        for name in FROM_BASE[1:]:
+            chosen[f"model.{name}"] = Choice(f"model.{name}", _plain(self.config.model.init_args[name]), "")
+        for key, value in given.items():
+            if not (key == "model.backbone" and measured.backbone != value):
+                chosen[key] = Choice(key, value, "as given" if key in measured_keys else "")
+        root = chosen.pop("data.root")
+        return [root, *chosen.values()]
+
+    def _heading(self, measured: Measured, suggestion: Suggestion) -> list[str]:
+        data, (middle, low, high) = measured.data, suggestion.accuracy
+        machine = f"{os.cpu_count()} cores ({platform.machine()})"
+        sizes = f"{min(data.class_counts)} to {max(data.class_counts)} of each"
+        return [
+            f"Suggested by lightning-recipes {__version__} for {measured.seconds / 60:g} minutes on {machine}, "
+            f"{time.strftime('%Y-%m-%d')}. Nothing is decided while it trains: it repeats to the bit.",
+            f"Data: {data.train_images:,} training images of {data.classes} classes ({sizes}), {data.val_images:,} to "
+            f"judge by, shorter side about {data.side} px.",
+            f"Expected: {suggestion.seconds / 60:.1f} minutes, val_accuracy about {middle:.3f}; half of the sets that "
+            f"the rules were measured on would lie between {low:.3f} and {high:.3f}.",
+            suggestion.outlook,
+            f"lightning-recipes fit --config {Path(str(self.config.out)).name}",
+        ]
+
+
+def _named(words: Sequence[str]) -> list[str]:
+    """Put the key before the data, which comes first without one."""
+    if words and not words[0].startswith("-"):
+        return ["--data.root", *words]
+    return list(words)
+
+
+def _plain(value: Any) -> Any:
+    """A value as YAML can hold it."""
+    return value.as_dict() if hasattr(value, "as_dict") else value

@@ -1,0 +1,41 @@
+"""What was measured on many sets, and what is read off it: how much of the frozen features' error training leaves.
+
+Measured by ``benchmarks/transfer.py``, whose table lies beside it; a test holds the numbers here to the table.
+"""
+
+import math
+from collections.abc import Mapping
+
+__all__ = ["ERROR_LEFT", "error_left"]
+
+ERROR_LEFT: Mapping[int, tuple[float, float, float]] = {
+    0: (1.0, 1.0, 1.0),
+    30: (0.90, 0.80, 1.0),
+    100: (0.80, 0.60, 0.95),
+    300: (0.70, 0.40, 0.90),
+    1000: (0.65, 0.30, 0.90),
+}
+"""By steps of all layers at batch size 32: the median over sets of the validation error for one of the trained head,
+and the quarters of the sets below and above."""
+
+
+def error_left(steps: float) -> tuple[float, float, float]:
+    """Return which share of the head's error is left after steps of all layers: median, lower and upper quartile.
+
+    Between what was measured, along the logarithm of the steps; beyond it, as at the end of it.
+
+    Args:
+        steps: At batch size 32, >= 0.
+
+    Example:
+        >>> error_left(0)
+        (1.0, 1.0, 1.0)
+    """
+    known = sorted(ERROR_LEFT)
+    if steps >= known[-1]:
+        return ERROR_LEFT[known[-1]]
+    above = next(place for place, one in enumerate(known) if one > steps)
+    low, high = known[above - 1], known[above]
+    share = math.log((steps + 1) / (low + 1)) / math.log((high + 1) / (low + 1))
+    a, b = ERROR_LEFT[low], ERROR_LEFT[high]
+    return tuple(x + share * (y - x) for x, y in zip(a, b, strict=True))  # type: ignore[return-value]

@@ -1,0 +1,98 @@
+"""How long a training takes, from what was measured of its parts, and how long its stages may be."""
+
+import math
+from dataclasses import dataclass
+
+__all__ = ["FEWEST_STEPS", "FitTime", "Length"]
+
+END = 6.0
+"""Seconds that the end of a run takes besides judging images: figures, report, GradCAM."""
+EPOCH = 0.05
+"""Seconds that an epoch takes besides its steps, its validation and its checkpoint."""
+JUDGED_AT_THE_END = 200
+"""Training images at least whose error is compared with that of the validation images."""
+HEAD_EPOCHS, HEAD_STEPS = 20, 600
+"""Of the head at most: on cached features they take a second or two, and more of them win nothing."""
+VALIDATIONS = 20
+"""Of all layers, about so many where an epoch is short."""
+FEWEST_EPOCHS = 4
+"""Of all layers at least: an epoch of many images is ended early, so that a whole number of them fits."""
+FEWEST_STEPS = 20
+"""Of all layers, below which they are left alone."""
+FEWEST_TRAINED = 8
+"""Batches of an epoch that is ended early at least."""
+
+
+@dataclass(frozen=True)
+class Length:
+    """How long a recipe trains.
+
+    Attributes:
+        head_epochs: Of the head.
+        epochs: Of all layers; 0 where there is no time for them.
+        steps: Of all layers.
+        every: Epochs from one validation to the next.
+        batches: After which an epoch is ended; None: it is whole.
+        seconds: That all of it takes.
+    """
+
+    head_epochs: int
+    epochs: int
+    steps: int
+    every: int
+    batches: int | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class FitTime:
+    """The parts of a training's time, in seconds.
+
+    Attributes:
+        start: Until model and data are there.
+        an_image: To read it and run the backbone on it, for its features or to judge it.
+        head_step: A step of the head on cached features.
+        step: A step of all layers.
+        checkpoint: To write the checkpoint of an epoch.
+        train_images: To train on.
+        val_images: To judge by.
+        batch_size: Images a step.
+    """
+
+    start: float
+    an_image: float
+    head_step: float
+    step: float
+    checkpoint: float
+    train_images: int
+    val_images: int
+    batch_size: int
+
+    def length(self, seconds: float) -> Length:
+        """Return how long the stages may be, so that the whole training takes about so many seconds."""
+        whole = max(1, self.train_images // self.batch_size)
+        left = seconds - self._once()
+        most = max(FEWEST_TRAINED, int(left / self.step / FEWEST_EPOCHS))
+        batches = min(whole, most)
+        head_epochs = min(HEAD_EPOCHS, max(1, round(HEAD_STEPS / batches)))
+        head = head_epochs * (EPOCH + self.checkpoint + batches * self.head_step)
+        epoch = EPOCH + self.checkpoint + batches * self.step
+        validation = self.checkpoint + self.val_images * self.an_image
+        every = max(1, math.ceil((left - head) / epoch / VALIDATIONS))
+        epochs = max(0, round((left - head) / (epoch + validation / every)))
+        if epochs * batches < FEWEST_STEPS:
+            epochs, every = 0, 1
+        trained = epochs * epoch + math.ceil(epochs / every) * validation
+        return Length(
+            head_epochs=head_epochs,
+            epochs=epochs,
+            steps=epochs * batches,
+            every=every,
+            batches=batches if batches < whole else None,
+            seconds=self._once() + head + trained,
+        )
+
+    def _once(self) -> float:
+        """What every run takes once: start, features, what is judged at the end, and the end itself."""
+        looked_at = self.train_images + 2 * self.val_images + max(JUDGED_AT_THE_END, self.val_images)
+        return self.start + END + self.an_image * looked_at

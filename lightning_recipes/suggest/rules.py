@@ -1,0 +1,255 @@
+"""From what was measured to a recipe: each choice with the number that led to it.
+
+Sources: Kumar et al. (2022), "Fine-Tuning can Distort Pretrained Features", for the head before all layers; Kolesnikov
+et al. (2020), "Big Transfer", section 3.3, for a length in steps; Howard and Ruder (2018), "ULMFiT", for lower rates of
+earlier layers. What no paper says was measured by ``benchmarks/transfer.py``.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from lightning_recipes.suggest.data_facts import DataFacts
+from lightning_recipes.suggest.experience import error_left
+from lightning_recipes.suggest.fit_time import FEWEST_STEPS, FitTime, Length
+from lightning_recipes.suggest.probe import Probe
+from lightning_recipes.suggest.step_costs import StepCosts
+
+__all__ = ["TRAINING_TO_READING", "Choice", "Measured", "Suggestion", "best_size", "expected_error", "suggest"]
+
+HEAD_LR = 3e-3
+ALL_LR, ALL_LR_DECAY = 1e-3, 0.7
+TRAINING_TO_READING = 4.0
+"""Time of an image in a training step for that of running the frozen backbone on it; until steps are measured."""
+SHARE_OF_TIME = 0.95
+"""Of what is asked for, as a step may take longer than the few that were measured."""
+READING = 0.2
+"""Of the time, for reading all training images once."""
+FASTER = 1.3
+"""A larger batch has to be so much faster an image to be taken."""
+WORSE_MIRRORED = 0.02
+"""Accuracy that mirrored images lose, its interval left out, where left and right matter."""
+WORTH_WHILE = 0.005
+"""Accuracy that more time should bring."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A key of the recipe, and why it has its value.
+
+    Attributes:
+        key: As it is typed, such as ``data.image_size``.
+        value: As YAML can hold it.
+        reason: What led to it.
+    """
+
+    key: str
+    value: Any
+    reason: str
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What there is to choose by.
+
+    Attributes:
+        seconds: That the training may take.
+        data: What the images are like.
+        backbone: Whose features.
+        probes: Of it, at one size or more.
+        costs: Of training steps, at the size that was chosen.
+        start: Seconds until model and data are there.
+        others: Backbones that were not chosen, each at the size that is best for it.
+    """
+
+    seconds: float
+    data: DataFacts
+    backbone: str
+    probes: Sequence[Probe]
+    costs: StepCosts
+    start: float
+    others: Mapping[str, Probe] = field(default_factory=dict)
+
+    @property
+    def probe(self) -> Probe:
+        """At the size that was chosen."""
+        return next(one for one in self.probes if one.size == self.costs.size)
+
+
+@dataclass(frozen=True)
+class Suggestion:
+    """A recipe's choices.
+
+    Attributes:
+        choices: Keys of data, model and trainer.
+        stages: Arguments of each stage, and why.
+        seconds: That the training is expected to take.
+        steps: Of all layers.
+        accuracy: That is expected: the middle, and from where to where half of the measured sets would lie.
+        outlook: What more minutes would be expected to bring.
+    """
+
+    choices: Sequence[Choice]
+    stages: Sequence[tuple[Mapping[str, Any], str]]
+    seconds: float
+    steps: int
+    accuracy: tuple[float, float, float]
+    outlook: str
+
+
+def expected_error(probe: Probe, data: DataFacts, seconds: float) -> float:
+    """Return the validation error that a training of so many seconds is expected to end with."""
+    step = 32 * TRAINING_TO_READING * probe.seconds_an_image
+    reading = probe.seconds_an_image * (data.train_images + 2 * data.val_images)
+    return (1 - probe.accuracy) * error_left(max(0.0, seconds - reading) / step)[0]
+
+
+def best_size(probes: Sequence[Probe], data: DataFacts, seconds: float) -> Probe:
+    """Return the probe of the size with the smallest expected error; of two that are as good, the smaller."""
+    return min(sorted(probes, key=lambda one: one.size), key=lambda one: expected_error(one, data, seconds))
+
+
+def suggest(measured: Measured) -> Suggestion:
+    """Choose; a pure function of what was measured."""
+    batch_size, of_batch = _batch_size(measured)
+    per_class = _images_per_class(measured)
+    time = _time(measured, batch_size, per_class)
+    length = time.length(SHARE_OF_TIME * measured.seconds)
+    choices = [
+        Choice("model.backbone", measured.backbone, _of_backbones(measured)),
+        _size(measured),
+        Choice("data.batch_size", batch_size, of_batch),
+        _augment(measured),
+        *_of_many_images(measured, per_class, length),
+    ]
+    if length.every > 1:
+        said = (
+            f"{-(-length.epochs // length.every)} validations of all layers; one an epoch would cost time that trains"
+        )
+        choices.append(Choice("trainer.check_val_every_n_epoch", length.every, said))
+    at_32 = length.steps * batch_size / 32
+    return Suggestion(
+        choices=choices,
+        stages=_stages(measured, length, time.step),
+        seconds=length.seconds,
+        steps=length.steps,
+        accuracy=_accuracy(measured.probe, at_32),
+        outlook=_outlook(measured, length.seconds, at_32),
+    )
+
+
+def _of_backbones(measured: Measured) -> str:
+    said = [
+        f"{name} {_share(one)} in {one.seconds_an_image / measured.probe.seconds_an_image:.1f} times the time"
+        for name, one in measured.others.items()
+    ]
+    return f"a linear probe of its features reaches {_share(measured.probe)}; {', '.join(said)}" if said else ""
+
+
+def _time(measured: Measured, batch_size: int, per_class: int | None) -> FitTime:
+    counts = measured.data.class_counts
+    return FitTime(
+        start=measured.start,
+        an_image=measured.probe.seconds_an_image,
+        head_step=measured.costs.head,
+        step=measured.costs.all_layers[batch_size],
+        checkpoint=measured.costs.checkpoint,
+        train_images=sum(counts if per_class is None else (min(per_class, count) for count in counts)),
+        val_images=measured.data.val_images,
+        batch_size=batch_size,
+    )
+
+
+def _images_per_class(measured: Measured) -> int | None:
+    """Images a class that can be read once within the share of the time; None where all of them can."""
+    data, most = measured.data, READING * measured.seconds / measured.probe.seconds_an_image
+    return None if data.train_images <= most else max(1, int(most / data.classes))
+
+
+def _of_many_images(measured: Measured, per_class: int | None, length: Length) -> list[Choice]:
+    choices = []
+    if per_class is not None:
+        minutes = measured.data.train_images * measured.probe.seconds_an_image / 60
+        choices.append(
+            Choice("data.images_per_class", per_class, f"to read all would take {minutes:.1f} minutes alone")
+        )
+    if length.batches is not None:
+        said = f"an epoch ends after so many, so that {length.epochs} of them fit; each draws its images anew"
+        choices.append(Choice("trainer.limit_train_batches", length.batches, said))
+    return choices
+
+
+def _size(measured: Measured) -> Choice:
+    chosen, others = measured.probe, [one for one in measured.probes if one.size != measured.costs.size]
+    reason = f"a linear probe of its features reaches {_share(chosen)}"
+    for one in others:
+        ratio = one.seconds_an_image / chosen.seconds_an_image
+        reason += f"; at {one.size} px {_share(one)} in {ratio:.1f} times the time"
+    return Choice("data.image_size", chosen.size, reason)
+
+
+def _batch_size(measured: Measured) -> tuple[int, str]:
+    rates = {n: n / seconds for n, seconds in measured.costs.all_layers.items()}
+    said = ", ".join(f"{rate:.0f} at {n}" for n, rate in sorted(rates.items()))
+    usual = 32 if 32 in rates else max(rates)
+    larger = [n for n in rates if n > usual and rates[n] >= FASTER * rates[usual]]
+    chosen = max(larger, default=usual)
+    memory = measured.costs.peak_memory / 1e9
+    return chosen, f"images a second in a training step: {said}; {memory:.1f} GB of memory at most"
+
+
+def _augment(measured: Measured) -> Choice:
+    probe = measured.probe
+    mean, half = probe.mirrored_gain
+    said = f"mirrored images are recognised {100 * mean:+.1f} +- {100 * half:.1f} points"
+    if mean + half < -WORSE_MIRRORED:
+        return Choice("data.augment", {"name": "light", "flip": False}, f"{said}: left and right matter, so no flip")
+    return Choice("data.augment", "light", f"{said}: a flip changes no class")
+
+
+def _stages(measured: Measured, length: Length, step: float) -> list[tuple[Mapping[str, Any], str]]:
+    probe = measured.probe
+    neighbours = probe.by_neighbours / probe.images
+    head = {"name": "head", "epochs": length.head_epochs, "train": "head", "lr": HEAD_LR, "schedule": "cosine"}
+    stages: list[tuple[Mapping[str, Any], str]] = [
+        (
+            {**head, "cache_features": True},
+            f"first what the features give as they are (linear probe {100 * probe.accuracy:.1f} %, nearest neighbours "
+            f"{100 * neighbours:.1f} %), so that a fresh head destroys nothing (Kumar et al. 2022)",
+        )
+    ]
+    if length.epochs:
+        rates = {"lr": ALL_LR, "lr_decay": ALL_LR_DECAY, "schedule": "one_cycle"}
+        stages.append(
+            (
+                {"name": "all", "epochs": length.epochs, "train": "all", **rates},
+                f"{length.steps:,} steps of {1000 * step:.0f} ms in the time that is left; earlier layers at lower "
+                "rates (Howard and Ruder 2018)",
+            )
+        )
+    return stages
+
+
+def _accuracy(probe: Probe, steps: float) -> tuple[float, float, float]:
+    middle, low, high = (1 - (1 - probe.accuracy) * left for left in error_left(steps))
+    return middle, high, low
+
+
+def _outlook(measured: Measured, seconds: float, at_32: float) -> str:
+    if seconds > measured.seconds:
+        return (
+            f"{measured.seconds / 60:g} minutes are fewer than the start, the features and the head alone take; a "
+            "smaller data.image_size or fewer data.images_per_class would take less."
+        )
+    now, more = (_accuracy(measured.probe, steps)[0] for steps in (at_32, 3 * max(at_32, FEWEST_STEPS)))
+    if more - now < WORTH_WHILE:
+        return (
+            "Three times the minutes would be expected to bring less than half a point: more labelled images, or a "
+            "larger backbone, would bring more."
+        )
+    return f"Three times the minutes would be expected to bring about {100 * (more - now):.1f} points."
+
+
+def _share(probe: Probe) -> str:
+    low, high = probe.interval
+    return f"{100 * probe.accuracy:.1f} % [{100 * low:.1f}..{100 * high:.1f}]"

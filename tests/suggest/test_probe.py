@@ -1,0 +1,65 @@
+"""How far features carry, against scikit-learn and where the answer is known."""
+
+import numpy as np
+import pytest
+import torch
+from sklearn.model_selection import LeaveOneOut, cross_val_predict
+from sklearn.neighbors import KNeighborsClassifier
+from torch import Tensor
+
+from lightning_recipes import ImageDataModule
+from lightning_recipes.input_config import InputConfig
+from lightning_recipes.suggest.probe import NEIGHBOURS, Probe, images_to_probe, probe
+from lightning_recipes.suggest.probe import _nearest_vote as nearest_vote
+
+LOOKED_AT = InputConfig(8, (0.0,) * 3, (1.0,) * 3)
+
+
+def pixels(images: Tensor) -> Tensor:
+    return images.mean(dim=1).flatten(1)
+
+
+@pytest.fixture(scope="module")
+def digits() -> tuple[Probe, ImageDataModule]:
+    data = ImageDataModule("sklearn:digits", val_fraction=0.5)
+    return probe(data, pixels, LOOKED_AT, images_to_probe(data, 300)), data
+
+
+def test_pixels_of_digits_tell_them_apart_as_everybody_finds(digits: tuple[Probe, ImageDataModule]) -> None:
+    found, _ = digits
+    assert found.images == 300
+    assert 0.85 < found.accuracy < 0.97  # of a few hundred scans, strongly regularised
+    assert found.by_neighbours / found.images > 0.9
+    assert found.interval[0] < found.accuracy < found.interval[1]
+
+
+def test_mirrored_digits_are_not_the_same_digits(digits: tuple[Probe, ImageDataModule]) -> None:
+    mean, half = digits[0].mirrored_gain
+    assert mean + half < -0.3
+    assert digits[0].mirrored - digits[0].correct == pytest.approx(mean * 300)
+
+
+def test_a_first_part_of_the_images_has_every_class(digits: tuple[Probe, ImageDataModule]) -> None:
+    labels = np.asarray(digits[1].opened.splits.train.labels)
+    assert set(np.bincount(labels[images_to_probe(digits[1], 100)])) <= {9, 10, 11}
+    assert len(images_to_probe(digits[1], 10**6)) == len(labels)
+
+
+def test_nearest_neighbours_are_those_of_scikit_learn() -> None:
+    generator = torch.Generator().manual_seed(0)
+    labels = torch.arange(4).repeat_interleave(30)
+    features = torch.randn(120, 6, generator=generator) + torch.nn.functional.one_hot(labels, 6) * 1.5
+    centred = (features - features.mean(dim=0)).numpy()
+    theirs = KNeighborsClassifier(NEIGHBOURS, metric="cosine", algorithm="brute")
+    votes = cross_val_predict(theirs, centred, labels.numpy(), cv=LeaveOneOut(), method="predict_proba")
+    clear = np.sort(votes, axis=1)[:, -1] > np.sort(votes, axis=1)[:, -2]  # ties are another matter
+    ours = nearest_vote(features, labels).numpy()
+    assert clear.sum() > 80
+    assert (ours[clear] == votes.argmax(axis=1)[clear]).all()
+
+
+def test_a_class_of_one_image_is_no_error() -> None:
+    data = ImageDataModule("sklearn:digits", val_fraction=0.5)
+    labels = np.asarray(data.opened.splits.train.labels)
+    few = [*np.flatnonzero(labels == 0)[:8], *np.flatnonzero(labels == 1)[:8], int(np.flatnonzero(labels == 2)[0])]
+    assert probe(data, pixels, LOOKED_AT, [int(i) for i in few]).correct >= 12

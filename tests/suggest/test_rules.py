@@ -1,0 +1,107 @@
+"""What is chosen, from what was measured."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from lightning_recipes.suggest.rules import Suggestion, best_size, suggest
+from tests.suggest.measurements import COSTS, FACTS, measured, probe
+
+
+def chosen(suggestion: Suggestion) -> dict[str, Any]:
+    return {one.key: one.value for one in suggestion.choices}
+
+
+def stages(suggestion: Suggestion) -> dict[str, Mapping[str, Any]]:
+    return {str(stage["name"]): stage for stage, _ in suggestion.stages}
+
+
+@pytest.mark.parametrize("minutes", [2, 5, 15, 60])
+@pytest.mark.parametrize("train_images", [60, 1000, 40_000])
+def test_the_time_that_is_asked_for_is_used_and_not_overdrawn(minutes: int, train_images: int) -> None:
+    facts = replace(FACTS, train_images=train_images, class_counts=(train_images // 10,) * 10)
+    assert 0.85 <= suggest(measured(facts=facts, seconds=60.0 * minutes)).seconds / 60 / minutes <= 1.05
+
+
+def test_of_more_images_than_can_be_read_some_are_trained_on() -> None:
+    many = replace(FACTS, train_images=40_000, class_counts=(4000,) * 10)
+    short, long = (chosen(suggest(measured(facts=many, seconds=seconds))) for seconds in (300.0, 36_000.0))
+    assert 400 < short["data.images_per_class"] < 700  # at 10 ms an image, a fifth of five minutes reads 6,000
+    assert short["trainer.limit_train_batches"] >= 8
+    assert "data.images_per_class" not in long
+
+
+def test_the_head_comes_first_and_all_layers_get_the_time_that_is_left() -> None:
+    short, long = (stages(suggest(measured(seconds=seconds))) for seconds in (300.0, 900.0))
+    assert list(short) == list(long) == ["head", "all"]
+    assert short["head"] == long["head"]
+    assert short["head"]["cache_features"] is True
+    assert 2.5 < long["all"]["epochs"] / short["all"]["epochs"] < 4.5  # what is not training takes a share of the short
+
+
+def test_where_there_is_no_time_for_all_layers_the_head_alone_is_trained_and_it_is_said() -> None:
+    suggestion = suggest(measured(seconds=20.0))
+    assert list(stages(suggestion)) == ["head"]
+    assert suggestion.steps == 0
+    assert "fewer than the start, the features and the head alone take" in suggestion.outlook
+
+
+def test_a_head_on_many_images_is_not_trained_for_minutes() -> None:
+    few, many = (
+        stages(
+            suggest(
+                measured(facts=replace(FACTS, train_images=images, class_counts=(images // 8,) * 8), seconds=36_000.0)
+            )
+        )["head"]["epochs"]
+        for images in (200, 32 * 200)
+    )
+    assert (few, many) == (20, 3)
+
+
+def test_a_larger_size_is_taken_where_its_features_carry_further_and_there_is_time_for_it() -> None:
+    small, better = probe(correct=300), probe(size=224, correct=380, seconds_an_image=0.03)
+    assert best_size([better, small], FACTS, 900.0).size == 224
+    assert best_size([small, probe(size=224, correct=302, seconds_an_image=0.03)], FACTS, 120.0).size == 128
+    assert best_size([probe(size=224), probe()], FACTS, 900.0).size == 128  # no better, so no dearer
+
+
+@pytest.mark.parametrize(("gain", "flip"), [((-0.3, 0.05), False), ((-0.01, 0.02), True), ((-0.06, 0.08), True)])
+def test_images_are_not_mirrored_where_left_and_right_matter(gain: tuple[float, float], flip: bool) -> None:
+    augment = chosen(suggest(measured(probes=(probe(mirrored_gain=gain),))))["data.augment"]
+    assert augment == ("light" if flip else {"name": "light", "flip": False})
+
+
+@pytest.mark.parametrize(
+    ("seconds", "batch_size"),
+    [
+        ({16: 0.7, 32: 1.2, 64: 2.4}, 32),  # a processor: no batch is quicker an image
+        ({16: 0.05, 32: 0.05, 64: 0.06}, 64),  # an accelerator with time to spare
+        ({16: 0.5}, 16),  # 40 images
+    ],
+)
+def test_a_larger_batch_is_taken_where_it_is_quicker_an_image(seconds: dict[int, float], batch_size: int) -> None:
+    assert chosen(suggest(measured(costs=replace(COSTS, all_layers=seconds))))["data.batch_size"] == batch_size
+
+
+def test_every_choice_and_every_stage_has_a_reason_with_a_number() -> None:
+    two_sizes = (probe(), probe(size=224, seconds_an_image=0.03))
+    suggestion = suggest(measured(probes=two_sizes, others={"resnet50": probe(seconds_an_image=0.05)}))
+    reasons = [one.reason for one in suggestion.choices] + [why for _, why in suggestion.stages]
+    assert all(any(letter.isdigit() for letter in reason) for reason in reasons)
+    assert "at 224 px 90.0 % [86.7..92.6] in 3.0 times the time" in reasons[1]
+    assert "resnet50 90.0 % [86.7..92.6] in 5.0 times the time" in reasons[0]
+
+
+def test_validations_do_not_take_the_time_of_training() -> None:
+    few_images = replace(FACTS, train_images=64, class_counts=(8,) * 8)
+    every = chosen(suggest(measured(facts=few_images, seconds=900.0)))["trainer.check_val_every_n_epoch"]
+    epochs = stages(suggest(measured(facts=few_images, seconds=900.0)))["all"]["epochs"]
+    assert 10 <= epochs / every <= 20
+
+
+def test_more_minutes_are_not_promised_to_bring_what_is_not_there() -> None:
+    perfect, poor = probe(correct=399), probe(correct=160)
+    assert "less than half a point" in suggest(measured(probes=(perfect,))).outlook
+    assert "points" in suggest(measured(probes=(poor,), seconds=240.0)).outlook
