@@ -17,7 +17,7 @@ import fcntl
 import statistics
 import time
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -47,14 +47,14 @@ class Recipe:
         model: Arguments of the classifier, beside those that the set gives.
         callbacks: Made anew for each training: a class and its arguments.
         augment: Policy, with or without the flip as the set says.
-        batch_size: Images a training batch.
+        data: Other arguments of the data module than the set's.
     """
 
     stages: Sequence[lr.Stage]
     model: dict[str, Any] = field(default_factory=dict)
     callbacks: Sequence[tuple[type[pl.Callback], dict[str, Any]]] = ()
     augment: str = "light"
-    batch_size: int = 32
+    data: dict[str, Any] = field(default_factory=dict)
 
 
 HEAD = lr.Stage("head", epochs=20, train="head", lr=3e-3, schedule="cosine", cache_features=True)
@@ -103,6 +103,8 @@ RECIPES: dict[str, Recipe] = {
         then(1e-3, steps=300), {**FIXED, "loss": {"name": "cross_entropy", "label_smoothing": 0.1}}
     ),
     "300_steps_medium": Recipe(then(1e-3, steps=300), FIXED, augment="medium"),
+    "300_steps_balance": Recipe(then(1e-3, steps=300), FIXED, data={"balance": True}),
+    "300_steps_flip": Recipe(then(1e-3, steps=300), FIXED, data={"augment": "light"}),
     "300_steps_mixup": Recipe(then(1e-3, steps=300), FIXED, [(lr.Mixing, {})]),
     "one_stage": Recipe([lr.Stage("all", lr=1e-3, lr_decay=0.7, schedule="one_cycle", steps=300)], FIXED),
     "gradual": Recipe(
@@ -118,7 +120,7 @@ RECIPES: dict[str, Recipe] = {
         {"optimizer": {"name": "sgd", "momentum": 0.9, "nesterov": True}, "weight_decay": 2e-5},
     ),  # the optimizer of timm's script, at a rate for fine-tuning
     **{
-        f"world_class_{rate:g}": Recipe(world_class(rate), {"lr": 2e-3, **FIXED}, batch_size=16)
+        f"world_class_{rate:g}": Recipe(world_class(rate), {"lr": 2e-3, **FIXED}, data={"batch_size": 16})
         for rate in (1e-5, 3e-5, 1e-4, 3e-4, 1e-3, 3e-3, 1e-2, 3e-2, 1e-1)
     },  # the stages of configs/world_class.yaml at nine rates of the last of them
 }
@@ -132,8 +134,7 @@ def train(name: str, recipe: Recipe, seed: int, sources: Sources, folder: Path) 
     began = time.perf_counter()
     pl.seed_everything(seed, verbose=False)
     own = made[0].get("augment", {})
-    changed = {"augment": {**own, "name": recipe.augment}, "batch_size": recipe.batch_size}
-    data = lr.ImageDataModule(**{**made[0], **changed})
+    data = lr.ImageDataModule(**{**made[0], "augment": {**own, "name": recipe.augment}, **recipe.data})
     model = lr.ImageClassifier(num_classes=data.num_classes, class_counts=data.class_counts, **made[1], **recipe.model)
     stages = lr.Stages(list(recipe.stages))
     callbacks = [stages, *(kind(**options) for kind, options in recipe.callbacks)]
@@ -184,6 +185,24 @@ def report(table: Path, base: str) -> None:
                 mean, half = mean_and_half(pairs)
                 line += f"  to {base} {mean:+.3f}" + (f" +- {half:.3f}" if len(pairs) > 1 else "")
             print(line)
+
+
+def error_left(table: Path, lengths: Mapping[int, str]) -> dict[int, tuple[float, ...]]:
+    """Return which share of the trained head's error is left: quartiles over sets, each the mean of its seeds.
+
+    Args:
+        table: Of the rows.
+        lengths: The recipe of so many steps of all layers.
+    """
+    errors = {(row["set"], row["seed"], row["recipe"]): 1 - float(row["accuracy"]) for row in rows(table)}
+    left = {}
+    for steps, recipe in lengths.items():
+        by_set = defaultdict(list)
+        for (name, seed, _), error in ((key, e) for key, e in errors.items() if key[2] == recipe):
+            if (head := errors.get((name, seed, "head"))) is not None:
+                by_set[name].append(error / head)
+        left[steps] = tuple(statistics.quantiles(map(statistics.fmean, by_set.values()), n=4, method="inclusive"))
+    return left
 
 
 def _mean(by_seed: dict[str, Row], column: str) -> float:

@@ -16,6 +16,8 @@ def main() -> None:
     parser.add_argument("folder", help="with train/ and val/")
     parser.add_argument("--weights", required=True, help="of timm's mobilenetv2_100, normalised by 0.5")
     parser.add_argument("--epochs", type=int, default=3, help="after one epoch of the head alone")
+    parser.add_argument("--size", type=int, default=224, help="side of the images in pixels")
+    parser.add_argument("--no_flip", action="store_true", help="where left and right matter")
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
     import timm
@@ -34,8 +36,9 @@ def main() -> None:
 
     set_seed(options.seed, reproducible=True)
     data = ImageDataLoaders.from_folder(
-        options.folder, train="train", valid="val", item_tfms=Resize(256), bs=32, seed=options.seed,
-        batch_tfms=[*aug_transforms(size=224), Normalize.from_stats([0.5] * 3, [0.5] * 3)],
+        options.folder, train="train", valid="val", item_tfms=Resize(round(options.size * 8 / 7)), bs=32, seed=options.seed,
+        num_workers=0,
+        batch_tfms=[*aug_transforms(size=options.size, do_flip=not options.no_flip), Normalize.from_stats([0.5] * 3, [0.5] * 3)],
     )  # fmt: skip
     overlay = {"file": options.weights, "mean": (0.5,) * 3, "std": (0.5,) * 3}
     body = timm.create_model(
@@ -51,8 +54,8 @@ def main() -> None:
     learner.freeze()
     with learner.no_bar(), learner.no_logging():
         learner.fine_tune(options.epochs)
-    loss, correct = learner.validate()
-    print(json.dumps({"accuracy": correct, "loss": loss, "seconds": round(time.perf_counter() - START, 1)}))
+        loss, correct = learner.validate()
+    print(json.dumps({"accuracy": correct, "loss": float(loss), "seconds": round(time.perf_counter() - START, 1)}))
 
 
 if __name__ == "__main__":

@@ -1,11 +1,13 @@
 """What is measured before a recipe is written, within a fifth of the time that its training may take."""
 
+import os
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 import lightning.pytorch as pl
+import torch
 
 from lightning_recipes.data.datamodule import ImageDataModule
 from lightning_recipes.data.loading.loader_settings import input_for
@@ -88,7 +90,12 @@ def measure(bench: Bench, backbones: Sequence[str], *, seconds: float) -> Measur
     steps = _steps(best[chosen], seconds)
     costs = step_costs(bench.make_trainer, bench.module_of(chosen), bench.data, size=size, steps=steps)
     others = {name: one for name, one in best.items() if name != chosen}
-    return Measured(seconds, facts, chosen, probes[chosen], costs, start, others)
+    return Measured(seconds, facts, chosen, probes[chosen], costs, start, _machine(bench), others)
+
+
+def _machine(bench: Bench) -> str:
+    device = bench.make_trainer([]).strategy.root_device
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else f"{os.cpu_count()} CPU cores"
 
 
 def _steps(probed: Probe, seconds: float) -> int:

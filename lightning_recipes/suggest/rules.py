@@ -59,6 +59,7 @@ class Measured:
         probes: Of it, at one size or more.
         costs: Of training steps, at the size that was chosen.
         start: Seconds until model and data are there.
+        machine: What it was measured on, in words.
         others: Backbones that were not chosen, each at the size that is best for it.
     """
 
@@ -68,6 +69,7 @@ class Measured:
     probes: Sequence[Probe]
     costs: StepCosts
     start: float
+    machine: str = ""
     others: Mapping[str, Probe] = field(default_factory=dict)
 
     @property

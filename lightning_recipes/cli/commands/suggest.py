@@ -1,8 +1,6 @@
 """``lightning-recipes suggest DATA``: a recipe for the data, the machine and the time, with its reasons."""
 
 import math
-import os
-import platform
 import tempfile
 import time
 from collections.abc import Sequence
@@ -120,11 +118,12 @@ class Suggest(RecipeCommand):
 
     def _heading(self, measured: Measured, suggestion: Suggestion) -> list[str]:
         data, (middle, low, high) = measured.data, suggestion.accuracy
-        machine = f"{os.cpu_count()} cores ({platform.machine()})"
-        sizes = f"{min(data.class_counts)} to {max(data.class_counts)} of each"
+        fewest, most = min(data.class_counts), max(data.class_counts)
+        sizes = f"{fewest} of each" if fewest == most else f"{fewest} to {most} of each"
         return [
-            f"Suggested by lightning-recipes {__version__} for {measured.seconds / 60:g} minutes on {machine}, "
-            f"{time.strftime('%Y-%m-%d')}. Nothing is decided while it trains: it repeats to the bit.",
+            f"Suggested by lightning-recipes {__version__} on {time.strftime('%Y-%m-%d')}, for "
+            f"{measured.seconds / 60:g} minutes on {measured.machine}. An ordinary recipe: change what you know better; "
+            "nothing is decided while it trains, so it repeats to the bit.",
             f"Data: {data.train_images:,} training images of {data.classes} classes ({sizes}), {data.val_images:,} to "
             f"judge by, shorter side about {data.side} px.",
             f"Expected: {suggestion.seconds / 60:.1f} minutes, val_accuracy about {middle:.3f}; half of the sets that "
