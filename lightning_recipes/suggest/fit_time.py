@@ -17,6 +17,8 @@ VALIDATIONS = 20
 """Of all layers, about so many where an epoch is short."""
 FEWEST_EPOCHS = 4
 """Of all layers at least: an epoch of many images is ended early, so that a whole number of them fits."""
+NEARLY_WHOLE = 1.3
+"""An epoch is ended early only where it is so many times too long."""
 FEWEST_STEPS = 20
 """Of all layers, below which they are left alone."""
 FEWEST_TRAINED = 8
@@ -73,7 +75,7 @@ class FitTime:
         whole = max(1, self.train_images // self.batch_size)
         left = seconds - self._once()
         most = max(FEWEST_TRAINED, int(left / self.step / FEWEST_EPOCHS))
-        batches = min(whole, most)
+        batches = whole if whole <= NEARLY_WHOLE * most else most
         head_epochs = min(HEAD_EPOCHS, max(1, round(HEAD_STEPS / batches)))
         head = head_epochs * (EPOCH + self.checkpoint + batches * self.head_step)
         epoch = EPOCH + self.checkpoint + batches * self.step

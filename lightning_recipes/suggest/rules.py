@@ -18,7 +18,8 @@ from lightning_recipes.suggest.step_costs import StepCosts
 __all__ = ["TRAINING_TO_READING", "Choice", "Measured", "Suggestion", "best_size", "expected_error", "suggest"]
 
 HEAD_LR = 3e-3
-ALL_LR, ALL_LR_DECAY = 1e-3, 0.7
+ALL_LR, ALL_LR_DECAY, WHOLE_LR_STEPS = 1e-3, 0.7, 300
+"""Of all layers, from so many steps on; of fewer in proportion, since few steps at a high rate end worse than none."""
 TRAINING_TO_READING = 4.0
 """Time of an image in a training step for that of running the frozen backbone on it; until steps are measured."""
 SHARE_OF_TIME = 0.95
@@ -176,7 +177,7 @@ def _of_many_images(measured: Measured, per_class: int | None, length: Length) -
             Choice("data.images_per_class", per_class, f"to read all would take {minutes:.1f} minutes alone")
         )
     if length.batches is not None:
-        said = f"an epoch ends after so many, so that {length.epochs} of them fit; each draws its images anew"
+        said = f"batches after which an epoch ends, so that {length.epochs} of them fit; each draws its images anew"
         choices.append(Choice("trainer.limit_train_batches", length.batches, said))
     return choices
 
@@ -221,15 +222,25 @@ def _stages(measured: Measured, length: Length, step: float) -> list[tuple[Mappi
         )
     ]
     if length.epochs:
-        rates = {"lr": ALL_LR, "lr_decay": ALL_LR_DECAY, "schedule": "one_cycle"}
+        rates = {"lr": _rate(length.steps), "lr_decay": ALL_LR_DECAY, "schedule": "one_cycle"}
         stages.append(
             (
                 {"name": "all", "epochs": length.epochs, "train": "all", **rates},
-                f"{length.steps:,} steps of {1000 * step:.0f} ms in the time that is left; earlier layers at lower "
-                "rates (Howard and Ruder 2018)",
+                f"{length.steps:,} steps of {1000 * step:.0f} ms in the time that is left; {_of_rate(length.steps)}; earlier "
+                "layers at lower rates (Howard and Ruder 2018)",
             )
         )
     return stages
+
+
+def _rate(steps: int) -> float:
+    return float(f"{ALL_LR * min(1.0, steps / WHOLE_LR_STEPS):.2g}")
+
+
+def _of_rate(steps: int) -> str:
+    if steps >= WHOLE_LR_STEPS:
+        return f"a rate of {ALL_LR:g}, which neither idles nor destroys in {WHOLE_LR_STEPS} steps and more"
+    return f"the rate in proportion to the steps: {ALL_LR:g} needs {WHOLE_LR_STEPS} to win more than it destroys"
 
 
 def _accuracy(probe: Probe, steps: float) -> tuple[float, float, float]:

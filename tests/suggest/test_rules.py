@@ -41,6 +41,13 @@ def test_the_head_comes_first_and_all_layers_get_the_time_that_is_left() -> None
     assert 2.5 < long["all"]["epochs"] / short["all"]["epochs"] < 4.5  # what is not training takes a share of the short
 
 
+def test_few_steps_are_taken_at_a_lower_rate() -> None:
+    short, long = (suggest(measured(seconds=seconds)) for seconds in (240.0, 900.0))
+    assert short.steps < 300 < long.steps
+    assert stages(long)["all"]["lr"] == 1e-3
+    assert stages(short)["all"]["lr"] == pytest.approx(1e-3 * short.steps / 300, rel=0.05)
+
+
 def test_where_there_is_no_time_for_all_layers_the_head_alone_is_trained_and_it_is_said() -> None:
     suggestion = suggest(measured(seconds=20.0))
     assert list(stages(suggestion)) == ["head"]

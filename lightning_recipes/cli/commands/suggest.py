@@ -122,8 +122,8 @@ class Suggest(RecipeCommand):
         sizes = f"{fewest} of each" if fewest == most else f"{fewest} to {most} of each"
         return [
             f"Suggested by lightning-recipes {__version__} on {time.strftime('%Y-%m-%d')}, for "
-            f"{measured.seconds / 60:g} minutes on {measured.machine}. An ordinary recipe: change what you know better; "
-            "nothing is decided while it trains, so it repeats to the bit.",
+            f"{measured.seconds / 60:g} minutes on {measured.machine}. An ordinary recipe: change what you know "
+            "better. Nothing is decided while it trains, so it repeats to the bit.",
             f"Data: {data.train_images:,} training images of {data.classes} classes ({sizes}), {data.val_images:,} to "
             f"judge by, shorter side about {data.side} px.",
             f"Expected: {suggestion.seconds / 60:.1f} minutes, val_accuracy about {middle:.3f}; half of the sets that "
