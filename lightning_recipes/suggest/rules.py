@@ -226,8 +226,8 @@ def _stages(measured: Measured, length: Length, step: float) -> list[tuple[Mappi
         stages.append(
             (
                 {"name": "all", "epochs": length.epochs, "train": "all", **rates},
-                f"{length.steps:,} steps of {1000 * step:.0f} ms in the time that is left; {_of_rate(length.steps)}; earlier "
-                "layers at lower rates (Howard and Ruder 2018)",
+                f"{length.steps:,} steps of {1000 * step:.0f} ms in the time that is left; {_of_rate(length.steps)}; "
+                "earlier layers at lower rates (Howard and Ruder 2018)",
             )
         )
     return stages
