@@ -137,7 +137,7 @@ def suggest(measured: Measured) -> Suggestion:
         seconds=length.seconds,
         steps=length.steps,
         accuracy=_accuracy(measured.probe, at_32),
-        outlook=_outlook(measured, length.seconds, at_32),
+        outlook=_outlook(measured, length, at_32),
     )
 
 
@@ -248,8 +248,8 @@ def _accuracy(probe: Probe, steps: float) -> tuple[float, float, float]:
     return middle, high, low
 
 
-def _outlook(measured: Measured, seconds: float, at_32: float) -> str:
-    if seconds > measured.seconds:
+def _outlook(measured: Measured, length: Length, at_32: float) -> str:
+    if not length.epochs and length.seconds > measured.seconds:
         return (
             f"{measured.seconds / 60:g} minutes are fewer than the start, the features and the head alone take; a "
             "smaller data.image_size or fewer data.images_per_class would take less."
