@@ -151,8 +151,8 @@ def print_suggestion(path: str, suggestion: Suggestion) -> None:
     """Print what a suggested recipe is expected to take and to reach, and how it is run."""
     middle, low, high = suggestion.accuracy
     rows = [
-        ("minutes", f"{suggestion.seconds / 60:.1f}", ""),
-        ("steps of all layers", f"{suggestion.steps:,}", ""),
+        ("minutes", f"{suggestion.length.seconds / 60:.1f}", ""),
+        ("steps of all layers", f"{suggestion.length.steps:,}", ""),
         ("val_accuracy", percent(middle), f"{percent(low)} to {percent(high)}"),
     ]
     Console().print(_table(f"{path}: what to expect", ("", "expected", "half of the\nmeasured sets"), rows))

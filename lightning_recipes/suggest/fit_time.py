@@ -35,7 +35,9 @@ class Length:
         steps: Of all layers.
         every: Epochs from one validation to the next.
         batches: After which an epoch is ended; None: it is whole.
-        seconds: That all of it takes.
+        once: Seconds of what every run takes once: start, features, the judgement at the end, report.
+        head: Seconds of the head's epochs.
+        all_layers: Seconds of all layers' epochs, validations included.
     """
 
     head_epochs: int
@@ -43,7 +45,14 @@ class Length:
     steps: int
     every: int
     batches: int | None
-    seconds: float
+    once: float
+    head: float
+    all_layers: float
+
+    @property
+    def seconds(self) -> float:
+        """That all of it takes."""
+        return self.once + self.head + self.all_layers
 
 
 @dataclass(frozen=True)
@@ -70,9 +79,14 @@ class FitTime:
     val_images: int
     batch_size: int
 
+    @property
+    def whole_epoch(self) -> int:
+        """Batches of all training images."""
+        return max(1, self.train_images // self.batch_size)
+
     def length(self, seconds: float) -> Length:
         """Return how long the stages may be, so that the whole training takes about so many seconds."""
-        whole = max(1, self.train_images // self.batch_size)
+        whole = self.whole_epoch
         left = seconds - self._once()
         most = max(FEWEST_TRAINED, int(left / self.step / FEWEST_EPOCHS))
         batches = whole if whole <= NEARLY_WHOLE * most else most
@@ -84,14 +98,15 @@ class FitTime:
         epochs = max(0, round((left - head) / (epoch + validation / every)))
         if epochs * batches < FEWEST_STEPS:
             epochs, every = 0, 1
-        trained = epochs * epoch + math.ceil(epochs / every) * validation
         return Length(
             head_epochs=head_epochs,
             epochs=epochs,
             steps=epochs * batches,
             every=every,
             batches=batches if batches < whole else None,
-            seconds=self._once() + head + trained,
+            once=self._once(),
+            head=head,
+            all_layers=epochs * epoch + math.ceil(epochs / every) * validation,
         )
 
     def _once(self) -> float:

@@ -86,16 +86,14 @@ class Suggestion:
     Attributes:
         choices: Keys of data, model and trainer.
         stages: Arguments of each stage, and why.
-        seconds: That the training is expected to take.
-        steps: Of all layers.
+        length: How long it trains.
         accuracy: That is expected: the middle, and from where to where half of the measured sets would lie.
         outlook: What more minutes would be expected to bring.
     """
 
     choices: Sequence[Choice]
     stages: Sequence[tuple[Mapping[str, Any], str]]
-    seconds: float
-    steps: int
+    length: Length
     accuracy: tuple[float, float, float]
     outlook: str
 
@@ -123,7 +121,7 @@ def suggest(measured: Measured) -> Suggestion:
         _size(measured),
         Choice("data.batch_size", batch_size, of_batch),
         _augment(measured),
-        *_of_many_images(measured, per_class, length),
+        *_of_many_images(measured, per_class, length, time.whole_epoch),
     ]
     if length.every > 1:
         said = (
@@ -134,8 +132,7 @@ def suggest(measured: Measured) -> Suggestion:
     return Suggestion(
         choices=choices,
         stages=_stages(measured, length, time.step),
-        seconds=length.seconds,
-        steps=length.steps,
+        length=length,
         accuracy=_accuracy(measured.probe, at_32),
         outlook=_outlook(measured, length, at_32),
     )
@@ -169,45 +166,58 @@ def _images_per_class(measured: Measured) -> int | None:
     return None if data.train_images <= most else max(1, int(most / data.classes))
 
 
-def _of_many_images(measured: Measured, per_class: int | None, length: Length) -> list[Choice]:
+def _of_many_images(measured: Measured, per_class: int | None, length: Length, batches: int) -> list[Choice]:
     choices = []
     if per_class is not None:
         minutes = measured.data.train_images * measured.probe.seconds_an_image / 60
         choices.append(
-            Choice("data.images_per_class", per_class, f"to read all would take {minutes:.1f} minutes alone")
+            Choice(
+                "data.images_per_class", per_class, f"reading all of them once would take {minutes:.1f} minutes alone"
+            )
         )
     if length.batches is not None:
-        said = f"batches after which an epoch ends, so that {length.epochs} of them fit; each draws its images anew"
-        choices.append(Choice("trainer.limit_train_batches", length.batches, said))
+        said = (
+            f"an epoch of any stage is so many of the {batches} batches, each time another part of the images, so that"
+        )
+        choices.append(Choice("trainer.limit_train_batches", length.batches, f"{said} {length.epochs} of them fit"))
     return choices
 
 
 def _size(measured: Measured) -> Choice:
     chosen, others = measured.probe, [one for one in measured.probes if one.size != measured.costs.size]
-    reason = f"a linear probe of its features reaches {_share(chosen)}"
+    reason = (
+        f"a linear probe (logistic regression on features of the frozen backbone, out of fold, {chosen.images} "
+        f"training images) is right for {_share(chosen)} at {chosen.size} px"
+    )
     for one in others:
         ratio = one.seconds_an_image / chosen.seconds_an_image
-        reason += f"; at {one.size} px {_share(one)} in {ratio:.1f} times the time"
+        reason += f" and {_share(one)} at {one.size} px, which takes {ratio:.1f} times as long an image"
+    if others:
+        ends = ", ".join(
+            f"{100 - 100 * expected_error(one, measured.data, measured.seconds):.1f} % at {one.size} px"
+            for one in measured.probes
+        )
+        reason += f"; expected of training in the time there is: {ends}"
     return Choice("data.image_size", chosen.size, reason)
 
 
 def _batch_size(measured: Measured) -> tuple[int, str]:
     rates = {n: n / seconds for n, seconds in measured.costs.all_layers.items()}
-    said = ", ".join(f"{rate:.0f} at {n}" for n, rate in sorted(rates.items()))
+    said = ", ".join(f"{rate:.0f} with batches of {n}" for n, rate in sorted(rates.items()))
     usual = 32 if 32 in rates else max(rates)
     larger = [n for n in rates if n > usual and rates[n] >= FASTER * rates[usual]]
     chosen = max(larger, default=usual)
     memory = measured.costs.peak_memory / 1e9
-    return chosen, f"images a second in a training step: {said}; {memory:.1f} GB of memory at most"
+    return chosen, f"images a second in training: {said}; the largest used {memory:.1f} GB of memory"
 
 
 def _augment(measured: Measured) -> Choice:
-    probe = measured.probe
-    mean, half = probe.mirrored_gain
-    said = f"mirrored images are recognised {100 * mean:+.1f} +- {100 * half:.1f} points"
+    mean, half = measured.probe.mirrored_gain
+    said = f"the probe is right {100 * mean:+.1f} +- {100 * half:.1f} points more often on mirrored images"
     if mean + half < -WORSE_MIRRORED:
-        return Choice("data.augment", {"name": "light", "flip": False}, f"{said}: left and right matter, so no flip")
-    return Choice("data.augment", "light", f"{said}: a flip changes no class")
+        light = {"name": "light", "flip": False}
+        return Choice("data.augment", light, f"random crop and CutOut, no flip: {said}, so left and right matter")
+    return Choice("data.augment", "light", f"random crop, flip and CutOut: {said}, so a flip does no harm")
 
 
 def _stages(measured: Measured, length: Length, step: float) -> list[tuple[Mapping[str, Any], str]]:
@@ -217,8 +227,9 @@ def _stages(measured: Measured, length: Length, step: float) -> list[tuple[Mappi
     stages: list[tuple[Mapping[str, Any], str]] = [
         (
             {**head, "cache_features": True},
-            f"first what the features give as they are (linear probe {100 * probe.accuracy:.1f} %, nearest neighbours "
-            f"{100 * neighbours:.1f} %), so that a fresh head destroys nothing (Kumar et al. 2022)",
+            f"The head alone, on features that are computed once: linear probe {100 * probe.accuracy:.1f} %, five "
+            f"nearest neighbours {100 * neighbours:.1f} %. A fresh head would distort the layers below (Kumar et al. "
+            "2022).",
         )
     ]
     if length.epochs:
@@ -226,8 +237,9 @@ def _stages(measured: Measured, length: Length, step: float) -> list[tuple[Mappi
         stages.append(
             (
                 {"name": "all", "epochs": length.epochs, "train": "all", **rates},
-                f"{length.steps:,} steps of {1000 * step:.0f} ms in the time that is left; {_of_rate(length.steps)}; "
-                "earlier layers at lower rates (Howard and Ruder 2018)",
+                f"All layers: the time that is left is for {length.steps:,} steps of {1000 * step:.0f} ms. "
+                f"{_of_rate(length.steps)} Each layer group trains at {ALL_LR_DECAY:g} times the rate of the one above "
+                "it (Howard and Ruder 2018).",
             )
         )
     return stages
@@ -239,8 +251,11 @@ def _rate(steps: int) -> float:
 
 def _of_rate(steps: int) -> str:
     if steps >= WHOLE_LR_STEPS:
-        return f"a rate of {ALL_LR:g}, which neither idles nor destroys in {WHOLE_LR_STEPS} steps and more"
-    return f"the rate in proportion to the steps: {ALL_LR:g} needs {WHOLE_LR_STEPS} to win more than it destroys"
+        return f"A peak rate of {ALL_LR:g} won most on most of the measured sets, from {WHOLE_LR_STEPS} steps on."
+    return (
+        f"In fewer than {WHOLE_LR_STEPS} a peak rate of {ALL_LR:g} did more harm than good, so it is {ALL_LR:g} x "
+        f"{steps} / {WHOLE_LR_STEPS}."
+    )
 
 
 def _accuracy(probe: Probe, steps: float) -> tuple[float, float, float]:
@@ -251,8 +266,8 @@ def _accuracy(probe: Probe, steps: float) -> tuple[float, float, float]:
 def _outlook(measured: Measured, length: Length, at_32: float) -> str:
     if not length.epochs and length.seconds > measured.seconds:
         return (
-            f"{measured.seconds / 60:g} minutes are fewer than the start, the features and the head alone take; a "
-            "smaller data.image_size or fewer data.images_per_class would take less."
+            f"Start, features and head alone take longer than {measured.seconds / 60:g} minutes: there is no time for "
+            "all layers. A smaller data.image_size, or data.images_per_class, would take less."
         )
     now, more = (_accuracy(measured.probe, steps)[0] for steps in (at_32, 3 * max(at_32, FEWEST_STEPS)))
     if more - now < WORTH_WHILE:

@@ -22,7 +22,7 @@ def stages(suggestion: Suggestion) -> dict[str, Mapping[str, Any]]:
 @pytest.mark.parametrize("train_images", [60, 1000, 40_000])
 def test_the_time_that_is_asked_for_is_used_and_not_overdrawn(minutes: int, train_images: int) -> None:
     facts = replace(FACTS, train_images=train_images, class_counts=(train_images // 10,) * 10)
-    assert 0.85 <= suggest(measured(facts=facts, seconds=60.0 * minutes)).seconds / 60 / minutes <= 1.05
+    assert 0.85 <= suggest(measured(facts=facts, seconds=60.0 * minutes)).length.seconds / 60 / minutes <= 1.05
 
 
 def test_of_more_images_than_can_be_read_some_are_trained_on() -> None:
@@ -43,16 +43,16 @@ def test_the_head_comes_first_and_all_layers_get_the_time_that_is_left() -> None
 
 def test_few_steps_are_taken_at_a_lower_rate() -> None:
     short, long = (suggest(measured(seconds=seconds)) for seconds in (240.0, 900.0))
-    assert short.steps < 300 < long.steps
+    assert short.length.steps < 300 < long.length.steps
     assert stages(long)["all"]["lr"] == 1e-3
-    assert stages(short)["all"]["lr"] == pytest.approx(1e-3 * short.steps / 300, rel=0.05)
+    assert stages(short)["all"]["lr"] == pytest.approx(1e-3 * short.length.steps / 300, rel=0.05)
 
 
 def test_where_there_is_no_time_for_all_layers_the_head_alone_is_trained_and_it_is_said() -> None:
     suggestion = suggest(measured(seconds=20.0))
     assert list(stages(suggestion)) == ["head"]
-    assert suggestion.steps == 0
-    assert "fewer than the start, the features and the head alone take" in suggestion.outlook
+    assert suggestion.length.steps == 0
+    assert "Start, features and head alone take longer than 0.333333 minutes" in suggestion.outlook
 
 
 def test_a_head_on_many_images_is_not_trained_for_minutes() -> None:
@@ -97,7 +97,7 @@ def test_every_choice_and_every_stage_has_a_reason_with_a_number() -> None:
     suggestion = suggest(measured(probes=two_sizes, others={"resnet50": probe(seconds_an_image=0.05)}))
     reasons = [one.reason for one in suggestion.choices] + [why for _, why in suggestion.stages]
     assert all(any(letter.isdigit() for letter in reason) for reason in reasons)
-    assert "at 224 px 90.0 % [86.7..92.6] in 3.0 times the time" in reasons[1]
+    assert "90.0 % [86.7..92.6] at 224 px, which takes 3.0 times as long an image" in reasons[1]
     assert "resnet50 90.0 % [86.7..92.6] in 5.0 times the time" in reasons[0]
 
 

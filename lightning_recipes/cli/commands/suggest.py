@@ -117,18 +117,22 @@ class Suggest(RecipeCommand):
         return [root, *chosen.values()]
 
     def _heading(self, measured: Measured, suggestion: Suggestion) -> list[str]:
-        data, (middle, low, high) = measured.data, suggestion.accuracy
+        data, length, (middle, low, high) = measured.data, suggestion.length, suggestion.accuracy
         fewest, most = min(data.class_counts), max(data.class_counts)
         sizes = f"{fewest} of each" if fewest == most else f"{fewest} to {most} of each"
+        parts = (("start, features and report", length.once), ("head", length.head), ("all layers", length.all_layers))
         return [
             f"Suggested by lightning-recipes {__version__} on {time.strftime('%Y-%m-%d')}, for "
             f"{measured.seconds / 60:g} minutes on {measured.machine}. An ordinary recipe: change what you know "
             "better. Nothing is decided while it trains, so it repeats to the bit.",
-            f"Data: {data.train_images:,} training images of {data.classes} classes ({sizes}), {data.val_images:,} to "
-            f"judge by, shorter side about {data.side} px.",
-            f"Expected: {suggestion.seconds / 60:.1f} minutes, val_accuracy about {middle:.3f}; half of the sets that "
-            f"the rules were measured on would lie between {low:.3f} and {high:.3f}.",
+            f"Data: {data.train_images:,} training images of {data.classes} classes ({sizes}), {data.val_images:,} for "
+            f"validation; shorter sides of about {data.side} px.",
+            f"Expected: val_accuracy about {100 * middle:.1f} %; half of the sets that the rules were measured on "
+            f"would lie between {100 * low:.1f} and {100 * high:.1f} %. {length.seconds / 60:.1f} minutes: "
+            + ", ".join(f"{name} {seconds / 60:.1f}" for name, seconds in parts)
+            + ".",
             suggestion.outlook,
+            "[..] and +- are 95 % intervals. A value without a reason was typed, or is that of the recipe finetune.",
             f"lightning-recipes fit --config {Path(str(self.config.out)).name}",
         ]
 

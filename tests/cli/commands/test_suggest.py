@@ -46,7 +46,7 @@ def test_digits_are_not_mirrored_and_the_head_comes_first(keys: dict[str, Any]) 
 
 def test_the_file_says_what_was_found_and_how_it_is_trained(recipe: Path) -> None:
     text = recipe.read_text(encoding="utf-8")
-    assert "899 training images of 10 classes (87 to 91 of each), 898 to judge by" in " ".join(text.split("\n# "))
+    assert "899 training images of 10 classes (87 to 91 of each), 898 for validation" in " ".join(text.split("\n# "))
     assert "# lightning-recipes fit --config recipe.yaml\n" in text
 
 
