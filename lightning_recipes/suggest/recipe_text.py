@@ -14,7 +14,10 @@ WIDTH = 118
 
 
 def recipe_text(
-    heading: Sequence[str], choices: Sequence[Choice], stages: Sequence[tuple[Mapping[str, Any], str]]
+    heading: Sequence[str],
+    choices: Sequence[Choice],
+    stages: Sequence[tuple[Mapping[str, Any], str]],
+    classes: Mapping[str, str] | None = None,
 ) -> str:
     """Return the file.
 
@@ -22,11 +25,16 @@ def recipe_text(
         heading: Lines of comment that it opens with.
         choices: Keys of ``data``, ``model`` and ``trainer``.
         stages: Arguments of each stage, and why.
+        classes: Import paths of a ``model`` or ``data`` of one's own (default: ours).
     """
     lines = [*_comment(heading, ""), "seed_everything: 0"]
     for section in ("data", "model", "trainer"):
         lines.append(f"{section}:")
-        lines += [line for one in choices if one.key.startswith(f"{section}.") for line in _key(one, "  ")]
+        indent, own = "  ", (classes or {}).get(section)
+        if own is not None:
+            lines += [f"  class_path: {own}", "  init_args:"]
+            indent = "    "
+        lines += [line for one in choices if one.key.startswith(f"{section}.") for line in _key(one, indent)]
     lines += ["  callbacks:", "    - class_path: lightning_recipes.Stages", "      init_args:", "        stages:"]
     for arguments, reason in stages:
         lines += _comment([reason], " " * 10)

@@ -16,7 +16,10 @@ from lightning_recipes.cli.app import run
 from lightning_recipes.cli.commands.recipe_command import RecipeCommand
 from lightning_recipes.cli.config_checks import check_folder
 from lightning_recipes.cli.console import print_suggestion
+from lightning_recipes.components import import_object
+from lightning_recipes.data.datamodule import ImageDataModule
 from lightning_recipes.errors import UserError
+from lightning_recipes.modules.classifier import ImageClassifier
 from lightning_recipes.suggest.measure import Bench, measure
 from lightning_recipes.suggest.recipe_text import recipe_text
 from lightning_recipes.suggest.rules import Choice, Measured, Suggestion, suggest
@@ -81,7 +84,8 @@ class Suggest(RecipeCommand):
         bench = Bench(self._quiet_trainer, self.model, self.datamodule, self._given().get("data.image_size"))
         measured = measure(bench, names, seconds=60 * minutes)
         suggestion = suggest(measured)
-        text = recipe_text(self._heading(measured, suggestion), self._choices(measured, suggestion), suggestion.stages)
+        heading, choices = self._heading(measured, suggestion), self._choices(measured, suggestion)
+        text = recipe_text(heading, choices, suggestion.stages, self._classes_given())
         with whole_file(Path(out)) as part:
             part.write_text(text, encoding="utf-8")
         print_suggestion(out, suggestion)
@@ -102,6 +106,12 @@ class Suggest(RecipeCommand):
             values = self.config[section] if section == "trainer" else self.config[section].init_args
             given[f"{section}.{key}"] = _plain(values[key])
         return given
+
+    def _classes_given(self) -> dict[str, str]:
+        """Import paths of a model or data module that is not ours."""
+        ours = {"model": ImageClassifier, "data": ImageDataModule}
+        given = {section: str(self.config[section].class_path) for section in ours}
+        return {section: path for section, path in given.items() if import_object(section, path) is not ours[section]}
 
     def _choices(self, measured: Measured, suggestion: Suggestion) -> list[Choice]:
         """What is given as it is, then what was chosen, then what the base says."""

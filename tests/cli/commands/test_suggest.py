@@ -9,6 +9,15 @@ import yaml
 from lightning_recipes.__main__ import main
 
 SMALL = ["--model.backbone", "test_resnet", "--model.pretrained", "embedded:letters", "--data.image_size", "32"]
+OWN = """
+from typing import Any
+from lightning_recipes import ImageClassifier
+
+class Mine(ImageClassifier):
+    def __init__(self, backbone: str, num_classes: int, extra: int = 1, **options: Any) -> None:
+        super().__init__(backbone, num_classes, **options)
+        self.save_hyperparameters()
+"""
 
 
 def suggest(*words: str) -> int:
@@ -53,6 +62,19 @@ def test_the_file_says_what_was_found_and_how_it_is_trained(recipe: Path) -> Non
 def test_it_is_an_ordinary_recipe(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["fit", "--config", str(recipe), "--trainer.fast_dev_run", "true"]) == 0
     assert "the recipe works from end to end" in capsys.readouterr().out
+
+
+def test_a_model_of_ones_own_stays_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mine_suggested.py").write_text(OWN)
+    monkeypatch.syspath_prepend(tmp_path)
+    path = tmp_path / "recipe.yaml"
+    own = ["--model", "mine_suggested.Mine", "--model.extra", "3"]
+    few = ["--data.images_per_class", "8"]
+    assert suggest("sklearn:digits", "--out", str(path), "--minutes", "0.1", *own, *SMALL, *few) == 0
+    model = yaml.safe_load(path.read_text(encoding="utf-8"))["model"]
+    assert model["class_path"] == "mine_suggested.Mine"
+    assert model["init_args"]["extra"] == 3
+    assert main(["fit", "--config", str(path), "--trainer.fast_dev_run", "true"]) == 0
 
 
 @pytest.mark.parametrize(
