@@ -251,10 +251,10 @@ def _rate(steps: int) -> float:
 
 def _of_rate(steps: int) -> str:
     if steps >= WHOLE_LR_STEPS:
-        return f"A peak rate of {ALL_LR:g} won most on most of the measured sets, from {WHOLE_LR_STEPS} steps on."
+        return f"From {WHOLE_LR_STEPS} steps on a peak rate of {ALL_LR:g} won most on most of the measured sets."
     return (
-        f"In fewer than {WHOLE_LR_STEPS} a peak rate of {ALL_LR:g} did more harm than good, so it is {ALL_LR:g} x "
-        f"{steps} / {WHOLE_LR_STEPS}."
+        f"The peak rate is {ALL_LR:g} x {steps} / {WHOLE_LR_STEPS}: on the measured sets few steps at the whole rate "
+        "ended below the head alone."
     )
 
 
