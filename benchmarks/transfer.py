@@ -17,7 +17,7 @@ import fcntl
 import statistics
 import time
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -187,22 +187,20 @@ def report(table: Path, base: str) -> None:
             print(line)
 
 
-def error_left(table: Path, lengths: Mapping[int, str]) -> dict[int, tuple[float, ...]]:
-    """Return which share of the trained head's error is left: quartiles over sets, each the mean of its seeds.
+def error_left(table: Path, recipe: str, of: str = "head") -> tuple[float, ...]:
+    """Return which share of another recipe's validation error is left: quartiles over sets, each the mean of its seeds.
 
     Args:
         table: Of the rows.
-        lengths: The recipe of so many steps of all layers.
+        recipe: Whose error.
+        of: The other, trained with the same seeds.
     """
     errors = {(row["set"], row["seed"], row["recipe"]): 1 - float(row["accuracy"]) for row in rows(table)}
-    left = {}
-    for steps, recipe in lengths.items():
-        by_set = defaultdict(list)
-        for (name, seed, _), error in ((key, e) for key, e in errors.items() if key[2] == recipe):
-            if (head := errors.get((name, seed, "head"))) is not None:
-                by_set[name].append(error / head)
-        left[steps] = tuple(statistics.quantiles(map(statistics.fmean, by_set.values()), n=4, method="inclusive"))
-    return left
+    shares = defaultdict(list)
+    for (name, seed, one), error in errors.items():
+        if one == recipe and (name, seed, of) in errors:
+            shares[name].append(error / errors[name, seed, of])
+    return tuple(statistics.quantiles(map(statistics.fmean, shares.values()), n=4, method="inclusive"))
 
 
 def _mean(by_seed: dict[str, Row], column: str) -> float:

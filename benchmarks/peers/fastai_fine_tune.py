@@ -35,10 +35,11 @@ def main() -> None:
     )
 
     set_seed(options.seed, reproducible=True)
+    augmentation = aug_transforms(size=options.size, do_flip=not options.no_flip)
     data = ImageDataLoaders.from_folder(
-        options.folder, train="train", valid="val", item_tfms=Resize(round(options.size * 8 / 7)), bs=32, seed=options.seed,
-        num_workers=0,
-        batch_tfms=[*aug_transforms(size=options.size, do_flip=not options.no_flip), Normalize.from_stats([0.5] * 3, [0.5] * 3)],
+        options.folder, train="train", valid="val", bs=32, seed=options.seed, num_workers=0,
+        item_tfms=Resize(round(options.size * 8 / 7)),
+        batch_tfms=[*augmentation, Normalize.from_stats([0.5] * 3, [0.5] * 3)],
     )  # fmt: skip
     overlay = {"file": options.weights, "mean": (0.5,) * 3, "std": (0.5,) * 3}
     body = timm.create_model(

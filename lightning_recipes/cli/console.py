@@ -151,7 +151,7 @@ def print_suggestion(path: str, suggestion: Suggestion) -> None:
     """Print what a suggested recipe is expected to take and to reach, and how it is run."""
     middle, low, high = suggestion.accuracy
     rows = [
-        ("minutes", f"{suggestion.length.seconds / 60:.1f}", ""),
+        ("minutes", f"{suggestion.length.seconds / 60:.2g}", ""),
         ("steps of all layers", f"{suggestion.length.steps:,}", ""),
         ("val_accuracy", percent(middle), f"{percent(low)} to {percent(high)}"),
     ]

@@ -1,6 +1,5 @@
 """How long a training takes, from what was measured of its parts, and how long its stages may be."""
 
-import math
 from dataclasses import dataclass
 
 __all__ = ["FEWEST_STEPS", "FitTime", "Length"]
@@ -11,8 +10,9 @@ EPOCH = 0.05
 """Seconds that an epoch takes besides its steps, its validation and its checkpoint."""
 JUDGED_AT_THE_END = 200
 """Training images at least whose error is compared with that of the validation images."""
-HEAD_EPOCHS, HEAD_STEPS = 20, 600
-"""Of the head at most: on cached features they take a second or two, and more of them win nothing."""
+HEAD_EPOCHS, HEAD_STEPS = (1, 2, 4, 6, 8, 10, 12, 16, 20), 600
+"""Of the head: numbers that can be divided, and steps at most; on cached features they take a second or two, and more
+of them win nothing."""
 VALIDATIONS = 20
 """Of all layers, about so many where an epoch is short."""
 FEWEST_EPOCHS = 4
@@ -66,6 +66,7 @@ class FitTime:
         step: A step of all layers.
         checkpoint: To write the checkpoint of an epoch.
         train_images: To train on.
+        epoch_images: Of an epoch: more where small classes are drawn again.
         val_images: To judge by.
         batch_size: Images a step.
     """
@@ -76,13 +77,14 @@ class FitTime:
     step: float
     checkpoint: float
     train_images: int
+    epoch_images: int
     val_images: int
     batch_size: int
 
     @property
     def whole_epoch(self) -> int:
         """Batches of all training images."""
-        return max(1, self.train_images // self.batch_size)
+        return max(1, self.epoch_images // self.batch_size)
 
     def length(self, seconds: float) -> Length:
         """Return how long the stages may be, so that the whole training takes about so many seconds."""
@@ -90,12 +92,12 @@ class FitTime:
         left = seconds - self._once()
         most = max(FEWEST_TRAINED, int(left / self.step / FEWEST_EPOCHS))
         batches = whole if whole <= NEARLY_WHOLE * most else most
-        head_epochs = min(HEAD_EPOCHS, max(1, round(HEAD_STEPS / batches)))
+        head_epochs = max(n for n in HEAD_EPOCHS if n == 1 or n * batches <= HEAD_STEPS)
         head = head_epochs * (EPOCH + self.checkpoint + batches * self.head_step)
         epoch = EPOCH + self.checkpoint + batches * self.step
         validation = self.checkpoint + self.val_images * self.an_image
-        every = max(1, math.ceil((left - head) / epoch / VALIDATIONS))
-        epochs = max(0, round((left - head) / (epoch + validation / every)))
+        every = _every(head_epochs, (left - head) / epoch / VALIDATIONS)
+        epochs = every * max(0, round((left - head) / (epoch + validation / every) / every))
         if epochs * batches < FEWEST_STEPS:
             epochs, every = 0, 1
         return Length(
@@ -106,10 +108,16 @@ class FitTime:
             batches=batches if batches < whole else None,
             once=self._once(),
             head=head,
-            all_layers=epochs * epoch + math.ceil(epochs / every) * validation,
+            all_layers=epochs * epoch + epochs // every * validation,
         )
 
     def _once(self) -> float:
         """What every run takes once: start, features, what is judged at the end, and the end itself."""
         looked_at = self.train_images + 2 * self.val_images + max(JUDGED_AT_THE_END, self.val_images)
         return self.start + END + self.an_image * looked_at
+
+
+def _every(head_epochs: int, wanted: float) -> int:
+    """Epochs between validations: of those that end both stages with one, the least that is enough."""
+    possible = [n for n in range(1, head_epochs + 1) if head_epochs % n == 0]
+    return next((n for n in possible if n >= wanted), head_epochs)

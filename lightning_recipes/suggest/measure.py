@@ -16,7 +16,7 @@ from lightning_recipes.models.backbone import check_image_size
 from lightning_recipes.modules.classifier import ImageClassifier
 from lightning_recipes.suggest.data_facts import data_facts
 from lightning_recipes.suggest.made_again import made_again
-from lightning_recipes.suggest.probe import Probe, images_to_probe, probe
+from lightning_recipes.suggest.probe import Probe, images_to_probe, probe, seconds_an_image
 from lightning_recipes.suggest.rules import (
     TRAINING_TO_READING,
     Measured,
@@ -46,18 +46,25 @@ class Bench:
         module: Of the first backbone.
         data: All images.
         image_size: Where it is given; else two sizes are looked at.
+        batch_size: Where it is given; else three are.
+        typed: Keys that are given, such as ``model.lr``.
     """
 
     make_trainer: Callable[..., pl.Trainer]
     module: ImageClassifier
     data: ImageDataModule
     image_size: int | None
+    batch_size: int | None
+    typed: frozenset[str]
 
     def module_of(self, backbone: str) -> ImageClassifier:
         """Return a fresh module of a backbone."""
         if backbone == self.module.hparams["backbone"]:
             return self.module
-        return made_again(self.module, backbone=backbone)
+        try:
+            return made_again(self.module, backbone=backbone)
+        except UserError as error:
+            raise UserError(str(error).replace("model.backbone:", "backbones:")) from error
 
     def sizes_for(self, module: ImageClassifier) -> list[int]:
         """Return the sides to look at: the one that is given, else the backbone's own and a smaller one."""
@@ -87,10 +94,24 @@ def measure(bench: Bench, backbones: Sequence[str], *, seconds: float) -> Measur
     best = {name: best_size(found, facts, seconds) for name, found in probes.items()}
     chosen = min(backbones, key=lambda name: expected_error(best[name], facts, seconds))
     size = best[chosen].size
-    steps = _steps(best[chosen], seconds)
-    costs = step_costs(bench.make_trainer, bench.module_of(chosen), bench.data, size=size, steps=steps)
+    batch_sizes = BATCH_SIZES if bench.batch_size is None else (bench.batch_size,)
+    steps = _steps(best[chosen], batch_sizes, seconds)
+    costs = step_costs(
+        bench.make_trainer, bench.module_of(chosen), bench.data, size=size, batch_sizes=batch_sizes, steps=steps
+    )
     others = {name: one for name, one in best.items() if name != chosen}
-    return Measured(seconds, facts, chosen, probes[chosen], costs, start, _machine(bench), others)
+    return Measured(
+        seconds=seconds,
+        data=facts,
+        backbone=chosen,
+        probes=probes[chosen],
+        costs=costs,
+        start=start,
+        machine=_machine(bench),
+        balanced=bool(bench.data.hparams["balance"]),
+        typed=bench.typed,
+        others=others,
+    )
 
 
 def _machine(bench: Bench) -> str:
@@ -98,9 +119,9 @@ def _machine(bench: Bench) -> str:
     return torch.cuda.get_device_name(device) if device.type == "cuda" else f"{os.cpu_count()} CPU cores"
 
 
-def _steps(probed: Probe, seconds: float) -> int:
+def _steps(probed: Probe, batch_sizes: Sequence[int], seconds: float) -> int:
     """Steps at each batch size, within the share of the time."""
-    each = sum(BATCH_SIZES) * TRAINING_TO_READING * probed.seconds_an_image
+    each = sum(batch_sizes) * TRAINING_TO_READING * probed.seconds_an_image
     return int(min(MOST_STEPS, max(FEWEST_STEPS, STEPS * seconds / each)))
 
 
@@ -112,7 +133,6 @@ def _probes(bench: Bench, module: ImageClassifier, seconds: float) -> list[Probe
     mean, std = bench.data.hparams["mean"], bench.data.hparams["std"]
     looked_at = {size: input_for(None, module.input_config, image_size=size, mean=mean, std=std) for size in sizes}
     first = images_to_probe(bench.data, FIRST)
-    tried = [probe(bench.data, extract, looked_at[size], first) for size in sizes]
-    each = sum(one.seconds_an_image for one in tried)
+    each = sum(seconds_an_image(bench.data, extract, looked_at[size], first) for size in sizes)
     count = int(min(MOST_PROBED, max(FEWEST_PROBED, seconds / (2 * each))))
     return [probe(bench.data, extract, looked_at[size], images_to_probe(bench.data, count)) for size in sizes]

@@ -12,11 +12,12 @@ from torch import Tensor
 from lightning_recipes.data.batch import Batch
 from lightning_recipes.data.datamodule import ImageDataModule
 from lightning_recipes.data.loading.eval_sampler import stratified_order
+from lightning_recipes.errors import UserError
 from lightning_recipes.evaluation.intervals import Z_95, wilson_interval
 from lightning_recipes.evaluation.out_of_fold import out_of_fold
 from lightning_recipes.input_config import InputConfig
 
-__all__ = ["Probe", "images_to_probe", "probe"]
+__all__ = ["Probe", "images_to_probe", "probe", "seconds_an_image"]
 
 MOST_FOLDS = 5
 NEIGHBOURS = 5
@@ -56,9 +57,32 @@ class Probe:
 
 
 def images_to_probe(data: ImageDataModule, most: int) -> list[int]:
-    """Return positions of training images, at most so many, of each class its share."""
-    order: list[int] = stratified_order(data.opened.splits.train.labels, seed=0)[:most].tolist()
-    return order
+    """Return positions of training images, of each class its share, at least two where there are.
+
+    Args:
+        data: Whose training images.
+        most: About so many; more where two of each class are more.
+    """
+    labels = np.asarray(data.opened.splits.train.labels)
+    order = stratified_order(labels, seed=0)
+    first, rest = order[:most], order[most:]
+    lacking = np.maximum(0, 2 - np.bincount(labels[first], minlength=data.num_classes))
+    for index in rest[: len(rest) if lacking.any() else 0]:
+        if lacking[labels[index]]:
+            lacking[labels[index]] -= 1
+            first = np.append(first, index)
+    chosen: list[int] = first.tolist()
+    return chosen
+
+
+def seconds_an_image(
+    data: ImageDataModule, extract: Callable[[Tensor], Tensor], looked_at: InputConfig, indices: Sequence[int]
+) -> float:
+    """Return how long it takes to read an image and run the backbone on it; arguments as of :func:`probe`."""
+    began = time.perf_counter()
+    for batch in data.evaluation_loader("train", looked_at, indices):
+        extract(batch.images)
+    return (time.perf_counter() - began) / len(indices)
 
 
 def probe(
@@ -71,6 +95,9 @@ def probe(
         extract: From images (N, 3, H, W) to features (N, F), both on the CPU.
         looked_at: How pictures become images.
         indices: Positions of the images.
+
+    Raises:
+        UserError: Fewer than two classes have two of them.
     """
     began, features, mirrored, labels = time.perf_counter(), [], [], []
     seconds = 0.0
@@ -81,7 +108,14 @@ def probe(
         seconds += time.perf_counter() - began
         mirrored.append(extract(batch.images.flip(-1)))
         began = time.perf_counter()
-    x, flipped, y = torch.cat(features), torch.cat(mirrored), torch.cat(labels)
+    y = torch.cat(labels)
+    several = torch.bincount(y)[y] > 1  # an image that is alone in its class cannot be told by others
+    if int((torch.bincount(y) > 1).sum()) < 2:
+        raise UserError(
+            "data.root: fewer than two classes have two training images, too few to see how far features carry; begin "
+            "with fit --config finetune"
+        )
+    x, flipped, y = torch.cat(features)[several], torch.cat(mirrored)[several], y[several]
     right = _right(x, y, x)
     right_mirrored = _right(x, y, flipped)
     gain = (right_mirrored.double() - right.double()).numpy()
@@ -92,14 +126,13 @@ def probe(
         by_neighbours=int((_nearest_vote(x, y) == y).sum()),
         mirrored=int(right_mirrored.sum()),
         mirrored_gain=(float(gain.mean()), float(Z_95 * gain.std() / np.sqrt(len(y)))),
-        seconds_an_image=seconds / len(y),
+        seconds_an_image=seconds / len(several),
     )
 
 
 def _right(features: Tensor, labels: Tensor, judged: Tensor) -> Tensor:
     """Whether each image is classified right by a regression on the other folds."""
-    fewest = int(torch.unique(labels, return_counts=True)[1].min())
-    folds = min(MOST_FOLDS, max(2, fewest))
+    folds = min(MOST_FOLDS, int(torch.bincount(labels).max()))
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The least populated class")  # is then not in every fold
         p = out_of_fold(features, labels, num_classes=int(labels.max()) + 1, folds=folds, judged=judged)

@@ -17,7 +17,9 @@ def recipe_text(
     heading: Sequence[str],
     choices: Sequence[Choice],
     stages: Sequence[tuple[Mapping[str, Any], str]],
+    *,
     classes: Mapping[str, str] | None = None,
+    others: Mapping[str, Any] | None = None,
 ) -> str:
     """Return the file.
 
@@ -26,8 +28,10 @@ def recipe_text(
         choices: Keys of ``data``, ``model`` and ``trainer``.
         stages: Arguments of each stage, and why.
         classes: Import paths of a ``model`` or ``data`` of one's own (default: ours).
+        others: Keys of the top level besides, such as ``seed_everything`` (default: a seed of 0).
     """
-    lines = [*_comment(heading, ""), "seed_everything: 0"]
+    lines = list(_comment(heading, ""))
+    lines += [f"{key}: {_flow(value)}" for key, value in {"seed_everything": 0, **(others or {})}.items()]
     for section in ("data", "model", "trainer"):
         lines.append(f"{section}:")
         indent, own = "  ", (classes or {}).get(section)
@@ -53,5 +57,5 @@ def _comment(said: Sequence[str], indent: str) -> Iterator[str]:
 
 
 def _flow(value: Any) -> str:
-    text: str = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=10_000)
+    text: str = yaml.safe_dump(value, default_flow_style=True, sort_keys=False, allow_unicode=True, width=10_000)
     return text.removesuffix("\n").removesuffix("\n...")

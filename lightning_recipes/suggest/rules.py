@@ -61,6 +61,8 @@ class Measured:
         costs: Of training steps, at the size that was chosen.
         start: Seconds until model and data are there.
         machine: What it was measured on, in words.
+        balanced: Whether small classes are drawn as often as large ones.
+        typed: Keys of the model that are given, and not chosen for any stage.
         others: Backbones that were not chosen, each at the size that is best for it.
     """
 
@@ -71,6 +73,8 @@ class Measured:
     costs: StepCosts
     start: float
     machine: str = ""
+    balanced: bool = False
+    typed: frozenset[str] = frozenset()
     others: Mapping[str, Probe] = field(default_factory=dict)
 
     @property
@@ -124,9 +128,7 @@ def suggest(measured: Measured) -> Suggestion:
         *_of_many_images(measured, per_class, length, time.whole_epoch),
     ]
     if length.every > 1:
-        said = (
-            f"{-(-length.epochs // length.every)} validations of all layers; one an epoch would cost time that trains"
-        )
+        said = f"{length.epochs // length.every} validations of all layers; one an epoch would cost time that trains"
         choices.append(Choice("trainer.check_val_every_n_epoch", length.every, said))
     at_32 = length.steps * batch_size / 32
     return Suggestion(
@@ -147,14 +149,16 @@ def _of_backbones(measured: Measured) -> str:
 
 
 def _time(measured: Measured, batch_size: int, per_class: int | None) -> FitTime:
-    counts = measured.data.class_counts
+    most = max(measured.data.class_counts) if per_class is None else per_class
+    counts = [min(most, count) for count in measured.data.class_counts]
     return FitTime(
         start=measured.start,
         an_image=measured.probe.seconds_an_image,
         head_step=measured.costs.head,
         step=measured.costs.all_layers[batch_size],
         checkpoint=measured.costs.checkpoint,
-        train_images=sum(counts if per_class is None else (min(per_class, count) for count in counts)),
+        train_images=sum(counts),
+        epoch_images=len(counts) * max(counts) if measured.balanced else sum(counts),
         val_images=measured.data.val_images,
         batch_size=batch_size,
     )
@@ -234,15 +238,21 @@ def _stages(measured: Measured, length: Length, step: float) -> list[tuple[Mappi
     ]
     if length.epochs:
         rates = {"lr": _rate(length.steps), "lr_decay": ALL_LR_DECAY, "schedule": "one_cycle"}
+        rates = {key: value for key, value in rates.items() if f"model.{key}" not in measured.typed}
         stages.append(
             (
                 {"name": "all", "epochs": length.epochs, "train": "all", **rates},
                 f"All layers: the time that is left is for {length.steps:,} steps of {1000 * step:.0f} ms. "
-                f"{_of_rate(length.steps)} Each layer group trains at {ALL_LR_DECAY:g} times the rate of the one above "
-                "it (Howard and Ruder 2018).",
+                f"{_of_rate(length.steps) if 'lr' in rates else 'The rate is as given.'} {_of_decay(rates)}",
             )
         )
     return stages
+
+
+def _of_decay(rates: Mapping[str, Any]) -> str:
+    if "lr_decay" not in rates:
+        return ""
+    return f"Each layer group trains at {ALL_LR_DECAY:g} times the rate of the one above it (Howard and Ruder 2018)."
 
 
 def _rate(steps: int) -> float:

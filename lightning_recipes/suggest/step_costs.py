@@ -5,7 +5,7 @@ import statistics
 import sys
 import time
 from collections import defaultdict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -72,7 +72,13 @@ class _Watch(pl.Callback):
 
 
 def step_costs(
-    make_trainer: Callable[..., pl.Trainer], module: ImageClassifier, data: ImageDataModule, *, size: int, steps: int
+    make_trainer: Callable[..., pl.Trainer],
+    module: ImageClassifier,
+    data: ImageDataModule,
+    *,
+    size: int,
+    batch_sizes: Sequence[int],
+    steps: int,
 ) -> StepCosts:
     """Train a little on some of the images, and measure.
 
@@ -81,11 +87,12 @@ def step_costs(
         module: It is trained, so none to go on with.
         data: Whose images.
         size: Side of the images in pixels.
-        steps: At each batch size, >= 2.
+        batch_sizes: To try, rising; those that the images are too few for are left out.
+        steps: At each of them, >= 2.
     """
-    small = _some_of(data, train=max(BATCH_SIZES) * steps, val=1)
+    small = _some_of(data, train=max(batch_sizes) * steps, val=1)
     images = len(small.opened.splits.train)
-    sizes = [n for n in BATCH_SIZES if 2 * n <= images] or [max(1, images // 2)]
+    sizes = [n for n in batch_sizes if 2 * n <= images] or [max(1, images // 2)]
     stages = [Stage("head", epochs=1, train="head", batch_size=sizes[0], cache_features=True)]
     stages += [Stage(str(n), epochs=1, batch_size=n) for n in sizes]
     watch = _Watch()
@@ -105,7 +112,7 @@ def step_costs(
 
 def _some_of(data: ImageDataModule, *, train: int, val: int) -> ImageDataModule:
     """A data module of some of the images, of each class its share."""
-    made, splits = made_again(data), data.opened.splits
+    made, splits = made_again(data, balance=False), data.opened.splits
     some = [
         Subset(source, stratified_order(source.labels, data.hparams["split_seed"])[:count])
         for source, count in ((splits.train, train), (splits.val, val))

@@ -1,6 +1,8 @@
 """``lightning-recipes suggest DATA``: a recipe for the data, the machine and the time, with its reasons."""
 
 import math
+import shlex
+import sys
 import tempfile
 import time
 from collections.abc import Sequence
@@ -8,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+import yaml
 from typing_extensions import override
 
 from lightning_recipes._version import __version__
@@ -29,7 +32,14 @@ __all__ = ["Suggest"]
 BASE = "finetune"
 """The recipe whose model is taken where nothing else is given."""
 FROM_BASE = ("backbone", "pretrained", "optimizer", "weight_decay", "freeze_norm_stats")
+SECTIONS = ("data", "model", "trainer")
+OWN = ("minutes", "out", "backbones", "config")
 QUIET: dict[str, Any] = {"devices": 1, "num_nodes": 1, "enable_progress_bar": False, "enable_checkpointing": False}
+SETTLED = (
+    "callbacks", "max_epochs", "min_epochs", "max_steps", "min_steps", "max_time", "limit_train_batches",
+    "overfit_batches", "fast_dev_run", "check_val_every_n_epoch", "val_check_interval", "accumulate_grad_batches",
+)  # fmt: skip
+"""Keys of the trainer that say how long it trains, which is what is suggested."""
 
 
 class Suggest(RecipeCommand):
@@ -46,25 +56,39 @@ class Suggest(RecipeCommand):
     @override
     def main(cls, words: Sequence[str]) -> int:
         """Run the command and return its exit code."""
+        if words and ": " in words[0]:
+            print(
+                "lightning-recipes: data.root: a path with ': ' is read as a mapping; give a link to it",
+                file=sys.stderr,
+            )
+            return 2
         return run(cls, ["--config", BASE, *_named(words)])
 
     @override
     def resolve(self) -> None:
         """Refuse what cannot work, and take a folder that is gone afterwards."""
         self.refuse_nulls()
-        own = self.config
-        if "data.root" not in self._given():
+        own, given = self.config, self._given()
+        if "data.root" not in given:
             raise UserError("suggest: name the data first: lightning-recipes suggest my_images --out recipe.yaml")
-        if any(word.split("=")[0] in ("--config", "-c") for word in self.words[2:]):
+        if "config" in self._typed():
             raise UserError(
                 "config: suggest writes a recipe and takes none; give single keys, such as --model.backbone"
             )
         if not 0 < own.minutes < math.inf:
             raise UserError(f"minutes: {own.minutes} is not a number > 0")
+        for key in SETTLED:
+            if f"trainer.{key}" in given:
+                raise UserError(
+                    f"trainer.{key}: is part of what is suggested; leave it out, and change it in the recipe"
+                )
+        if given.get("data.batch_size") == "all":
+            raise UserError("data.batch_size: suggest takes a number; give one, or change it in the recipe")
+        if own.backbones is not None and not _names(own.backbones):
+            raise UserError("backbones: no name is given; such as --backbones resnet18,resnet50")
         if own.out is None:
             raise UserError("out: not given; name the file to write, such as --out recipe.yaml")
-        if Path(own.out).exists():
-            raise UserError(f"out: '{own.out}' exists; name another file")
+        _refuse_existing(own.out)
         check_folder("out", str(Path(own.out).parent))
         self.run_folder = Path(self.held.enter_context(tempfile.TemporaryDirectory()))
 
@@ -80,12 +104,20 @@ class Suggest(RecipeCommand):
         assert out is not None
         if self.model.task.several_labels:
             raise UserError("model.task: suggest takes one label an image; begin with --config finetune for several")
-        names = [name.strip() for name in (backbones or self.model.hparams["backbone"]).split(",") if name.strip()]
-        bench = Bench(self._quiet_trainer, self.model, self.datamodule, self._given().get("data.image_size"))
+        names = _names(backbones or self.model.hparams["backbone"])
+        given = self._given()
+        size, batch_size = given.get("data.image_size"), given.get("data.batch_size")
+        bench = Bench(self._quiet_trainer, self.model, self.datamodule, size, batch_size, frozenset(given))
         measured = measure(bench, names, seconds=60 * minutes)
         suggestion = suggest(measured)
-        heading, choices = self._heading(measured, suggestion), self._choices(measured, suggestion)
-        text = recipe_text(heading, choices, suggestion.stages, self._classes_given())
+        text = recipe_text(
+            self._heading(measured, suggestion),
+            self._choices(measured, suggestion),
+            suggestion.stages,
+            classes=self._classes_given(),
+            others=self._others(),
+        )
+        _refuse_existing(out)  # which somebody may have made meanwhile
         with whole_file(Path(out)) as part:
             part.write_text(text, encoding="utf-8")
         print_suggestion(out, suggestion)
@@ -93,19 +125,42 @@ class Suggest(RecipeCommand):
     def _quiet_trainer(self, callbacks: Sequence[pl.Callback], **options: Any) -> pl.Trainer:
         return self.make_trainer(callbacks, **QUIET, **options)
 
+    def _typed(self) -> list[str]:
+        """Keys that were typed, as they are typed; of a whole section in braces the keys in it."""
+        typed = []
+        for word, following in zip(self.words[2:], [*self.words[3:], ""], strict=True):
+            name, equals, value = word.partition("=")
+            if not name.startswith("-"):
+                continue
+            name = {"-c": "config"}.get(name, name.lstrip("-")).removesuffix("+").replace(".init_args", "")
+            inside = (value if equals else following).strip()
+            whole = name in SECTIONS and inside.startswith("{")
+            typed += [f"{name}.{key}" for key in yaml.safe_load(inside)] if whole else [name]
+        return [name for name in typed if not name.endswith("class_path") and name not in SECTIONS]
+
     def _given(self) -> dict[str, Any]:
         """Keys below ``data``, ``model`` and ``trainer`` that were typed, with their values."""
         given: dict[str, Any] = {}
-        for word in self.words[2:]:
-            section, _, key = (
-                word.lstrip("-").partition("=")[0].removesuffix("+").replace(".init_args", "").partition(".")
-            )
-            key = key.partition(".")[0]
-            if not word.startswith("--") or section not in ("data", "model", "trainer") or not key:
-                continue
-            values = self.config[section] if section == "trainer" else self.config[section].init_args
-            given[f"{section}.{key}"] = _plain(values[key])
+        for name in self._typed():
+            section, _, below = name.partition(".")
+            if section in SECTIONS:
+                key = below.partition(".")[0]
+                values = self.config[section] if section == "trainer" else self.config[section].init_args
+                given[f"{section}.{key}"] = _plain(values[key])
         return given
+
+    def _others(self) -> dict[str, Any]:
+        """Other keys of the recipe that were typed, with their values; of a section those that were typed."""
+        others: dict[str, Any] = {}
+        for name in self._typed():
+            section, _, key = name.partition(".")
+            if section in SECTIONS or section in OWN:
+                continue
+            if key:
+                others.setdefault(section, {})[key] = _plain(self.config[section][key])
+            else:
+                others[section] = _plain(self.config[section])
+        return others
 
     def _classes_given(self) -> dict[str, str]:
         """Import paths of a model or data module that is not ours."""
@@ -121,8 +176,9 @@ class Suggest(RecipeCommand):
         for name in FROM_BASE[1:]:
             chosen[f"model.{name}"] = Choice(f"model.{name}", _plain(self.config.model.init_args[name]), "")
         for key, value in given.items():
-            if not (key == "model.backbone" and measured.backbone != value):
-                chosen[key] = Choice(key, value, "as given" if key in measured_keys else "")
+            if key == "model.backbone" and measured.others:
+                continue  # it was one to choose from
+            chosen[key] = Choice(key, value, "as given" if key in measured_keys else "")
         root = chosen.pop("data.root")
         return [root, *chosen.values()]
 
@@ -143,15 +199,25 @@ class Suggest(RecipeCommand):
             + ".",
             suggestion.outlook,
             "[..] and +- are 95 % intervals. A value without a reason was typed, or is that of the recipe finetune.",
-            f"lightning-recipes fit --config {Path(str(self.config.out)).name}",
+            f"lightning-recipes fit --config {shlex.quote(str(self.config.out))}",
         ]
 
 
 def _named(words: Sequence[str]) -> list[str]:
     """Put the key before the data, which comes first without one."""
-    if words and not words[0].startswith("-"):
-        return ["--data.root", *words]
-    return list(words)
+    if not words or words[0].startswith("-"):
+        return list(words)
+    return ["--data.root", *words]
+
+
+def _names(backbones: str) -> list[str]:
+    """Names that are set apart by commas, each once."""
+    return list(dict.fromkeys(name.strip() for name in backbones.split(",") if name.strip()))
+
+
+def _refuse_existing(out: str) -> None:
+    if Path(out).exists():
+        raise UserError(f"out: '{out}' exists; name another file")
 
 
 def _plain(value: Any) -> Any:
