@@ -8,7 +8,7 @@ import yaml
 from PIL import Image
 
 from lightning_recipes.__main__ import main
-from lightning_recipes.suggest import measure
+from lightning_recipes.suggest.data_facts import data_facts
 
 SMALL = ["--model.backbone", "test_resnet", "--model.pretrained", "embedded:letters", "--data.image_size", "32"]
 OWN = """
@@ -167,13 +167,12 @@ def test_too_few_images_to_tell_anything_are_refused(tmp_path: Path, capsys: pyt
 
 def test_a_file_that_appears_meanwhile_is_kept(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     path = tmp_path / "recipe.yaml"
-    real = measure.data_facts
 
     def meanwhile(data: Any) -> Any:
         path.write_text("mine\n")
-        return real(data)
+        return data_facts(data)
 
-    monkeypatch.setattr(measure, "data_facts", meanwhile)
+    monkeypatch.setattr("lightning_recipes.suggest.measure.data_facts", meanwhile)
     assert (
         suggest("sklearn:digits", "--out", str(path), "--minutes", "0.1", *SMALL, "--data.images_per_class", "8") == 2
     )
