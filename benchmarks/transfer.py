@@ -156,11 +156,11 @@ def rows(table: Path) -> list[Row]:
         return list(csv.DictReader(file))
 
 
-def add(table: Path, row: dict[str, Any]) -> None:
+def add(table: Path, row: dict[str, Any], columns: Sequence[str] = COLUMNS) -> None:
     """Add a row; several processes may at once."""
     with table.open("a", newline="") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer = csv.DictWriter(file, columns, lineterminator="\n")
         if file.tell() == 0:
             writer.writeheader()
         writer.writerow(row)
