@@ -28,6 +28,8 @@ READING = 0.2
 """Of the time, for reading all training images once."""
 FASTER = 1.3
 """A larger batch has to be so much faster an image to be taken."""
+UNEVEN = 20
+"""Images of the largest class for one of the smallest, from where on all classes are drawn equally often."""
 WORSE_MIRRORED = 0.02
 """Accuracy that mirrored images lose, its interval left out, where left and right matter."""
 WORTH_WHILE = 0.005
@@ -125,6 +127,7 @@ def suggest(measured: Measured) -> Suggestion:
         _size(measured),
         Choice("data.batch_size", batch_size, of_batch),
         _augment(measured),
+        *_of_uneven_classes(measured),
         *_of_many_images(measured, per_class, length, time.whole_epoch),
     ]
     if length.every > 1:
@@ -151,6 +154,7 @@ def _of_backbones(measured: Measured) -> str:
 def _time(measured: Measured, batch_size: int, per_class: int | None) -> FitTime:
     most = max(measured.data.class_counts) if per_class is None else per_class
     counts = [min(most, count) for count in measured.data.class_counts]
+    balanced = measured.balanced or (measured.data.imbalance >= UNEVEN and "data.balance" not in measured.typed)
     return FitTime(
         start=measured.start,
         an_image=measured.probe.seconds_an_image,
@@ -158,7 +162,7 @@ def _time(measured: Measured, batch_size: int, per_class: int | None) -> FitTime
         step=measured.costs.all_layers[batch_size],
         checkpoint=measured.costs.checkpoint,
         train_images=sum(counts),
-        epoch_images=len(counts) * max(counts) if measured.balanced else sum(counts),
+        epoch_images=len(counts) * max(counts) if balanced else sum(counts),
         val_images=measured.data.val_images,
         batch_size=batch_size,
     )
@@ -213,6 +217,16 @@ def _batch_size(measured: Measured) -> tuple[int, str]:
     chosen = max(larger, default=usual)
     memory = measured.costs.peak_memory / 1e9
     return chosen, f"images a second in training: {said}; the largest used {memory:.1f} GB of memory"
+
+
+def _of_uneven_classes(measured: Measured) -> list[Choice]:
+    if measured.data.imbalance < UNEVEN:
+        return []
+    said = (
+        f"the largest class has {measured.data.imbalance:.0f} times the images of the smallest; on a measured set of "
+        "40 times, drawing them equally often brought 13 points and F1 from 0.31 to 0.53; on one of 7 it cost one"
+    )
+    return [Choice("data.balance", True, said)]
 
 
 def _augment(measured: Measured) -> Choice:

@@ -101,6 +101,12 @@ def test_every_choice_and_every_stage_has_a_reason_with_a_number() -> None:
     assert "resnet50 90.0 % [86.7..92.6] in 5.0 times the time" in reasons[0]
 
 
+@pytest.mark.parametrize(("largest", "balanced"), [(70, False), (400, True)])
+def test_classes_of_very_different_sizes_are_drawn_equally_often(largest: int, balanced: bool) -> None:
+    facts = replace(FACTS, class_counts=(10, largest))
+    assert ("data.balance" in chosen(suggest(measured(facts=facts)))) == balanced
+
+
 def test_validations_do_not_take_the_time_of_training() -> None:
     few_images = replace(FACTS, train_images=64, class_counts=(8,) * 8)
     every = chosen(suggest(measured(facts=few_images, seconds=900.0)))["trainer.check_val_every_n_epoch"]
