@@ -169,9 +169,13 @@ def _time(measured: Measured, batch_size: int, per_class: int | None) -> FitTime
 
 
 def _images_per_class(measured: Measured) -> int | None:
-    """Images a class that can be read once within the share of the time; None where all of them can."""
+    """Images a class that can be read once within the share of the time.
+
+    None where all of them can, or where a class has less than half as many: then small classes would set the measure.
+    """
     data, most = measured.data, READING * measured.seconds / measured.probe.seconds_an_image
-    return None if data.train_images <= most else max(1, int(most / data.classes))
+    wanted, fewest = max(1, int(most / data.classes)), min(data.class_counts)
+    return None if data.train_images <= most or 2 * fewest < wanted else min(wanted, fewest)
 
 
 def _of_many_images(measured: Measured, per_class: int | None, length: Length, batches: int) -> list[Choice]:

@@ -33,6 +33,12 @@ def test_of_more_images_than_can_be_read_some_are_trained_on() -> None:
     assert "data.images_per_class" not in long
 
 
+@pytest.mark.parametrize(("smallest", "cut"), [(400, 400), (20, None)])
+def test_never_more_images_a_class_than_the_smallest_has(smallest: int, cut: int | None) -> None:
+    facts = replace(FACTS, train_images=36_000 + smallest, class_counts=(4000,) * 9 + (smallest,))
+    assert chosen(suggest(measured(facts=facts, seconds=300.0))).get("data.images_per_class") == cut
+
+
 def test_the_head_comes_first_and_all_layers_get_the_time_that_is_left() -> None:
     short, long = (stages(suggest(measured(seconds=seconds))) for seconds in (300.0, 900.0))
     assert list(short) == list(long) == ["head", "all"]
