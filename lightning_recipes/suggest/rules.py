@@ -32,6 +32,8 @@ UNEVEN = 20
 """Images of the largest class for one of the smallest, from where on all classes are drawn equally often."""
 WORSE_MIRRORED = 0.02
 """Accuracy that mirrored images lose, its interval left out, where left and right matter."""
+UNSEEN = "so these features see no harm in a flip; where left and right matter, take {name: light, flip: false}"
+"""Features that were pretrained with flips may not see what training would; benchmarks/RESULTS.md has a set of that."""
 WORTH_WHILE = 0.005
 """Accuracy that more time should bring."""
 
@@ -239,7 +241,7 @@ def _augment(measured: Measured) -> Choice:
     if mean + half < -WORSE_MIRRORED:
         light = {"name": "light", "flip": False}
         return Choice("data.augment", light, f"random crop and CutOut, no flip: {said}, so left and right matter")
-    return Choice("data.augment", "light", f"random crop, flip and CutOut: {said}, so a flip does no harm")
+    return Choice("data.augment", "light", f"random crop, flip and CutOut: {said}, {UNSEEN}")
 
 
 def _stages(measured: Measured, length: Length, step: float) -> list[tuple[Mapping[str, Any], str]]:
