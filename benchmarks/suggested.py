@@ -73,15 +73,13 @@ def measure(name: str, minutes: float, any_size: bool, sources: Sources, folder:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for archive in ("cifar10", "ants_bees", "clothing", "weights"):
-        parser.add_argument(f"--{archive}")
-    parser.add_argument("--folder", type=Path, default=Path("transfer_sets"), help="where sets are kept")
+    Sources.add_arguments(parser)
     parser.add_argument("--table", type=Path, default=TABLE)
     parser.add_argument("--sets", nargs="*", choices=SETS, default=list(SETS))
     parser.add_argument("--minutes", nargs="*", type=float, default=[2, 5, 15])
     parser.add_argument("--any_size", action="store_true", help="let the size of the images be chosen, too")
     options = parser.parse_args()
-    sources = Sources(options.cifar10, options.ants_bees, options.clothing, options.weights)
+    sources = Sources.of(options)
     for minutes in options.minutes:
         for name in options.sets:
             known = {(row["set"], float(row["minutes"]), row["any_size"]) for row in rows(options.table)}

@@ -209,9 +209,7 @@ def _mean(by_seed: dict[str, Row], column: str) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    for archive in ("cifar10", "ants_bees", "clothing", "weights"):
-        parser.add_argument(f"--{archive}")
-    parser.add_argument("--folder", type=Path, default=Path("transfer_sets"), help="where sets are kept")
+    Sources.add_arguments(parser)
     parser.add_argument("--table", type=Path, default=TABLE)
     parser.add_argument("--sets", nargs="*", choices=SETS, default=list(SETS))
     parser.add_argument("--recipes", nargs="*", choices=RECIPES, default=list(RECIPES))
@@ -225,7 +223,7 @@ def main() -> None:
     start()
     share, of = map(int, options.share.split("/"))
     torch.set_num_threads(max(1, torch.get_num_threads() // of))
-    sources = Sources(options.cifar10, options.ants_bees, options.clothing, options.weights)
+    sources = Sources.of(options)
     wanted = [(s, r, seed) for seed in options.seeds for s in options.sets for r in options.recipes]
     for number, (name, recipe, seed) in enumerate(wanted):
         known = {(row["set"], row["recipe"], row["seed"]) for row in rows(options.table)}

@@ -3,11 +3,12 @@
 Each is a folder with train/ and val/, written once and the same every time.
 """
 
+import argparse
 import shutil
 import zipfile
 from collections import defaultdict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +36,18 @@ class Sources:
     ants_bees: str | None = None
     clothing: str | None = None
     weights: str | None = None
+
+    @classmethod
+    def add_arguments(cls, parser: argparse.ArgumentParser) -> None:
+        """Let a benchmark take them, and the folder where sets are kept."""
+        for one in fields(cls):
+            parser.add_argument(f"--{one.name}")
+        parser.add_argument("--folder", type=Path, default=Path("transfer_sets"), help="where sets are kept")
+
+    @classmethod
+    def of(cls, options: argparse.Namespace) -> "Sources":
+        """Return those that were given."""
+        return cls(**{one.name: getattr(options, one.name) for one in fields(cls)})
 
 
 @dataclass(frozen=True)

@@ -23,14 +23,12 @@ class DataFacts:
         val_images: Images to judge by.
         class_counts: Training images of each class.
         side: Median of the shorter sides, in pixels.
-        largest_side: Largest of the shorter sides, in pixels.
     """
 
     train_images: int
     val_images: int
     class_counts: tuple[int, ...]
     side: int
-    largest_side: int
 
     @property
     def classes(self) -> int:
@@ -46,13 +44,11 @@ class DataFacts:
 def data_facts(data: ImageDataModule) -> DataFacts:
     """Count the images, and read the sides of some of them."""
     splits = data.opened.splits
-    sides = _shorter_sides(splits.train)
     return DataFacts(
         train_images=len(splits.train),
         val_images=len(splits.val),
         class_counts=tuple(data.class_counts),
-        side=int(np.median(sides)),
-        largest_side=max(sides),
+        side=int(np.median(_shorter_sides(splits.train))),
     )
 
 

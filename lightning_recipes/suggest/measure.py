@@ -2,9 +2,10 @@
 
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Any
 
 import lightning.pytorch as pl
 import torch
@@ -45,17 +46,13 @@ class Bench:
         make_trainer: From callbacks and options to a trainer that leaves nothing behind.
         module: Of the first backbone.
         data: All images.
-        image_size: Where it is given; else two sizes are looked at.
-        batch_size: Where it is given; else three are.
-        typed: Keys that are given, such as ``model.lr``.
+        given: Keys that were typed, such as ``data.batch_size``, with their values: these are not chosen.
     """
 
     make_trainer: Callable[..., pl.Trainer]
     module: ImageClassifier
     data: ImageDataModule
-    image_size: int | None
-    batch_size: int | None
-    typed: frozenset[str]
+    given: Mapping[str, Any]
 
     def module_of(self, backbone: str) -> ImageClassifier:
         """Return a fresh module of a backbone."""
@@ -68,8 +65,8 @@ class Bench:
 
     def sizes_for(self, module: ImageClassifier) -> list[int]:
         """Return the sides to look at: the one that is given, else the backbone's own and a smaller one."""
-        if self.image_size is not None:
-            return [self.image_size]
+        if self.data.image_size is not None:
+            return [self.data.image_size]
         own = module.input_config.image_size
         smaller = max(32, 32 * round(own * SMALLER / 32))
         try:
@@ -94,7 +91,7 @@ def measure(bench: Bench, backbones: Sequence[str], *, seconds: float) -> Measur
     best = {name: best_size(found, facts, seconds) for name, found in probes.items()}
     chosen = min(backbones, key=lambda name: expected_error(best[name], facts, seconds))
     size = best[chosen].size
-    batch_sizes = BATCH_SIZES if bench.batch_size is None else (bench.batch_size,)
+    batch_sizes = (bench.given["data.batch_size"],) if "data.batch_size" in bench.given else BATCH_SIZES
     steps = _steps(best[chosen], batch_sizes, seconds)
     costs = step_costs(
         bench.make_trainer, bench.module_of(chosen), bench.data, size=size, batch_sizes=batch_sizes, steps=steps
@@ -109,7 +106,7 @@ def measure(bench: Bench, backbones: Sequence[str], *, seconds: float) -> Measur
         start=start,
         machine=_machine(bench),
         balanced=bool(bench.data.hparams["balance"]),
-        typed=bench.typed,
+        typed=frozenset(bench.given),
         others=others,
     )
 

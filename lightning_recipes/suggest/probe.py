@@ -14,7 +14,7 @@ from lightning_recipes.data.datamodule import ImageDataModule
 from lightning_recipes.data.loading.eval_sampler import stratified_order
 from lightning_recipes.errors import UserError
 from lightning_recipes.evaluation.intervals import Z_95, wilson_interval
-from lightning_recipes.evaluation.out_of_fold import out_of_fold
+from lightning_recipes.evaluation.out_of_fold import fitted_folds
 from lightning_recipes.input_config import InputConfig
 
 __all__ = ["Probe", "images_to_probe", "probe", "seconds_an_image"]
@@ -116,8 +116,7 @@ def probe(
             "with fit --config finetune"
         )
     x, flipped, y = torch.cat(features)[several], torch.cat(mirrored)[several], y[several]
-    right = _right(x, y, x)
-    right_mirrored = _right(x, y, flipped)
+    right, right_mirrored = _right(x, y, (x, flipped))
     gain = (right_mirrored.double() - right.double()).numpy()
     return Probe(
         size=looked_at.image_size,
@@ -130,13 +129,16 @@ def probe(
     )
 
 
-def _right(features: Tensor, labels: Tensor, judged: Tensor) -> Tensor:
-    """Whether each image is classified right by a regression on the other folds."""
-    folds = min(MOST_FOLDS, int(torch.bincount(labels).max()))
+def _right(features: Tensor, labels: Tensor, views: Sequence[Tensor]) -> list[Tensor]:
+    """Whether each image is classified right by a regression on the other folds, from each of several views of it."""
+    folds, y = min(MOST_FOLDS, int(torch.bincount(labels).max())), labels.numpy()
+    right = [np.zeros(len(y), dtype=bool) for _ in views]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The least populated class")  # is then not in every fold
-        p = out_of_fold(features, labels, num_classes=int(labels.max()) + 1, folds=folds, judged=judged)
-    return p.argmax(dim=1) == labels
+        for test, model in fitted_folds(features, labels, folds=folds):
+            for one, view in zip(right, views, strict=True):
+                one[test] = model.predict(view.double().numpy()[test]) == y[test]
+    return [torch.from_numpy(one) for one in right]
 
 
 def _nearest_vote(features: Tensor, labels: Tensor) -> Tensor:

@@ -66,7 +66,7 @@ class Measured:
         start: Seconds until model and data are there.
         machine: What it was measured on, in words.
         balanced: Whether small classes are drawn as often as large ones.
-        typed: Keys of the model that are given, and not chosen for any stage.
+        typed: Keys that are given, such as ``model.lr``, and not chosen here.
         others: Backbones that were not chosen, each at the size that is best for it.
     """
 

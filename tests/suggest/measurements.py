@@ -8,7 +8,7 @@ from lightning_recipes.suggest.probe import Probe
 from lightning_recipes.suggest.rules import Measured
 from lightning_recipes.suggest.step_costs import StepCosts
 
-FACTS = DataFacts(train_images=1000, val_images=250, class_counts=(100,) * 10, side=300, largest_side=900)
+FACTS = DataFacts(train_images=1000, val_images=250, class_counts=(100,) * 10, side=300)
 PROBE = Probe(
     size=128, images=400, correct=360, by_neighbours=350, mirrored=359, mirrored_gain=(-0.0025, 0.01),
     seconds_an_image=0.01,

@@ -13,6 +13,7 @@ from typing_extensions import override
 
 from lightning_recipes.cli.commands.recipe_command import RecipeCommand
 from lightning_recipes.cli.console import print_evaluation, print_gain
+from lightning_recipes.cli.typed_options import typed_options
 from lightning_recipes.compat.lightning import ADDED_BY_LIGHTNING, CLASS_PATH
 from lightning_recipes.components import current_path, import_object
 from lightning_recipes.data.datamodule import ImageDataModule
@@ -117,7 +118,7 @@ def _given_on_the_command_line(words: Sequence[str]) -> set[str]:
         >>> sorted(_given_on_the_command_line(["--data.init_args.image_size=64", "--views", "flip"]))
         ['data.image_size', 'views']
     """
-    return {word[2:].partition("=")[0].replace(".init_args", "") for word in words if word.startswith("--")}
+    return {name[2:].replace(".init_args", "") for name, _ in typed_options(words) if name.startswith("--")}
 
 
 def _chosen_sections(words: Sequence[str]) -> dict[str, Any]:
@@ -126,7 +127,7 @@ def _chosen_sections(words: Sequence[str]) -> dict[str, Any]:
     Args:
         words: Of the command line; without a checkpoint in them, or with one that cannot be read, nothing is returned.
     """
-    path = _value_of("--ckpt_path", words)
+    path = next((value for name, value in typed_options(words) if name == "--ckpt_path"), None)
     try:
         checkpoint = _first_of(Path(path)) if path else {}
     except UserError:  # said later, in its own words
@@ -148,14 +149,6 @@ def _section(arguments: dict[str, Any], kind: str | None) -> dict[str, Any] | No
         "class_path": current_path(str(kind)),
         "init_args": {k: v for k, v in arguments.items() if k not in left_out},
     }
-
-
-def _value_of(option: str, words: Sequence[str]) -> str | None:
-    for word, following in zip(words, [*words, ""][1:], strict=True):
-        name, equals, value = word.partition("=")
-        if name == option:
-            return value if equals else following
-    return None
 
 
 def _first_of(path: Path) -> Mapping[str, Any]:

@@ -19,6 +19,7 @@ from lightning_recipes.cli.app import run
 from lightning_recipes.cli.commands.recipe_command import RecipeCommand
 from lightning_recipes.cli.config_checks import check_folder
 from lightning_recipes.cli.console import print_suggestion
+from lightning_recipes.cli.typed_options import typed_options
 from lightning_recipes.components import import_object
 from lightning_recipes.data.datamodule import ImageDataModule
 from lightning_recipes.errors import UserError
@@ -105,9 +106,7 @@ class Suggest(RecipeCommand):
         if self.model.task.several_labels:
             raise UserError("model.task: suggest takes one label an image; begin with --config finetune for several")
         names = _names(backbones or self.model.hparams["backbone"])
-        given = self._given()
-        size, batch_size = given.get("data.image_size"), given.get("data.batch_size")
-        bench = Bench(self._quiet_trainer, self.model, self.datamodule, size, batch_size, frozenset(given))
+        bench = Bench(self._quiet_trainer, self.model, self.datamodule, self._given())
         measured = measure(bench, names, seconds=60 * minutes)
         suggestion = suggest(measured)
         text = recipe_text(
@@ -128,12 +127,9 @@ class Suggest(RecipeCommand):
     def _typed(self) -> list[str]:
         """Keys that were typed, as they are typed; of a whole section in braces the keys in it."""
         typed = []
-        for word, following in zip(self.words[2:], [*self.words[3:], ""], strict=True):
-            name, equals, value = word.partition("=")
-            if not name.startswith("-"):
-                continue
-            name = {"-c": "config"}.get(name, name.lstrip("-")).removesuffix("+").replace(".init_args", "")
-            inside = (value if equals else following).strip()
+        for option, value in typed_options(self.words[2:]):
+            name = {"-c": "config"}.get(option, option.lstrip("-")).removesuffix("+").replace(".init_args", "")
+            inside = value.strip()
             whole = name in SECTIONS and inside.startswith("{")
             typed += [f"{name}.{key}" for key in yaml.safe_load(inside)] if whole else [name]
         return [name for name in typed if not name.endswith("class_path") and name not in SECTIONS]
