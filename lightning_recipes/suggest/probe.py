@@ -135,6 +135,7 @@ def _right(features: Tensor, labels: Tensor, views: Sequence[Tensor]) -> list[Te
     right = [np.zeros(len(y), dtype=bool) for _ in views]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The least populated class")  # is then not in every fold
+        warnings.filterwarnings("ignore", message="The number of unique classes is greater")  # of two images a class
         for test, model in fitted_folds(features, labels, folds=folds):
             for one, view in zip(right, views, strict=True):
                 one[test] = model.predict(view.double().numpy()[test]) == y[test]

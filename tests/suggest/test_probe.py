@@ -63,3 +63,10 @@ def test_a_class_of_one_image_is_no_error() -> None:
     labels = np.asarray(data.opened.splits.train.labels)
     few = [*np.flatnonzero(labels == 0)[:8], *np.flatnonzero(labels == 1)[:8], int(np.flatnonzero(labels == 2)[0])]
     assert probe(data, pixels, LOOKED_AT, [int(i) for i in few]).correct >= 12
+
+
+def test_two_images_a_class_say_little_and_warn_of_nothing() -> None:
+    data = ImageDataModule("sklearn:digits", val_fraction=0.5)
+    labels = np.asarray(data.opened.splits.train.labels)
+    two = [int(i) for digit in range(10) for i in np.flatnonzero(labels == digit)[:2]]
+    assert probe(data, pixels, LOOKED_AT, two).images == 20
