@@ -9,6 +9,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
+from lightning.pytorch.loggers.logger import DummyLogger
 from lightning.pytorch.utilities import rank_zero_only
 from typing_extensions import override
 
@@ -149,17 +150,18 @@ class BackgroundWandbLogger(OpenWandbLogger):
         if getattr(rank_zero_only, "rank", 0) == 0 and self.opened is None:
             self.submit(lambda run: None)
             self._begun.wait()
-        return super().experiment
+        return self.opened or super().experiment
 
     # In the thread.
 
     def _work(self) -> None:
-        tasks, begun, theirs = self._tasks, self._begun, _wandb().run
+        tasks, begun, theirs = self._tasks, self._begun, None
         try:
+            theirs = _wandb().run
             self.opened = run = theirs or self._begin()
-        except Exception as error:
+        except Exception as error:  # also of its import: an installation may be half a one
             self._warn(f"W&B does not start ({_line(error)}); the run goes on without it")
-            self.opened = run = _wandb().init(mode="disabled")
+            self.opened = run = DummyLogger().experiment
         finally:
             begun.set()
         while not isinstance(task := tasks.get(), int):

@@ -212,6 +212,16 @@ def test_another_fit_is_another_run(tmp_path: Path) -> None:
     assert len({run.run_id for run in sessions(tmp_path)}) == 3
 
 
+def test_a_wandb_that_cannot_be_imported_costs_the_run_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    logger = BackgroundWandbLogger(str(tmp_path), project="p", mode="offline")
+    monkeypatch.setitem(sys.modules, "wandb", None)  # as where one of its own needs is missing
+    trainer, _ = fit(classifier(), digits(), max_epochs=1, default_root_dir=tmp_path, logger=logger)
+    assert trainer.global_step == 4
+    assert "W&B does not start (ModuleNotFoundError" in caplog.text
+
+
 def test_a_validation_after_the_fit_is_of_the_same_run(tmp_path: Path) -> None:
     model, data = classifier(), digits()
     trainer, _ = fit(model, data, Tracker(), max_epochs=1, default_root_dir=tmp_path)
