@@ -123,16 +123,27 @@ def _over(
 
 @contextmanager
 def _judging(trainer: pl.Trainer, module: GivesProbabilities) -> Iterator[None]:
-    """Have a module in eval mode, and the trainer's own, whose transfer hooks may augment while it trains."""
-    modes = [(m, m.training) for m in (trainer.lightning_module, module)]
+    """Have a module in eval mode where batches are, and the trainer's own, whose transfer hooks may augment otherwise.
+
+    When a fit is over, Lightning has moved its module to the CPU.
+    """
+    modes, device = [(m, m.training) for m in (trainer.lightning_module, module)], module.device
     with validating(trainer):
         try:
             for each, _ in modes:
                 each.eval()
+            _move(module, trainer.strategy.root_device)
             yield
         finally:
+            _move(module, device)
             for each, was_training in modes:
                 each.train(was_training)
+
+
+@torch.inference_mode(False)
+def _move(module: Any, device: torch.device) -> None:
+    """Move a module that may be trained again: what is made in inference mode has no gradients."""
+    module.to(device)
 
 
 @torch.inference_mode()
@@ -145,7 +156,7 @@ def predict_validation(trainer: pl.Trainer, module: GivesProbabilities) -> Predi
         trainer: Whose precision, device and processes are used; every process has to call.
         module: In any mode; used in eval mode and left as it was.
     """
-    mean = loss_mean().to(module.device)
+    mean = loss_mean().to(trainer.strategy.root_device)
 
     def probabilities_of(batch: Any) -> Tensor:
         logits, labels = module.logits_of(batch), batch[1]
@@ -224,7 +235,7 @@ def judged(trainer: pl.Trainer, module: pl.LightningModule) -> tuple[pl.Lightnin
     known = _JUDGED.get(trainer)
     if known is None or known.module() is not module or known.steps != trainer.global_step:
         best = best_of(trainer)
-        model = None if best is None else _model_of(best, module)
+        model = None if best is None else _model_of(best, module).to(trainer.strategy.root_device)
         found = predict_validation(trainer, require_probabilities(module if model is None else model, "predictions"))
         if best is not None and found is not None:
             _compare(best, found)
