@@ -36,6 +36,12 @@ class OneLineProgressBar(MetricsProgressBar):
         return columns
 
     @override
+    def get_metrics(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> dict[str, Any]:
+        """Return what the line shows; the loss of the step as a tensor, which is read when the line is drawn."""
+        shown, loss = super().get_metrics(trainer, pl_module), trainer.callback_metrics.get("train_loss_step")
+        return dict(shown) if loss is None else {"train_loss_step": loss, **shown}
+
+    @override
     def metrics_column(self, trainer: pl.Trainer) -> MetricsTextColumn:
         """Return a column that gives way."""
         theme = self.theme

@@ -70,7 +70,9 @@ class LossMean(MeanMetric):
         """Add a value, or several, with the weight of each (default: 1)."""
         values = torch.as_tensor(value, dtype=self.dtype, device=self.device)
         given = 1.0 if weight is None else weight
-        weights = torch.as_tensor(given, dtype=self.dtype, device=self.device).broadcast_to(values.shape)
+        if not isinstance(given, Tensor):  # one that is made where the values are: a copy from the CPU waits for a GPU
+            given = values.new_full((), given)
+        weights = given.to(self.device, self.dtype).broadcast_to(values.shape)
         self.mean_value += (values * weights).sum()
         self.weight += weights.sum()
 

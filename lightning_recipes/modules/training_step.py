@@ -39,7 +39,8 @@ def training_step(module: "StagedModule", batch: Any, batch_idx: int) -> Tensor:
             _, loss = _pass(module, parts, images, key, batch_idx, counts=False)
     else:
         seen, loss = _pass(module, parts, images, key, batch_idx, counts=True)
-    module.log("train_loss_step", seen, prog_bar=True, batch_size=images)
+    # Not for the progress bar: Lightning reads the number at every step then, and waits for a GPU.
+    module.log("train_loss_step", seen, batch_size=images)
     return loss
 
 
