@@ -104,6 +104,7 @@ class ImageDataModule(pl.LightningDataModule):
         self.feature_extractor: Extract | None = None
         self._features: dict[tuple[str, InputConfig, int], FeatureDataset] = {}
         self._train_loader: tuple[int, TrainLoader] | None = None
+        self._val_loader: tuple[int, DataLoader[Any]] | None = None
 
     @cached_property
     def opened(self) -> OpenedData:
@@ -193,6 +194,7 @@ class ImageDataModule(pl.LightningDataModule):
         """Open the data, so that what is wrong with it is said before anything is trained."""
         if stage == "fit":  # nothing of an earlier fit: another trainer's progress, another backbone's features
             self._train_loader, self._features = None, {}
+        self._val_loader = None
         if stage == "fit" and self.plan is None:
             self.train_batches()
             self.settings_of(None).transform(train=True)
@@ -279,8 +281,12 @@ class ImageDataModule(pl.LightningDataModule):
 
     @override
     def val_dataloader(self) -> DataLoader[Any]:
-        """Return the validation images, or their features in a stage that caches them."""
-        return self._eval_loader("val", self.opened.splits.val, self.settings_of(self._stage()))
+        """Return the validation images, or their features in a stage that caches them; one loader throughout it."""
+        position = self._position() or 0
+        if self._val_loader is None or self._val_loader[0] != position:
+            made = self._eval_loader("val", self.opened.splits.val, self.settings_of(self._stage()))
+            self._val_loader = (position, made)
+        return self._val_loader[1]
 
     def evaluation_loader(
         self, split: Split, input_config: InputConfig, indices: Sequence[int] | None = None

@@ -86,4 +86,8 @@ class LoadingProcess:
     def _options(self, dataset: AnyDataset) -> dict[str, Any]:
         if isinstance(dataset, FeatureDataset):  # lies in memory, and gives batches whole
             return {"collate_fn": keep_batch}
-        return {"num_workers": self.num_workers, "pin_memory": self.device.type == "cuda"}
+        return {
+            "num_workers": self.num_workers,
+            "persistent_workers": self.num_workers > 0,  # to begin with them takes longer than a small epoch
+            "pin_memory": self.device.type == "cuda",
+        }
