@@ -33,7 +33,7 @@ TABLE = Path(__file__).with_name("transfer.csv")
 COLUMNS = ("set", "recipe", "seed", "accuracy", "f1", "loss", "seconds", "epochs")
 QUIET: dict[str, Any] = {
     "logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "enable_model_summary": False,
-    "num_sanity_val_steps": 0, "max_epochs": -1, "accelerator": "cpu",
+    "num_sanity_val_steps": 0, "max_epochs": -1,
 }  # fmt: skip
 Row = dict[str, str]
 
@@ -126,7 +126,9 @@ RECIPES: dict[str, Recipe] = {
 }
 
 
-def train(name: str, recipe: Recipe, seed: int, sources: Sources, folder: Path) -> dict[str, Any] | None:
+def train(
+    name: str, recipe: Recipe, seed: int, sources: Sources, folder: Path, accelerator: str = "cpu"
+) -> dict[str, Any] | None:
     """Return the numbers of one training, judged after its last epoch; None where the set cannot be made."""
     made = prepared(name, sources, folder)
     if made is None:
@@ -138,7 +140,7 @@ def train(name: str, recipe: Recipe, seed: int, sources: Sources, folder: Path) 
     model = lr.ImageClassifier(num_classes=data.num_classes, class_counts=data.class_counts, **made[1], **recipe.model)
     stages = lr.Stages(list(recipe.stages))
     callbacks = [stages, *(kind(**options) for kind, options in recipe.callbacks)]
-    trainer = pl.Trainer(callbacks=callbacks, check_val_every_n_epoch=10_000, **QUIET)
+    trainer = pl.Trainer(callbacks=callbacks, check_val_every_n_epoch=10_000, accelerator=accelerator, **QUIET)
     trainer.fit(model, datamodule=data)
     seconds = time.perf_counter() - began
     with model.evaluated_weights():
@@ -215,6 +217,7 @@ def main() -> None:
     parser.add_argument("--recipes", nargs="*", choices=RECIPES, default=list(RECIPES))
     parser.add_argument("--seeds", nargs="*", type=int, default=[0, 1, 2])
     parser.add_argument("--share", default="0/1", help="which of so many processes this is")
+    parser.add_argument("--accelerator", default="cpu")
     parser.add_argument("--report", metavar="RECIPE", help="train nothing; compare with this one")
     options = parser.parse_args()
     if options.report:
@@ -229,7 +232,7 @@ def main() -> None:
         known = {(row["set"], row["recipe"], row["seed"]) for row in rows(options.table)}
         if number % of != share or (name, recipe, str(seed)) in known:
             continue
-        numbers = train(name, RECIPES[recipe], seed, sources, options.folder)
+        numbers = train(name, RECIPES[recipe], seed, sources, options.folder, options.accelerator)
         if numbers is not None:
             row = {"set": name, "recipe": recipe, "seed": seed, **numbers}
             add(options.table, row)
