@@ -37,6 +37,7 @@ __all__ = ["LearningRateFinder"]
 log = logging.getLogger(__name__)
 
 FALL = 0.1  # of a smoothed loss that falls by less than a tenth, the way down is the luck of the images
+NO_DESCENT = "its loss has no descent to read a rate from"
 ENOUGH = 5  # points that a curve needs
 HELD_OUT = 64  # images; with 32 of them the rate of a rise by half is off by up to ten times, with 64 by three
 
@@ -52,7 +53,8 @@ class LearningRateFinder(pl.Callback):
     the single curves suggest is the spread.
 
     Where the loss falls by less than a tenth, as after a head that has learned all that its features give, there is no
-    descent to read a rate from, and the rule ``divergence`` takes the place of the one that is asked for.
+    descent to read a rate from: the stage keeps its own, and what the rule ``divergence`` says is reported. A tenth of
+    that rate throws out a pretrained network as often as it trains it (``benchmarks/RESULTS.md``).
 
     Nothing else changes: weights, statistics, optimizer, loss scale, order of the data, random draws and logs are to
     the bit as without it. Every step goes through the trainer's strategy and precision, so accumulation, mixed
@@ -150,18 +152,18 @@ class LearningRateFinder(pl.Callback):
         raw = self.curves(trainer, pl_module, rates)
         curves = [smooth(curve, self.smoothing) for curve in raw]
         found, problem = self._judge(rates, curves)
-        rule = "divergence" if list(found) == ["divergence"] else self.suggestion
-        chosen = found.get(rule)
+        chosen = found.get(self.suggestion)
         if problem is None and chosen is None:
-            problem = f"the rule '{rule}' finds nothing on this curve"
-        if problem is not None:
+            flat = list(found) == ["divergence"]
+            problem = NO_DESCENT if flat else f"the rule '{self.suggestion}' finds nothing on this curve"
+        if problem not in (None, NO_DESCENT):
             rank_zero_warn(f"LearningRateFinder: stage '{name}': {problem}; its rate stays at {recipe_lr:g}")
         lr = recipe_lr if problem is not None or chosen is None or not self.apply else chosen.lr
         self.found[name] = {
             "lr": lr,
             "applied": self.apply and problem is None,
             "recipe_lr": recipe_lr,
-            "suggestion": rule,
+            "suggestion": self.suggestion,
             "suggestions": {rule: asdict(s) for rule, s in found.items()},
             "problem": problem,
             "optimizer_steps": sum(len(curve) for curve in raw),
@@ -232,8 +234,8 @@ class LearningRateFinder(pl.Callback):
         listed = ", ".join(f"{rule} {s.lr:.2g} [{s.low:.2g}..{s.high:.2g}]" for rule, s in found.items())
         does = "takes" if result["applied"] else "keeps"
         if trainer.is_global_zero:
-            flat = "; its loss has no descent to read a rate from" if list(found) == ["divergence"] else ""
-            log.info("stage '%s' %s a rate of %.3g (%s)%s", name, does, result["lr"], listed or "no suggestion", flat)
+            why = f"; {NO_DESCENT}" if result["problem"] == NO_DESCENT else ""
+            log.info("stage '%s' %s a rate of %.3g (%s)%s", name, does, result["lr"], listed or "no suggestion", why)
         if not trainer.is_global_zero or trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
         folder = Path(trainer.default_root_dir)

@@ -168,7 +168,10 @@ def test_after_a_head_that_has_learned_all_it_can_the_rate_is_one_that_trains(tm
     assert with_test > without + 0.03
 
 
-def test_without_a_descent_the_rate_is_a_tenth_of_where_the_loss_diverges(tmp_path: Path) -> None:
+@pytest.mark.parametrize("suggestion", ["steep", "divergence"])
+def test_without_a_descent_a_stage_keeps_its_rate_unless_it_asks_for_where_the_loss_diverges(
+    suggestion: Any, tmp_path: Path
+) -> None:
     class Learned(ImageClassifier):
         """At the bottom of its bowl: the loss stays until the rate throws the weights out."""
 
@@ -182,13 +185,15 @@ def test_without_a_descent_the_rate_is_a_tenth_of_where_the_loss_diverges(tmp_pa
 
     model = Learned("test_resnet", num_classes=10, pretrained=False, optimizer="sgd", weight_decay=0.0, lr=1e-3)
     torch.nn.init.zeros_(model.head.weight)  # type: ignore[arg-type]
-    finder = LearningRateFinder(orders=1, smoothing=0.0, min_lr=1e-4, max_lr=10.0)
+    finder = LearningRateFinder(suggestion=suggestion, orders=1, smoothing=0.0, min_lr=1e-4, max_lr=10.0)
     fit(model, digits(), finder, max_epochs=1, default_root_dir=str(tmp_path))
     found = finder.found["all"]
-    assert (found["suggestion"], found["applied"], list(found["suggestions"])) == ("divergence", True, ["divergence"])
+    assert list(found["suggestions"]) == ["divergence"]
     rates, losses = found["rates"], found["losses"][0]
     risen = next(rate for rate, loss in zip(rates, losses, strict=False) if loss > 1.5 * losses[0])
-    assert found["lr"] == pytest.approx(risen / 10)
+    assert found["suggestions"]["divergence"]["lr"] == pytest.approx(risen / 10)
+    assert found["lr"] == pytest.approx(risen / 10 if suggestion == "divergence" else 1e-3)
+    assert found["applied"] is (suggestion == "divergence")
 
 
 def test_a_stage_with_little_left_to_learn_still_gives_a_smooth_curve(tmp_path: Path) -> None:
