@@ -15,7 +15,7 @@ from lightning_recipes.run.reader import RunContents
 from lightning_recipes.run.report.ending import command_to_go_on, ending
 from lightning_recipes.run.report.parts import finding, number, percent
 from lightning_recipes.run.report.sections import analysed_before
-from lightning_recipes.suggest.rules import Suggestion
+from lightning_recipes.suggest.choices import Suggestion
 
 __all__ = [
     "print_evaluation",

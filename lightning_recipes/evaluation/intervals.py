@@ -1,8 +1,11 @@
 """Confidence intervals for what is read off a finite set of images."""
 
 import math
+from collections.abc import Sequence
 
-__all__ = ["Z_95", "difference_interval", "wilson_interval"]
+import numpy as np
+
+__all__ = ["Z_95", "difference_interval", "paired_difference", "wilson_interval"]
 
 Z_95 = 1.959963984540054
 """Two-sided 95 % quantile of the standard normal distribution."""
@@ -33,6 +36,22 @@ def wilson_interval(correct: int, total: int) -> tuple[float, float]:
     # SciPy tests the share too, which the interval does not need; against the share itself that is a tenth of the time.
     interval = binomtest(correct, total, correct / total).proportion_ci(confidence_level=0.95, method="wilson")
     return float(interval.low), float(interval.high)
+
+
+def paired_difference(differences: Sequence[float] | np.ndarray) -> tuple[float, float]:
+    """Return the mean of differences, one an image, and half of its 95 % interval, by their standard error.
+
+    Args:
+        differences: Such as 1, 0 or -1 where one of two judges is right and the other is not.
+
+    Example:
+        >>> mean, half = paired_difference([1, 0, 0, 0, -1, 1, 1, 0])
+        >>> round(mean, 3), round(half, 3)
+        (0.25, 0.49)
+    """
+    found = np.asarray(differences, dtype=np.float64)
+    half = Z_95 * float(found.std(ddof=1)) / math.sqrt(len(found)) if len(found) > 1 else math.nan
+    return float(found.mean()), half
 
 
 def difference_interval(

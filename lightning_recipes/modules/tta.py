@@ -3,7 +3,6 @@
 Source: Krizhevsky et al. (2012), section 4.1 (flips and crops, averaged); the fast.ai course ("TTA").
 """
 
-import math
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -15,7 +14,7 @@ from typing_extensions import override
 
 from lightning_recipes.compat.lightning import trainer_of
 from lightning_recipes.errors import UserError, did_you_mean
-from lightning_recipes.evaluation.intervals import Z_95
+from lightning_recipes.evaluation.intervals import paired_difference
 from lightning_recipes.modules.classification import ClassificationModule
 from lightning_recipes.modules.ensemble import EnsembleClassifier
 from lightning_recipes.modules.evaluator import Evaluator
@@ -135,6 +134,5 @@ class MultiViewClassifier(Evaluator):
 
         Of this process. Paired, as both judge the same images: mean and standard error of the differences.
         """
-        found = torch.cat(self.differences).double()
-        half = Z_95 * float(found.std(correction=1)) / math.sqrt(len(found)) if len(found) > 1 else math.nan
-        return float(found.mean()), half, len(found)
+        found = torch.cat(self.differences).double().numpy()
+        return *paired_difference(found), len(found)

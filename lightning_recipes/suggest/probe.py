@@ -13,7 +13,7 @@ from lightning_recipes.data.batch import Batch
 from lightning_recipes.data.datamodule import ImageDataModule
 from lightning_recipes.data.loading.eval_sampler import stratified_order
 from lightning_recipes.errors import UserError
-from lightning_recipes.evaluation.intervals import Z_95, wilson_interval
+from lightning_recipes.evaluation.intervals import paired_difference, wilson_interval
 from lightning_recipes.evaluation.out_of_fold import fitted_folds
 from lightning_recipes.input_config import InputConfig
 
@@ -32,8 +32,8 @@ class Probe:
         images: How many there were.
         correct: Of them, by a logistic regression on the other folds.
         by_neighbours: Of them, by a vote of the five nearest others (cosine).
-        mirrored: Of them, where each was mirrored left and right, and the regression fitted on images that were not.
-        mirrored_gain: Mean and half of the 95 % interval of what mirroring adds to the accuracy, paired by image.
+        mirrored_gain: Mean and half of the 95 % interval of what mirroring left and right adds to the accuracy, image by
+            image; the regression is fitted on images that were not mirrored.
         seconds_an_image: To read it and run the frozen backbone.
     """
 
@@ -41,7 +41,6 @@ class Probe:
     images: int
     correct: int
     by_neighbours: int
-    mirrored: int
     mirrored_gain: tuple[float, float]
     seconds_an_image: float
 
@@ -117,14 +116,12 @@ def probe(
         )
     x, flipped, y = torch.cat(features)[several], torch.cat(mirrored)[several], y[several]
     right, right_mirrored = _right(x, y, (x, flipped))
-    gain = (right_mirrored.double() - right.double()).numpy()
     return Probe(
         size=looked_at.image_size,
         images=len(y),
         correct=int(right.sum()),
         by_neighbours=int((_nearest_vote(x, y) == y).sum()),
-        mirrored=int(right_mirrored.sum()),
-        mirrored_gain=(float(gain.mean()), float(Z_95 * gain.std() / np.sqrt(len(y)))),
+        mirrored_gain=paired_difference((right_mirrored.double() - right.double()).numpy()),
         seconds_an_image=seconds / len(several),
     )
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import yaml
 
-from lightning_recipes.suggest.rules import Choice
+from lightning_recipes.suggest.choices import Choice
 
 __all__ = ["recipe_text"]
 

@@ -36,7 +36,6 @@ def test_pixels_of_digits_tell_them_apart_as_everybody_finds(digits: tuple[Probe
 def test_mirrored_digits_are_not_the_same_digits(digits: tuple[Probe, ImageDataModule]) -> None:
     mean, half = digits[0].mirrored_gain
     assert mean + half < -0.3
-    assert digits[0].mirrored - digits[0].correct == pytest.approx(mean * 300)
 
 
 def test_a_first_part_of_the_images_has_every_class(digits: tuple[Probe, ImageDataModule]) -> None:

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 import yaml
 
+from lightning_recipes.suggest.choices import Choice
 from lightning_recipes.suggest.recipe_text import recipe_text
-from lightning_recipes.suggest.rules import Choice
 
 STAGE = {"name": "head", "epochs": 3, "lr": 0.003, "cache_features": True}
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from lightning_recipes.suggest.rules import Suggestion, best_size, suggest
+from lightning_recipes.suggest.choices import Suggestion
+from lightning_recipes.suggest.rules import best_size, suggest
 from tests.suggest.measurements import COSTS, FACTS, measured, probe
 
 

@@ -24,9 +24,10 @@ from lightning_recipes.components import import_object
 from lightning_recipes.data.datamodule import ImageDataModule
 from lightning_recipes.errors import UserError
 from lightning_recipes.modules.classifier import ImageClassifier
+from lightning_recipes.suggest.choices import Choice, Measured, Suggestion
 from lightning_recipes.suggest.measure import Bench, measure
 from lightning_recipes.suggest.recipe_text import recipe_text
-from lightning_recipes.suggest.rules import Choice, Measured, Suggestion, suggest
+from lightning_recipes.suggest.rules import suggest
 
 __all__ = ["Suggest"]
 
