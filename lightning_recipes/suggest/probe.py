@@ -32,8 +32,8 @@ class Probe:
         images: How many there were.
         correct: Of them, by a logistic regression on the other folds.
         by_neighbours: Of them, by a vote of the five nearest others (cosine).
-        mirrored_gain: Mean and half of the 95 % interval of what mirroring left and right adds to the accuracy, image by
-            image; the regression is fitted on images that were not mirrored.
+        mirrored_gain: Mean and half of the 95 % interval of what mirroring left and right adds to the accuracy, image
+            by image; the regression is fitted on images that were not mirrored.
         seconds_an_image: To read it and run the frozen backbone.
     """
 
