@@ -161,7 +161,9 @@ def loader_rate(options: argparse.Namespace, workers: int) -> float:
         if epoch == 1:
             seen, begin = 0, time.perf_counter()
         seen += sum(len(batch[1]) for batch in loader)
-    return seen / (time.perf_counter() - begin)
+    rate = seen / (time.perf_counter() - begin)
+    data.teardown("fit")
+    return rate
 
 
 def finetuned(options: argparse.Namespace) -> dict[str, float]:

@@ -1,6 +1,7 @@
 """Names of torch that its documentation does not have."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -9,8 +10,9 @@ from torch import Tensor
 from torch.nn.modules.batchnorm import _BatchNorm as BatchNorm
 from torch.nn.modules.dropout import _DropoutNd as Dropout
 from torch.optim import Optimizer
+from torch.utils.data import DataLoader
 
-__all__ = ["BatchNorm", "Dropout", "add_each_", "copy_each_", "sign_of_each", "unscales_by_itself"]
+__all__ = ["BatchNorm", "Dropout", "add_each_", "copy_each_", "end_workers", "sign_of_each", "unscales_by_itself"]
 
 # Many tensors in one call: torch's own optimizers work so, and there is no public function that does.
 
@@ -36,3 +38,13 @@ def unscales_by_itself(optimizer: Optimizer) -> bool:
     torch's ``GradScaler`` asks this of it.
     """
     return bool(getattr(optimizer, "_step_supports_amp_scaling", False))
+
+
+def end_workers(loader: DataLoader[Any]) -> None:
+    """End the processes that a loader with ``persistent_workers`` keeps; asked for batches again, it begins others.
+
+    torch ends them where the loader is collected, which may be long after, and in any process.
+    """
+    iterator, loader._iterator = loader._iterator, None
+    if iterator is not None:
+        iterator._shutdown_workers()  # type: ignore[attr-defined]  # of the only kind that is kept

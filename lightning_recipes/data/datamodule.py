@@ -17,6 +17,7 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from typing_extensions import override
 
+from lightning_recipes.compat.torch import end_workers
 from lightning_recipes.data.arguments import MULTILABEL, refuse_bad_arguments
 from lightning_recipes.data.loading.cached_features import Extract
 from lightning_recipes.data.loading.dataset import FeatureDataset, ImageDataset
@@ -201,6 +202,13 @@ class ImageDataModule(pl.LightningDataModule):
         alone = stage == "predict" and self.hparams["predict_root"] is not None  # which needs no other images
         _ = self.predict_source if alone else self.opened
 
+    @override
+    def teardown(self, stage: str) -> None:
+        """End the workers, which wait for another epoch."""
+        for made in (self._train_loader, self._val_loader):
+            if made is not None:
+                end_workers(made[1])
+
     def settings_of(self, stage: Stage | None) -> LoaderSettings:
         """Return what the loaders of a stage are made with: the stage's own values, else the data module's."""
         augment = self.hparams["augment"] if stage is None or stage.augment is None else stage.augment
@@ -258,7 +266,10 @@ class ImageDataModule(pl.LightningDataModule):
         """Return the loader of the current epoch's stage; the same one throughout the stage."""
         position = self._position() or 0
         if self._train_loader is None or self._train_loader[0] != position:
-            self._train_loader = (position, self._make_train_loader(self.settings_of(self._stage()), self.trainer))
+            if self._train_loader is not None:
+                end_workers(self._train_loader[1])
+            settings = self.settings_of(self._stage())
+            self._train_loader = (position, self._make_train_loader(settings, self.trainer, keeps_workers=True))
         return self._train_loader[1]
 
     def rehearsal_dataloaders(self, order: int = 0, held_out: int = 0) -> tuple[TrainLoader, DataLoader[Any]]:
@@ -284,7 +295,10 @@ class ImageDataModule(pl.LightningDataModule):
         """Return the validation images, or their features in a stage that caches them; one loader throughout it."""
         position = self._position() or 0
         if self._val_loader is None or self._val_loader[0] != position:
-            made = self._eval_loader("val", self.opened.splits.val, self.settings_of(self._stage()))
+            if self._val_loader is not None:
+                end_workers(self._val_loader[1])
+            settings = self.settings_of(self._stage())
+            made = self._eval_loader("val", self.opened.splits.val, settings, keeps_workers=True)
             self._val_loader = (position, made)
         return self._val_loader[1]
 
@@ -384,15 +398,20 @@ class ImageDataModule(pl.LightningDataModule):
         options = {"balance": self.hparams["balance"], "num_replicas": process.world_size, "rank": process.rank}
         return kind(self.opened.splits.train.labels, batch_size, **options, **purpose)
 
-    def _make_train_loader(self, settings: LoaderSettings, trainer: pl.Trainer | None, **purpose: Any) -> TrainLoader:
+    def _make_train_loader(
+        self, settings: LoaderSettings, trainer: pl.Trainer | None, *, keeps_workers: bool = False, **purpose: Any
+    ) -> TrainLoader:
         dataset = self._dataset_of("train", self.opened.splits.train, settings, train=True)
-        return self._process.train_loader(dataset, self._sampler(settings.batch_size, **purpose), trainer=trainer)
+        sampler = self._sampler(settings.batch_size, **purpose)
+        return self._process.train_loader(dataset, sampler, trainer=trainer, keeps_workers=keeps_workers)
 
-    def _eval_loader(self, split: Split, source: ImageSource, settings: LoaderSettings) -> DataLoader[Any]:
+    def _eval_loader(
+        self, split: Split, source: ImageSource, settings: LoaderSettings, *, keeps_workers: bool = False
+    ) -> DataLoader[Any]:
         # Predictions keep the order of the files; figures of a first part of the images are to be those of the whole.
         order = None if split == "predict" else stratified_order(source.labels, self.hparams["split_seed"])
         dataset = self._dataset_of(split, source, settings)
-        return self._process.eval_loader(dataset, self._eval_batch_size(), order=order)
+        return self._process.eval_loader(dataset, self._eval_batch_size(), order=order, keeps_workers=keeps_workers)
 
     def _dataset_of(
         self, split: Split, source: ImageSource, settings: LoaderSettings, *, train: bool = False

@@ -1,8 +1,11 @@
 """Names of torch beside its public interface: which one a new release has moved, and that each does what is said."""
 
+import multiprocessing
+
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.utils.data import DataLoader
 
 from lightning_recipes.compat import torch as compat
 from tests.compat.releases import require_name
@@ -49,3 +52,17 @@ def test_an_optimizer_still_says_that_it_unscales_by_itself(fused: bool) -> None
     optimizer = torch.optim.AdamW([nn.Parameter(torch.zeros(1))], fused=fused)
     text = f"torch {torch.__version__} says it elsewhere: see unscales_by_itself in lightning_recipes/compat/torch.py"
     assert compat.unscales_by_itself(optimizer) is fused, text
+
+
+def test_workers_that_a_loader_keeps_end_when_they_are_told_to_and_others_begin() -> None:
+    require_name("torch", DataLoader([0, 1]), "_iterator")
+    before = {child.pid for child in multiprocessing.active_children()}
+    loader = DataLoader([0, 1, 2], num_workers=1, persistent_workers=True)
+    compat.end_workers(loader)  # none has begun
+    seen = []
+    for _ in range(2):
+        assert [int(batch) for batch in loader] == [0, 1, 2]
+        seen.append({child.pid for child in multiprocessing.active_children()} - before)
+        compat.end_workers(loader)
+        assert {child.pid for child in multiprocessing.active_children()} <= before
+    assert not seen[0] & seen[1]

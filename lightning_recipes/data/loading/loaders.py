@@ -55,21 +55,35 @@ class LoadingProcess:
         return cls(trainer.world_size, trainer.global_rank, device, num_workers)
 
     def train_loader(
-        self, dataset: AnyDataset, sampler: EpochSampler, *, trainer: pl.Trainer | None = None
+        self,
+        dataset: AnyDataset,
+        sampler: EpochSampler,
+        *,
+        trainer: pl.Trainer | None = None,
+        keeps_workers: bool = False,
     ) -> TrainLoader:
-        """Return the loader of training data; arguments as of :class:`TrainLoader`."""
-        return TrainLoader(dataset, sampler, trainer=trainer, **self._options(dataset))
+        """Return the loader of training data; arguments as of :class:`TrainLoader` and below."""
+        return TrainLoader(dataset, sampler, trainer=trainer, **self._options(dataset, keeps_workers))
 
-    def eval_loader(self, dataset: AnyDataset, batch_size: int, *, order: NDArray[np.int64] | None) -> DataLoader[Any]:
+    def eval_loader(
+        self,
+        dataset: AnyDataset,
+        batch_size: int,
+        *,
+        order: NDArray[np.int64] | None,
+        keeps_workers: bool = False,
+    ) -> DataLoader[Any]:
         """Return the loader of this process's share of a split.
 
         Args:
             dataset: The whole split, as evaluation sees it.
             batch_size: Images a process a batch.
             order: Of the whole split (default: as it stands).
+            keeps_workers: From one pass to the next, since to begin with them takes longer than a small epoch; who
+                asks for that ends them.
         """
         sampler = ShardSampler(dataset, order=order, num_replicas=self.world_size, rank=self.rank)
-        return DataLoader(dataset, batch_size=batch_size, sampler=sampler, **self._options(dataset))
+        return DataLoader(dataset, batch_size=batch_size, sampler=sampler, **self._options(dataset, keeps_workers))
 
     def features(self, dataset: ImageDataset, extract: Extract, *, batch_size: int) -> FeatureDataset:
         """Return features of all images, of which this process computes its share."""
@@ -83,11 +97,11 @@ class LoadingProcess:
             device=self.device,
         )
 
-    def _options(self, dataset: AnyDataset) -> dict[str, Any]:
+    def _options(self, dataset: AnyDataset, keeps_workers: bool) -> dict[str, Any]:
         if isinstance(dataset, FeatureDataset):  # lies in memory, and gives batches whole
             return {"collate_fn": keep_batch}
         return {
             "num_workers": self.num_workers,
-            "persistent_workers": self.num_workers > 0,  # to begin with them takes longer than a small epoch
+            "persistent_workers": keeps_workers and self.num_workers > 0,
             "pin_memory": self.device.type == "cuda",
         }
