@@ -40,10 +40,9 @@ def stand_where_a_reader_would(run: Path) -> None:
 
 def say(commands: str) -> str:
     """What a shell prints, in which ``lightning-recipes`` is this one."""
-    ours = f'lightning-recipes() {{ {shlex.quote(sys.executable)} -m lightning_recipes "$@"; }}\n'
+    ours = f'exec 2>&1; lightning-recipes() {{ {shlex.quote(sys.executable)} -m lightning_recipes "$@"; }}\n'
     env = os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), str(Path.cwd())])}
-    shell = subprocess.run(["bash", "-c", ours + commands], capture_output=True, text=True, env=env)
-    return shell.stdout + shell.stderr
+    return subprocess.run(["bash", "-c", ours + commands], stdout=subprocess.PIPE, text=True, env=env).stdout
 
 
 @pytest.mark.slow

@@ -5,7 +5,7 @@ import multiprocessing
 import pytest
 import torch
 from torch import Tensor, nn
-from torch.utils.data import DataLoader
+from torch.utils.data import DataLoader, TensorDataset
 
 from lightning_recipes.compat import torch as compat
 from tests.compat.releases import require_name
@@ -55,13 +55,14 @@ def test_an_optimizer_still_says_that_it_unscales_by_itself(fused: bool) -> None
 
 
 def test_workers_that_a_loader_keeps_end_when_they_are_told_to_and_others_begin() -> None:
-    require_name("torch", DataLoader([0, 1]), "_iterator")
+    numbers = TensorDataset(torch.arange(3))
+    require_name("torch", DataLoader(numbers), "_iterator")
     before = {child.pid for child in multiprocessing.active_children()}
-    loader = DataLoader([0, 1, 2], num_workers=1, persistent_workers=True)
+    loader = DataLoader(numbers, num_workers=1, persistent_workers=True)
     compat.end_workers(loader)  # none has begun
     seen = []
     for _ in range(2):
-        assert [int(batch) for batch in loader] == [0, 1, 2]
+        assert [int(number) for (number,) in loader] == [0, 1, 2]
         seen.append({child.pid for child in multiprocessing.active_children()} - before)
         compat.end_workers(loader)
         assert {child.pid for child in multiprocessing.active_children()} <= before
