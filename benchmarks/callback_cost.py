@@ -83,11 +83,11 @@ class Clock(pl.Callback):
 class InMemory:
     """The same batch again and again."""
 
-    def __init__(self, options: argparse.Namespace) -> None:
+    def __init__(self, options: argparse.Namespace, device: torch.device | str = "cpu") -> None:
         generator = torch.Generator().manual_seed(0)
         size = (options.batch_size, 3, options.image_size, options.image_size)
-        labels = torch.arange(options.batch_size) % 10
-        self.batch = Batch(torch.randn(size, generator=generator), labels, labels)
+        labels = (torch.arange(options.batch_size) % 10).to(device)
+        self.batch = Batch(torch.randn(size, generator=generator).to(device), labels, labels)
         self.batches = options.batches + options.warm_up
 
     def __len__(self) -> int:

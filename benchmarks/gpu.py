@@ -12,18 +12,19 @@ import os
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from callback_cost import CALLBACKS, TOGETHER
+import yaml
+from callback_cost import CALLBACKS, TOGETHER, InMemory
 from measuring import start
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
 import lightning_recipes as lr
-from lightning_recipes.data.batch import Batch
 
 CUDA = torch.cuda.is_available()
 DEVICE = torch.device("cuda" if CUDA else "cpu")
@@ -67,22 +68,6 @@ class Clock(pl.Callback):
         self.seconds = time.perf_counter() - self.begin
 
 
-class OnDevice:
-    """The same batch again and again, where it is needed."""
-
-    def __init__(self, options: argparse.Namespace) -> None:
-        size = (options.batch_size, 3, options.image_size, options.image_size)
-        labels = torch.arange(options.batch_size, device=DEVICE) % 10
-        images = torch.randn(size, device=DEVICE, generator=torch.Generator(DEVICE).manual_seed(0))
-        self.batch, self.batches = Batch(images, labels, labels), options.steps + options.warm_up
-
-    def __len__(self) -> int:
-        return self.batches
-
-    def __iter__(self) -> Any:
-        return (self.batch for _ in range(self.batches))
-
-
 def classifier(backbone: str, *, compiled: bool = False) -> lr.ImageClassifier:
     pl.seed_everything(0, verbose=False)
     last = not backbone.startswith(("vit", "test_vit"))
@@ -94,15 +79,15 @@ def classifier(backbone: str, *, compiled: bool = False) -> lr.ImageClassifier:
 
 def fitted(backbone: str, options: argparse.Namespace, *callbacks: pl.Callback, compiled: bool = False) -> float:
     """Images per second of ``fit``."""
-    clock, data = Clock(options.warm_up), OnDevice(options)
+    clock, data = Clock(options.warm_up), InMemory(options, DEVICE)
     trainer = pl.Trainer(max_epochs=1, precision=options.precision, callbacks=[*callbacks, clock], **QUIET)
     trainer.fit(classifier(backbone, compiled=compiled), data)  # type: ignore[arg-type]
-    return options.steps * options.batch_size / clock.seconds
+    return options.batches * options.batch_size / clock.seconds
 
 
 def by_hand(backbone: str, options: argparse.Namespace, *, compiled: bool = False) -> float:
     """Images per second of a loop that does the same work, and nothing else."""
-    model, data = classifier(backbone, compiled=compiled).to(DEVICE).train(), OnDevice(options)
+    model, data = classifier(backbone, compiled=compiled).to(DEVICE).train(), InMemory(options, DEVICE)
     if compiled:
         model.backbone.compile()
     optimizer = torch.optim.AdamW(model.parameters(), lr=1e-3, weight_decay=0.01)
@@ -120,7 +105,7 @@ def by_hand(backbone: str, options: argparse.Namespace, *, compiled: bool = Fals
         optimizer.step()
         schedule.step()
     synchronize()
-    return options.steps * options.batch_size / (time.perf_counter() - begin)  # type: ignore[no-any-return]
+    return options.batches * options.batch_size / (time.perf_counter() - begin)  # type: ignore[no-any-return]
 
 
 def operations(backbone: str, options: argparse.Namespace) -> float:
@@ -174,10 +159,12 @@ def finetuned(options: argparse.Namespace) -> dict[str, float]:
         "mobilenetv2_100", data.num_classes, pretrained=options.weights, backbone_kwargs={"pad_type": "same"},
         freeze_norm_stats=True,
     )  # fmt: skip
-    head = lr.Stage("head", epochs=20, steps=600, train="head", lr=3e-3, schedule="cosine", cache_features=True)
-    every = lr.Stage("all", steps=options.finetune_steps, lr=1e-3, lr_decay=0.7, schedule="one_cycle")
+    recipe = yaml.safe_load((Path(__file__).parents[1] / "configs" / "finetune.yaml").read_text())
+    (callback,) = recipe["trainer"]["callbacks"]
+    head, every = (lr.Stage(**stage) for stage in callback["init_args"]["stages"])
+    stages = lr.Stages([head, replace(every, steps=options.finetune_steps)])
     options_of = {**QUIET, "limit_val_batches": None, "check_val_every_n_epoch": 10_000, "num_sanity_val_steps": 0}
-    trainer = pl.Trainer(callbacks=[lr.Stages([head, every])], max_epochs=-1, precision=options.precision, **options_of)
+    trainer = pl.Trainer(callbacks=[stages], max_epochs=-1, precision=options.precision, **options_of)
     seconds = seconds_of(lambda: trainer.fit(model, datamodule=data))
     (found,) = trainer.validate(model, datamodule=data, verbose=False)
     return {"seconds": seconds, "val_accuracy": found["val_accuracy"]}
@@ -239,7 +226,7 @@ def main() -> None:
     parser.add_argument("--small_backbone", default="resnet18")
     parser.add_argument("--image_size", type=int, default=224)
     parser.add_argument("--batch_size", type=int, default=256)
-    parser.add_argument("--steps", type=int, default=40)
+    parser.add_argument("--steps", dest="batches", type=int, default=40)
     parser.add_argument("--warm_up", type=int, default=10)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--precision", default="bf16-mixed")

@@ -45,6 +45,7 @@ QUIET: dict[str, Any] = {
     "num_sanity_val_steps": 0,
     "deterministic": True,
 }
+GPU: dict[str, Any] = {"accelerator": "gpu", "devices": 1}
 
 
 def digits(**options: Any) -> ImageDataModule:

@@ -3,6 +3,7 @@
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -32,8 +33,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def stand_where_a_reader_would(run: Path) -> None:
-    Path("runs").mkdir()
-    subprocess.run(["cp", "-r", str(run), "runs/mine"], check=True)
+    shutil.copytree(run, "runs/mine")
     class_folders(Path("my_images"))
     Image.new("RGB", (40, 30), (200, 30, 30)).save("photo.png")
 

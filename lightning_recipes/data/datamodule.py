@@ -17,13 +17,13 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from typing_extensions import override
 
-from lightning_recipes.compat.torch import end_workers
 from lightning_recipes.data.arguments import MULTILABEL, refuse_bad_arguments
 from lightning_recipes.data.loading.cached_features import Extract
 from lightning_recipes.data.loading.dataset import FeatureDataset, ImageDataset
 from lightning_recipes.data.loading.eval_sampler import stratified_order
 from lightning_recipes.data.loading.loader_settings import LoaderSettings, input_for
 from lightning_recipes.data.loading.loaders import LoadingProcess
+from lightning_recipes.data.loading.stage_loader import StageLoader
 from lightning_recipes.data.loading.train_loader import TrainLoader
 from lightning_recipes.data.loading.train_sampler import EpochSampler, FixedSampler, Key
 from lightning_recipes.data.sources.labels import class_counts
@@ -104,8 +104,8 @@ class ImageDataModule(pl.LightningDataModule):
         self.plan: Plan | None = None
         self.feature_extractor: Extract | None = None
         self._features: dict[tuple[str, InputConfig, int], FeatureDataset] = {}
-        self._train_loader: tuple[int, TrainLoader] | None = None
-        self._val_loader: tuple[int, DataLoader[Any]] | None = None
+        self._train_loader: StageLoader[TrainLoader] = StageLoader()
+        self._val_loader: StageLoader[DataLoader[Any]] = StageLoader()
 
     @cached_property
     def opened(self) -> OpenedData:
@@ -194,8 +194,9 @@ class ImageDataModule(pl.LightningDataModule):
     def setup(self, stage: str) -> None:
         """Open the data, so that what is wrong with it is said before anything is trained."""
         if stage == "fit":  # nothing of an earlier fit: another trainer's progress, another backbone's features
-            self._train_loader, self._features = None, {}
-        self._val_loader = None
+            self._train_loader.forget()
+            self._features = {}
+        self._val_loader.forget()
         if stage == "fit" and self.plan is None:
             self.train_batches()
             self.settings_of(None).transform(train=True)
@@ -205,9 +206,8 @@ class ImageDataModule(pl.LightningDataModule):
     @override
     def teardown(self, stage: str) -> None:
         """End the workers, which wait for another epoch."""
-        for made in (self._train_loader, self._val_loader):
-            if made is not None:
-                end_workers(made[1])
+        self._train_loader.end_workers()
+        self._val_loader.end_workers()
 
     def settings_of(self, stage: Stage | None) -> LoaderSettings:
         """Return what the loaders of a stage are made with: the stage's own values, else the data module's."""
@@ -264,13 +264,11 @@ class ImageDataModule(pl.LightningDataModule):
     @override
     def train_dataloader(self) -> TrainLoader:
         """Return the loader of the current epoch's stage; the same one throughout the stage."""
-        position = self._position() or 0
-        if self._train_loader is None or self._train_loader[0] != position:
-            if self._train_loader is not None:
-                end_workers(self._train_loader[1])
-            settings = self.settings_of(self._stage())
-            self._train_loader = (position, self._make_train_loader(settings, self.trainer, keeps_workers=True))
-        return self._train_loader[1]
+
+        def make() -> TrainLoader:
+            return self._make_train_loader(self.settings_of(self._stage()), self.trainer, keeps_workers=True)
+
+        return self._train_loader.of(self._position() or 0, make)
 
     def rehearsal_dataloaders(self, order: int = 0, held_out: int = 0) -> tuple[TrainLoader, DataLoader[Any]]:
         """Return training images of the current stage in orders that no epoch of the run has, and some held out.
@@ -293,14 +291,12 @@ class ImageDataModule(pl.LightningDataModule):
     @override
     def val_dataloader(self) -> DataLoader[Any]:
         """Return the validation images, or their features in a stage that caches them; one loader throughout it."""
-        position = self._position() or 0
-        if self._val_loader is None or self._val_loader[0] != position:
-            if self._val_loader is not None:
-                end_workers(self._val_loader[1])
+
+        def make() -> DataLoader[Any]:
             settings = self.settings_of(self._stage())
-            made = self._eval_loader("val", self.opened.splits.val, settings, keeps_workers=True)
-            self._val_loader = (position, made)
-        return self._val_loader[1]
+            return self._eval_loader("val", self.opened.splits.val, settings, keeps_workers=True)
+
+        return self._val_loader.of(self._position() or 0, make)
 
     def evaluation_loader(
         self, split: Split, input_config: InputConfig, indices: Sequence[int] | None = None

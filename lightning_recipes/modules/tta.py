@@ -134,5 +134,5 @@ class MultiViewClassifier(Evaluator):
 
         Of this process. Paired, as both judge the same images: mean and standard error of the differences.
         """
-        found = torch.cat(self.differences).double().numpy()
+        found = torch.cat(self.differences).numpy()
         return *paired_difference(found), len(found)

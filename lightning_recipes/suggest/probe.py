@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from lightning_recipes.data.batch import Batch
@@ -121,22 +122,22 @@ def probe(
         images=len(y),
         correct=int(right.sum()),
         by_neighbours=int((_nearest_vote(x, y) == y).sum()),
-        mirrored_gain=paired_difference((right_mirrored.double() - right.double()).numpy()),
+        mirrored_gain=paired_difference(right_mirrored.astype(float) - right),
         seconds_an_image=seconds / len(several),
     )
 
 
-def _right(features: Tensor, labels: Tensor, views: Sequence[Tensor]) -> list[Tensor]:
+def _right(features: Tensor, labels: Tensor, views: Sequence[Tensor]) -> list[NDArray[np.bool_]]:
     """Whether each image is classified right by a regression on the other folds, from each of several views of it."""
     folds, y = min(MOST_FOLDS, int(torch.bincount(labels).max())), labels.numpy()
-    right = [np.zeros(len(y), dtype=bool) for _ in views]
+    seen, right = [view.double().numpy() for view in views], [np.zeros(len(y), dtype=bool) for _ in views]
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="The least populated class")  # is then not in every fold
         warnings.filterwarnings("ignore", message="The number of unique classes is greater")  # of two images a class
         for test, model in fitted_folds(features, labels, folds=folds):
-            for one, view in zip(right, views, strict=True):
-                one[test] = model.predict(view.double().numpy()[test]) == y[test]
-    return [torch.from_numpy(one) for one in right]
+            for one, view in zip(right, seen, strict=True):
+                one[test] = model.predict(view[test]) == y[test]
+    return right
 
 
 def _nearest_vote(features: Tensor, labels: Tensor) -> Tensor:

@@ -2,7 +2,6 @@
 
 import json
 from pathlib import Path
-from typing import Any
 
 import lightning.pytorch as pl
 import pytest
@@ -11,9 +10,8 @@ import torch
 import lightning_recipes
 from lightning_recipes.__main__ import main
 from tests.agreement import disagreements
-from tests.small import QUIET, SMALL, classifier, digits, fit
+from tests.small import GPU, QUIET, SMALL, classifier, digits, fit
 
-GPU: dict[str, Any] = {"accelerator": "gpu", "devices": 1}
 EVERYTHING = """
     - class_path: lightning_recipes.EMA
       init_args: {decay: 0.9}

@@ -11,9 +11,8 @@ import pytest
 from lightning_recipes import EMA, GradientClipping, Mixing
 from tests.callbacks.test_lr_finder_trace import run as run_with_finder
 from tests.processes import start
-from tests.small import SMALL, KeepEvery, classifier, digits, fit, two_stages
+from tests.small import GPU, SMALL, KeepEvery, classifier, digits, fit, two_stages
 
-GPU: dict[str, Any] = {"accelerator": "gpu", "devices": 1}
 PRECISIONS = ["32-true", "16-mixed", "bf16-mixed"]
 
 
