@@ -21,6 +21,9 @@ NEARLY_WHOLE = 1.3
 """An epoch is ended early only where it is so many times too long."""
 FEWEST_STEPS = 20
 """Of all layers, below which they are left alone."""
+MOST_IMAGES, MOST_EPOCHS = 32_000, 20
+"""All layers see so many images, or each image so often, whichever is more: a thousand steps of 32. On measured sets of
+300 to 2,000 images half as many again, and twice as many, ended no higher (benchmarks/RESULTS.md)."""
 FEWEST_TRAINED = 8
 """Batches of an epoch that is ended early at least."""
 
@@ -38,6 +41,7 @@ class Length:
         once: Seconds of what every run takes once: start, features, the judgement at the end, report.
         head: Seconds of the head's epochs.
         all_layers: Seconds of all layers' epochs, validations included.
+        enough: Whether there was time for more, which would win nothing.
     """
 
     head_epochs: int
@@ -48,6 +52,7 @@ class Length:
     once: float
     head: float
     all_layers: float
+    enough: bool = False
 
     @property
     def seconds(self) -> float:
@@ -87,7 +92,7 @@ class FitTime:
         return max(1, self.epoch_images // self.batch_size)
 
     def length(self, seconds: float) -> Length:
-        """Return how long the stages may be, so that the whole training takes about so many seconds."""
+        """Return how long the stages may be, so that the whole training takes about so many seconds, or fewer."""
         whole = self.whole_epoch
         left = seconds - self._once()
         most = max(FEWEST_TRAINED, int(left / self.step / FEWEST_EPOCHS))
@@ -96,8 +101,10 @@ class FitTime:
         head = head_epochs * (EPOCH + self.checkpoint + batches * self.head_step)
         epoch = EPOCH + self.checkpoint + batches * self.step
         validation = self.checkpoint + self.val_images * self.an_image
-        every = _every(head_epochs, (left - head) / epoch / VALIDATIONS)
-        epochs = every * max(0, round((left - head) / (epoch + validation / every) / every))
+        most_epochs = max(MOST_IMAGES, MOST_EPOCHS * self.train_images) / (batches * self.batch_size)
+        every = _every(head_epochs, min((left - head) / epoch, most_epochs) / VALIDATIONS)
+        in_time = (left - head) / (epoch + validation / every)
+        epochs = every * max(0, round(min(in_time, most_epochs) / every))
         if epochs * batches < FEWEST_STEPS:
             epochs, every = 0, 1
         return Length(
@@ -109,6 +116,7 @@ class FitTime:
             once=self._once(),
             head=head,
             all_layers=epochs * epoch + epochs // every * validation,
+            enough=in_time > most_epochs,
         )
 
     def _once(self) -> float:

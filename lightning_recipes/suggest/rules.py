@@ -11,7 +11,7 @@ from typing import Any
 from lightning_recipes.suggest.choices import Choice, Measured, Suggestion
 from lightning_recipes.suggest.data_facts import DataFacts
 from lightning_recipes.suggest.experience import error_left
-from lightning_recipes.suggest.fit_time import FEWEST_STEPS, FitTime, Length
+from lightning_recipes.suggest.fit_time import FEWEST_STEPS, MOST_EPOCHS, MOST_IMAGES, FitTime, Length
 from lightning_recipes.suggest.probe import Probe
 
 __all__ = ["TRAINING_TO_READING", "best_size", "expected_error", "suggest"]
@@ -190,14 +190,24 @@ def _stages(measured: Measured, length: Length, step: float) -> list[tuple[Mappi
     if length.epochs:
         rates = {"lr": _rate(length.steps), "lr_decay": ALL_LR_DECAY, "schedule": "one_cycle"}
         rates = {key: value for key, value in rates.items() if f"model.{key}" not in measured.typed}
+        of_rate = _of_rate(length.steps) if "lr" in rates else "The rate is as given."
         stages.append(
             (
                 {"name": "all", "epochs": length.epochs, "train": "all", **rates},
-                f"All layers: the time that is left is for {length.steps:,} steps of {1000 * step:.0f} ms. "
-                f"{_of_rate(length.steps) if 'lr' in rates else 'The rate is as given.'} {_of_decay(rates)}",
+                f"All layers: {_of_length(length, step)} {of_rate} {_of_decay(rates)}",
             )
         )
     return stages
+
+
+def _of_length(length: Length, step: float) -> str:
+    steps = f"{length.steps:,} steps of {1000 * step:.0f} ms"
+    if not length.enough:
+        return f"the time that is left is for {steps}."
+    return (
+        f"{steps}, though there is time for more: on measured sets of up to 2,000 images nothing was won by more "
+        f"than {MOST_IMAGES // 32:,} steps of 32 images; where there are more images, each is seen {MOST_EPOCHS} times."
+    )
 
 
 def _of_decay(rates: Mapping[str, Any]) -> str:
@@ -229,6 +239,12 @@ def _outlook(measured: Measured, length: Length, at_32: float) -> str:
         return (
             f"Start, features and head alone take longer than {measured.seconds / 60:g} minutes: there is no time for "
             "all layers. A smaller data.image_size, or data.images_per_class, would take less."
+        )
+    if length.enough:
+        minutes = f"{length.seconds / 60:.1f} of the {measured.seconds / 60:g} minutes"
+        return (
+            f"It takes {minutes}: more steps would be expected to bring nothing. More labelled images, a larger "
+            "backbone (--backbones) or larger images would bring more."
         )
     now, more = (_accuracy(measured.probe, steps)[0] for steps in (at_32, 3 * max(at_32, FEWEST_STEPS)))
     if more - now < WORTH_WHILE:

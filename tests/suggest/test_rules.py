@@ -23,7 +23,19 @@ def stages(suggestion: Suggestion) -> dict[str, Mapping[str, Any]]:
 @pytest.mark.parametrize("train_images", [60, 1000, 40_000])
 def test_the_time_that_is_asked_for_is_used_and_not_overdrawn(minutes: int, train_images: int) -> None:
     facts = replace(FACTS, train_images=train_images, class_counts=(train_images // 10,) * 10)
-    assert 0.85 <= suggest(measured(facts=facts, seconds=60.0 * minutes)).length.seconds / 60 / minutes <= 1.05
+    length = suggest(measured(facts=facts, seconds=60.0 * minutes)).length
+    assert length.seconds / 60 / minutes <= 1.05
+    assert length.enough or length.seconds / 60 / minutes >= 0.85
+
+
+@pytest.mark.parametrize(("train_images", "steps"), [(60, 1000), (960, 1000), (3200, 2000)])
+def test_minutes_that_would_win_nothing_are_left_and_it_is_said(train_images: int, steps: int) -> None:
+    facts = replace(FACTS, train_images=train_images, class_counts=(train_images // 10,) * 10)
+    suggestion = suggest(measured(facts=facts, seconds=36_000.0))
+    assert suggestion.length.steps == pytest.approx(steps, rel=0.02)
+    assert f"It takes {suggestion.length.seconds / 60:.1f} of the 600 minutes" in suggestion.outlook
+    assert "though there is time for more" in suggestion.stages[1][1]
+    assert "nothing" not in suggest(measured(facts=facts, seconds=300.0)).outlook
 
 
 def test_of_more_images_than_can_be_read_some_are_trained_on() -> None:

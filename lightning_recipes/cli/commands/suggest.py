@@ -98,8 +98,8 @@ class Suggest(RecipeCommand):
         """Write a recipe for the data, the machine and the time, with its reasons.
 
         Args:
-            minutes: Minutes that the training may take, its start and end included; what is measured before takes up
-                to a fifth of it more.
+            minutes: Minutes that the training may take at most, its start and end included; what is measured before
+                takes up to a fifth of it more.
             out: File to write; one that exists is refused.
             backbones: Names set apart by commas, to choose the best from (default: model.backbone alone).
         """
