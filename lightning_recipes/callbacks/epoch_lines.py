@@ -8,6 +8,7 @@ import lightning.pytorch as pl
 from lightning.pytorch.callbacks import ProgressBar
 from typing_extensions import override
 
+from lightning_recipes.evaluation.percent import percent
 from lightning_recipes.stages.plan import Plan
 
 __all__ = ["EpochLines", "epoch_line"]
@@ -111,7 +112,7 @@ def epoch_line(
     for name in SHOWN:
         if name in metrics:
             value = metrics[name]
-            parts.append(f"{name} {value:.1%}".replace("%", " %") if "accuracy" in name else f"{name} {value:.4f}")
+            parts.append(f"{name} {percent(value)}" if "accuracy" in name else f"{name} {value:.4f}")
     parts.append(f"{images_per_second:.0f} images/s")
     if epochs:
         parts.append(f"{_duration((epochs - epoch) * seconds)} left")

@@ -11,9 +11,10 @@ from rich.text import Text
 
 from lightning_recipes.atomic_io import write_csv
 from lightning_recipes.evaluation.columns import class_columns
+from lightning_recipes.evaluation.percent import percent, percent_range
 from lightning_recipes.run.reader import RunContents
 from lightning_recipes.run.report.ending import command_to_go_on, ending
-from lightning_recipes.run.report.parts import finding, number, percent
+from lightning_recipes.run.report.parts import finding, number
 from lightning_recipes.run.report.sections import analysed_before
 from lightning_recipes.suggest.choices import Suggestion
 
@@ -83,7 +84,7 @@ def _table(title: str, headings: Sequence[str], rows: Sequence[Sequence[str]]) -
 
 
 def _between(interval: Sequence[float] | None) -> str:
-    return "" if interval is None else f"{percent(interval[0])} to {percent(interval[1])}"
+    return "" if interval is None else percent_range(*interval)
 
 
 def print_stopped(folder: Path, signal: str = "") -> None:
@@ -144,7 +145,9 @@ def print_evaluation(command: str, results: Sequence[Mapping[str, float]]) -> No
 
 def print_gain(gain: float, half: float, images: int, *, of: str = "accuracy") -> None:
     """Print what several views add to the accuracy, or to what ``of`` names."""
-    Console().print(f"The views add {gain:+.1%} ± {half:.1%} to the {of} (paired over {images} images, 95 %)")
+    Console().print(
+        f"The views add {100 * gain:+.1f} ± {100 * half:.1f} points to the {of} (paired over {images} images, 95 %)"
+    )
 
 
 def print_suggestion(path: str, suggestion: Suggestion) -> None:
@@ -153,7 +156,7 @@ def print_suggestion(path: str, suggestion: Suggestion) -> None:
     rows = [
         ("minutes", f"{suggestion.length.seconds / 60:.2g}", ""),
         ("steps of all layers", f"{suggestion.length.steps:,}", ""),
-        ("val_accuracy", percent(middle), f"{percent(low)} to {percent(high)}"),
+        ("val_accuracy", percent(middle), percent_range(low, high)),
     ]
     Console().print(_table(f"{path}: what to expect", ("", "expected", "half of the\nmeasured sets"), rows))
     _say(f"{suggestion.outlook} Each choice has its reason in the file. Train it with")

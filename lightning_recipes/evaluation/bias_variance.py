@@ -6,6 +6,7 @@ Source: Ng (2018), "Machine Learning Yearning", chapters 20 to 27.
 from lightning_recipes.evaluation.intervals import difference_interval, wilson_interval
 from lightning_recipes.evaluation.learning_curve import Trend
 from lightning_recipes.evaluation.outcome import Finding, Outcome
+from lightning_recipes.evaluation.percent import percent, percent_range
 
 __all__ = ["bias_or_variance"]
 
@@ -25,7 +26,7 @@ def bias_or_variance(run: Outcome, trend: Trend | None = None) -> Finding:
     gap = wrong / run.images - train_wrong / run.train_images
     number = (
         f"training error {_with_interval(train_wrong, run.train_images)}, without augmentation; validation error "
-        f"{_with_interval(wrong, run.images)}; difference {gap:.1%} ({low:.1%} to {high:.1%}); 95 % intervals"
+        f"{_with_interval(wrong, run.images)}; difference {percent(gap)} ({percent_range(low, high)}); 95 % intervals"
     )
     if high < 0:
         return Finding(
@@ -76,7 +77,7 @@ def bias_or_variance(run: Outcome, trend: Trend | None = None) -> Finding:
 
 def _with_interval(hits: int, images: int) -> str:
     low, high = wilson_interval(hits, images)
-    return f"{hits / images:.1%} ({low:.1%} to {high:.1%}) of {images} images"
+    return f"{percent(hits / images)} ({percent_range(low, high)}) of {images} images"
 
 
 def _labels(run: Outcome) -> str:

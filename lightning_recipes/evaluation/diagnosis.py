@@ -12,6 +12,7 @@ from lightning_recipes.evaluation.failures import at_chance, diverged, ended_bef
 from lightning_recipes.evaluation.intervals import Z_95, wilson_interval
 from lightning_recipes.evaluation.learning_curve import trend_of
 from lightning_recipes.evaluation.outcome import Finding, Outcome
+from lightning_recipes.evaluation.percent import percent, percent_range
 
 __all__ = ["diagnose", "images_for"]
 
@@ -58,15 +59,16 @@ def diagnose(run: Outcome) -> list[Finding]:
 def _size(run: Outcome) -> Finding:
     """Whether the validation set is large enough for the digits that are read off it."""
     images, accuracy, (low, high) = run.images, run.correct / run.images, wilson_interval(run.correct, run.images)
-    half, interval = (high - low) / 2, f"95 % interval of the {run.measure} {low:.1%} to {high:.1%}"
+    half, interval = (high - low) / 2, f"95 % interval of the {run.measure} {percent_range(low, high)}"
     if half <= DIGIT:
         enough = f"{images} validation images are enough to read whole percents off them"
         return Finding(enough, interval, "nothing to do")
     needed = images_for(DIGIT, min(max(accuracy, 1 / images), 1 - 1 / (images + 1)))
+    needed = round(needed, 2 - len(str(needed)))  # nobody counts them to the last one
     too_few = "Too few validation images: " if half > TOO_WIDE else ""
     return Finding(
-        f"{too_few}{images} validation images do not tell accuracies apart that are within {2 * half:.1%}",
+        f"{too_few}{images} validation images do not tell accuracies apart that are within {percent(2 * half)}",
         interval,
-        f"compare runs on the same images and with several seeds; about {needed} images would do for plus or minus "
-        f"{DIGIT:.1%}",
+        f"compare runs on the same images and with several seeds; about {needed:,} images would do for plus or minus "
+        f"{percent(DIGIT)}",
     )

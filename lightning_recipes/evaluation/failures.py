@@ -3,6 +3,7 @@
 from lightning_recipes.evaluation.divergence import epochs_not_finite
 from lightning_recipes.evaluation.intervals import wilson_interval
 from lightning_recipes.evaluation.outcome import Finding, Outcome
+from lightning_recipes.evaluation.percent import percent, percent_range
 
 __all__ = ["at_chance", "diverged", "ended_before", "not_finite", "stood_still"]
 
@@ -49,12 +50,14 @@ def ended_before(run: Outcome) -> Finding:
 def at_chance(run: Outcome) -> Finding:
     """It is not shown to be better than an answer that needs no image; the advice follows the training loss."""
     accuracy, (low, high) = run.correct / run.images, wilson_interval(run.correct, run.images)
-    number = f"{run.measure} {accuracy:.1%} (95 % interval {low:.1%} to {high:.1%}), chance {run.chance:.1%}"
+    number = (
+        f"{run.measure} {percent(accuracy)} (95 % interval {percent_range(low, high)}), chance {percent(run.chance)}"
+    )
     number = number if run.against_chance is None else run.against_chance[1]
     if run.predicted_classes == 1 and run.largest_class < run.images:
         what = f"It says the same for all {run.images} validation images: no better than chance"
     elif run.train_images and wilson_interval(run.train_correct, run.train_images)[0] > run.chance:
-        right = f"{run.train_correct / run.train_images:.1%} of {run.train_images} training images are right"
+        right = f"{percent(run.train_correct / run.train_images)} of {run.train_images} training images are right"
         return Finding(
             "It is no better than chance on validation images: what it has learnt of training images does not carry",
             f"{number}; {right}",
@@ -83,7 +86,7 @@ def stood_still(run: Outcome) -> list[Finding]:
         return []
     if max(losses) - min(losses) >= STOOD_STILL * abs(losses[0]):
         return []
-    right = f"{run.train_correct / run.train_images:.1%} of {run.train_images} training images are right"
+    right = f"{percent(run.train_correct / run.train_images)} of {run.train_images} training images are right"
     return [
         Finding(
             "It has hardly learnt: the training loss is where it was",

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from torch import Tensor
 
 from lightning_recipes.evaluation.calibration import Bin, cooled, reliability
+from lightning_recipes.evaluation.percent import percent
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -51,8 +52,8 @@ def calibration_figure(
     above, below = panels
     above.plot([0, 1], [0, 1], color="0.7", linewidth=1, linestyle="--")
     for parts, colour, label in (
-        (bins, "tab:blue", f"as it is (error {error:.1%})"),
-        (mended, "tab:orange", f"with the temperature (error {mended_error:.1%})"),
+        (bins, "tab:blue", f"as it is (error {percent(error)})"),
+        (mended, "tab:orange", f"with the temperature (error {percent(mended_error)})"),
     ):
         x, y = [part.confidence for part in parts], [part.accuracy for part in parts]
         spread = [[v - part.ci95[0] for v, part in zip(y, parts, strict=True)]]

@@ -26,7 +26,7 @@ class PlannedRun:
         momentum: None where the optimizer's own stays.
         batch_size: Images a step, over all processes; empty where unknown.
         image_size: Side in pixels; empty where unknown.
-        boundaries: Epochs that are done when each stage begins.
+        boundaries: Epochs that are done when each stage begins, by its name and what trains in it.
     """
 
     epochs: list[float] = field(default_factory=list)

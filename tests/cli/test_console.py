@@ -92,7 +92,7 @@ def test_numbers_stay_whole_and_lines_fit_at_any_width(
     stage = {**SUMMARY["stages"][0], "name": "[red]\u732b\n" + "a_stage_with_a_long_name_" * 3}
     out = said(tmp_path, capsys, stages=[stage], snapshots=[{}] * 3, ensemble_val_accuracy=0.8,
                ensemble_val_accuracy_ci95=[0.65, 0.9])  # fmt: skip
-    for whole in ("75.0 %", "60.0 % to 90.0 %", "0.5123", "1,234", "80.0 %", "[red]\u732b"):
+    for whole in ("75.0 %", "60.0 to 90.0 %", "0.5123", "1,234", "80.0 %", "[red]\u732b"):
         assert whole in out, whole
     table = out[: out.index("Best of")].splitlines()
     assert max(map(cell_len, table)) <= width

@@ -120,8 +120,8 @@ def test_labels_are_named_where_they_may_be_half_of_the_errors() -> None:
 
 def test_a_small_validation_set_is_said_to_be_one() -> None:
     small = diagnose(outcome(92, images=100))[-1]
-    assert "do not tell accuracies apart that are within 10.9%" in small.what
-    assert "about 11310 images" in small.advice
+    assert "do not tell accuracies apart that are within 10.9 %" in small.what
+    assert "about 11,000 images" in small.advice
     assert "are enough to read whole percents" in diagnose(outcome(18400, images=20000))[-1].what
     low, high = wilson_interval(round(0.92 * 11310), 11310)
     assert (high - low) / 2 == pytest.approx(0.005, rel=0.01)

@@ -129,7 +129,7 @@ def test_the_command_line_takes_views_for_validate_and_predict(
     words = ["--config", str(run / "config.yaml"), "--ckpt_path", str(run / "checkpoints" / "best.ckpt")]
     assert main(["validate", *words, "--views", "crops"]) == 0
     assert re.search(
-        r"The views add [+-]\d+\.\d% ± \d+\.\d% to the accuracy \(paired over 90 images", capsys.readouterr().out
+        r"The views add [+-]\d+\.\d ± \d+\.\d points to the accuracy \(paired over 90 images", capsys.readouterr().out
     )
     for folder, more in (("plain", []), ("several", ["--views", "flip"])):
         assert main(["predict", *words, "--run_dir", str(tmp_path / folder), *more]) == 0

@@ -15,7 +15,7 @@ from lightning_recipes.figures.schedule import PlannedRun, schedule_figure
 from lightning_recipes.modules.protocols import Staged, staged_of
 from lightning_recipes.optim.parameter_groups import layer_learning_rate, named_groups
 from lightning_recipes.run.reader import RunContents
-from lightning_recipes.stages.plan import Plan
+from lightning_recipes.stages.plan import Plan, Stage
 
 __all__ = ["RunFigures", "measured", "planned_run"]
 
@@ -82,7 +82,7 @@ def planned_run(trainer: pl.Trainer, module: Staged) -> PlannedRun:
     stages = timeline.plan.stages
     run = PlannedRun(rates={name: [] for name in groups})
     if module.plan is not None:
-        run.boundaries = {s.name: float(timeline.plan.start_of(i)) for i, s in enumerate(stages)}
+        run.boundaries = {f"{s.name}: {_trained(s)}": float(timeline.plan.start_of(i)) for i, s in enumerate(stages)}
     data = image_data_of(trainer)
     loaders = None if data is None else [data.settings_of(s if module.plan is not None else None) for s in stages]
     images_a_sample = trainer.world_size * trainer.accumulate_grad_batches
@@ -100,6 +100,13 @@ def planned_run(trainer: pl.Trainer, module: Staged) -> PlannedRun:
             run.batch_size.append(loaders[position].batch_size * images_a_sample)
             run.image_size.append(loaders[position].image_size)
     return run
+
+
+def _trained(stage: Stage) -> str:
+    """What trains in a stage, in words."""
+    if isinstance(stage.train, str):
+        return {"head": "the head alone", "all": "all layers"}[stage.train]
+    return "the head alone" if stage.train == 1 else f"the last {stage.train} groups"
 
 
 def _groups(trainer: pl.Trainer) -> dict[str, int]:

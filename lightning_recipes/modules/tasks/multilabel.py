@@ -25,6 +25,7 @@ from lightning_recipes.evaluation.multilabel import (
     held_out_answers,
     mean_known,
 )
+from lightning_recipes.evaluation.percent import percent, percent_range
 from lightning_recipes.evaluation.prediction import Prediction
 from lightning_recipes.figures.calibration import before_and_after
 from lightning_recipes.figures.label_errors import label_errors_figure
@@ -108,7 +109,8 @@ class Multilabel:
             return None
         by_lot = float(labels.double().mean(dim=0)[known].mean())
         low, high = interval
-        said = f"mean average precision {value:.1%} (95 % interval {low:.1%} to {high:.1%}), by lot {by_lot:.1%}"
+        found = f"{percent(value)} (95 % interval {percent_range(low, high)})"
+        said = f"mean average precision {found}, by lot {percent(by_lot)}"
         return low > by_lot, said
 
     def losses_of(self, probabilities: Tensor, labels: Tensor) -> Tensor:

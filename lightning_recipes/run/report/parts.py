@@ -5,8 +5,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from lightning_recipes.evaluation.percent import percent, percent_range
+
 __all__ = [
-    "Section", "Tile", "figure", "finding", "folded", "heading", "number", "pair", "percent", "share", "table", "text",
+    "Section", "Tile", "figure", "finding", "folded", "heading", "number", "pair", "share", "table", "text",
 ]  # fmt: skip
 
 Part = dict[str, Any]
@@ -51,20 +53,8 @@ class Tile:
         if interval is None:
             return cls(name, percent(value), "too few images for an interval")
         low, high = interval
-        note = f"95 %: {100 * low:.1f} to {100 * high:.1f} %"
+        note = f"95 %: {percent_range(low, high)}"
         return cls(name, percent(value), note, round(100 * low, 2), round(100 * (high - low), 2))
-
-
-def percent(value: float | None) -> str:
-    """Return a share as percent.
-
-    Example:
-        >>> percent(0.9187)
-        '91.9 %'
-        >>> percent(None)
-        '-'
-    """
-    return "-" if value is None or not math.isfinite(value) else f"{100 * value:.1f} %"
 
 
 def number(value: float | None, form: str) -> str:

@@ -5,6 +5,7 @@ from typing import Any
 
 import yaml
 
+from lightning_recipes.evaluation.percent import percent
 from lightning_recipes.run.reader import RunContents
 from lightning_recipes.run.report.ending import command_to_go_on, ending
 from lightning_recipes.run.report.parts import (
@@ -17,7 +18,6 @@ from lightning_recipes.run.report.parts import (
     heading,
     number,
     pair,
-    percent,
     share,
     table,
     text,
