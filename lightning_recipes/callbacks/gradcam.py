@@ -18,7 +18,7 @@ from lightning_recipes.evaluation.mistakes import ORDERS
 from lightning_recipes.figures.gradcam import Mistake, gradcam_figure, mistake_figure
 from lightning_recipes.figures.saving import save_figure
 from lightning_recipes.input_config import InputConfig
-from lightning_recipes.models.heatmaps import find_target, grad_cam
+from lightning_recipes.models.heatmaps import NoMapError, check_layer, find_target, grad_cam
 from lightning_recipes.modules.protocols import (
     GivesProbabilities,
     HasBackbone,
@@ -72,10 +72,19 @@ class MisclassifiedGradCAM(pl.Callback):
         self.images, self.by, self.layer = images, by, layer
 
     @override
+    def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Refuse a layer that there is not, before anything is trained."""
+        if self.images and self.layer is not None and _explainable(pl_module):
+            check_layer(require_backbone(pl_module, WHO).backbone, self.layer)
+
+    @override
     def on_fit_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Explain the mistakes of the best epoch."""
         if self.images and _explainable(pl_module) and not trainer.fast_dev_run:  # type: ignore[attr-defined]
-            self._explain(trainer, *judged(trainer, pl_module))
+            try:
+                self._explain(trainer, *judged(trainer, pl_module))
+            except NoMapError as error:
+                log.warning("no mistakes are explained: %s", error)  # all else is done, and stays
 
     @override
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -196,7 +205,7 @@ def _images(trainer: pl.Trainer, indices: list[int], used: InputConfig) -> Tenso
 
 def _forget(figures: Path) -> None:
     """Remove the pictures of before a run went on: it may have fewer mistakes now, or none."""
-    for old in (figures / "gradcam.png", *(figures / "gradcam").glob("[0-9][0-9].png")):
+    for old in (figures / "gradcam.png", *(figures / "gradcam").glob("[0-9][0-9]*.png")):
         old.unlink(missing_ok=True)
     (figures / "gradcam" / "mistakes.csv").unlink(missing_ok=True)
 

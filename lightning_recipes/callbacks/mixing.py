@@ -5,7 +5,7 @@ from typing import Any
 import lightning.pytorch as pl
 from typing_extensions import override
 
-from lightning_recipes.data.batch import Batch
+from lightning_recipes.data.batch import Batch, Features
 from lightning_recipes.data.transforms.mix_batch import mix
 from lightning_recipes.errors import UserError, refuse_bad_values
 from lightning_recipes.modules.protocols import require_staged, staged_of
@@ -73,8 +73,13 @@ class Mixing(pl.Callback):
             key: Of the step; what is drawn is a function of it.
         """
         self._asked = True
-        if not isinstance(batch, Batch) or len(batch.labels) < 2:
-            return batch
+        if not isinstance(batch, Batch | Features):
+            raise UserError(
+                f"Mixing: the batch is a {type(batch).__name__}; let the data module give a Batch of "
+                "lightning_recipes.data.batch, or leave Mixing out"
+            )
+        if isinstance(batch, Features) or len(batch.labels) < 2:
+            return batch  # features of images that were not mixed
         step = seed_for(*key)
         draw = numpy_generator_for("mixing", step).random(2)
         if draw[0] >= self.p:

@@ -74,6 +74,12 @@ class OnPlateau(pl.Callback):
         self.figure = Monitored(monitor, "OnPlateau")
         self.action, self.monitor, self.factor, self.min_lr, self.stages = action, monitor, factor, min_lr, stages
 
+    @property
+    @override
+    def state_key(self) -> str:
+        """What its state is called in a checkpoint: there may be several, each for its stages and its action."""
+        return f"OnPlateau[{self.action}, {self.monitor}, {self.stages}]"
+
     @override
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Refuse a foreign module."""

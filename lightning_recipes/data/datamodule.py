@@ -122,9 +122,7 @@ class ImageDataModule(pl.LightningDataModule):
             download_dir=p["download_dir"],
             several_labels=self.several_labels,
         )
-        if opened.skipped:
-            some = first_few(opened.skipped)
-            rank_zero_warn(f"data.on_bad_image: {len(opened.skipped)} files are skipped: {some}")
+        _warn_of_skipped(opened.skipped)
         return opened
 
     @property
@@ -167,7 +165,9 @@ class ImageDataModule(pl.LightningDataModule):
     def predict_source(self) -> ImageSource:
         """The images that ``predict`` runs over; its ``paths`` name them."""
         if self.hparams["predict_root"] is not None:
-            return open_unlabelled(self.hparams["predict_root"])
+            found, skipped = open_unlabelled(self.hparams["predict_root"], self.hparams["on_bad_image"])
+            _warn_of_skipped(skipped)
+            return found
         return self.opened.splits.test or self.opened.splits.val
 
     def use_plan(self, plan: Plan, extract: Extract | None) -> None:
@@ -431,3 +431,8 @@ class ImageDataModule(pl.LightningDataModule):
 
     def _features_of(self, source: ImageSource, settings: LoaderSettings, extract: Extract) -> FeatureDataset:
         return self._process.features(settings.dataset(source), extract, batch_size=self._eval_batch_size())
+
+
+def _warn_of_skipped(files: Sequence[str]) -> None:
+    if files:
+        rank_zero_warn(f"data.on_bad_image: {len(files)} files are skipped: {first_few(files)}")

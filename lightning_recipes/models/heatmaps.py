@@ -38,6 +38,21 @@ class Target:
     prefix: int = 0
 
 
+class NoMapError(UserError):
+    """A backbone, or a layer of it, gives no map of the image."""
+
+
+def check_layer(backbone: nn.Module, layer: str) -> None:
+    """Refuse the name of a layer that a backbone does not have.
+
+    Raises:
+        UserError: There is none; names those that are near.
+    """
+    known = dict(backbone.named_modules())
+    if layer not in known:
+        raise UserError(f"layer: the backbone has no '{layer}'{did_you_mean(layer, known)}")
+
+
 def find_target(classifier: nn.Module, backbone: nn.Module, images: Tensor, layer: str | None = None) -> Target:
     """Return the last layer whose output is a map that the logits depend on all over.
 
@@ -53,13 +68,15 @@ def find_target(classifier: nn.Module, backbone: nn.Module, images: Tensor, laye
     Raises:
         UserError: There is no such layer, or its output is no map; without a name, no layer's output is one.
     """
-    if layer is not None and layer not in dict(backbone.named_modules()):
-        raise UserError(f"layer: the backbone has no '{layer}'{did_you_mean(layer, dict(backbone.named_modules()))}")
+    if layer is not None:
+        check_layer(backbone, layer)
     outputs = _outputs(classifier, backbone, images[:1])
     known = {name: (target, output) for name, output in outputs if (target := _as_target(name, output, backbone))}
     if layer is not None:
         if layer not in known:
-            raise UserError(f"layer: the output of '{layer}' is no map of the image; name another, or none to find one")
+            raise NoMapError(
+                f"layer: the output of '{layer}' is no map of the image; name another, or none to find one"
+            )
         return known[layer][0]
     maps = [(target, output) for name, (target, output) in known.items() if not _is_inside(name, backbone)]
     for target, output in reversed(maps):
@@ -67,7 +84,7 @@ def find_target(classifier: nn.Module, backbone: nn.Module, images: Tensor, laye
             return target
     if maps and not any(output.grad is not None and output.grad.any() for _, output in maps):
         return maps[-1][0]  # a head of zeros, as before training: the logits depend on nothing, and no layer has heat
-    raise UserError("layer: no layer of this backbone gives a map of the image; name one")
+    raise NoMapError("layer: no layer of this backbone gives a map of the image; name one")
 
 
 def _outputs(classifier: nn.Module, backbone: nn.Module, images: Tensor) -> list[tuple[str, Tensor]]:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 from torchmetrics import Metric
 from typing_extensions import override
@@ -74,6 +75,8 @@ class ClassificationModule(Evaluator, StagedModule):
     def loss_weight(self, labels: Tensor) -> Tensor | float:
         """Return what a batch counts in the mean over a set: the sum of its images' class weights."""
         weights = getattr(self.loss, "class_weights", None)
+        if weights is not None:
+            weights = torch.as_tensor(weights, device=labels.device)  # a loss of one's own may keep a list
         return self.task.loss_weight(labels, weights)
 
     @override

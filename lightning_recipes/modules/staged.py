@@ -13,7 +13,7 @@ from typing_extensions import override
 from lightning_recipes.compat.lightning import ADDED_BY_LIGHTNING, trainer_of
 from lightning_recipes.components import import_path
 from lightning_recipes.data.batch import batch_length
-from lightning_recipes.errors import UserError
+from lightning_recipes.errors import UserError, first_few
 from lightning_recipes.evaluation.metrics import loss_mean
 from lightning_recipes.modules.kept_arguments import cannot_be_kept, plain
 from lightning_recipes.modules.keyed_steps import KeyedSteps
@@ -163,17 +163,31 @@ class StagedModule(KeyedSteps, PlannedModule):
 
     @override
     def setup(self, stage: str) -> None:
-        """Forget what an earlier fit without a plan has changed; refuse arguments that no checkpoint gives back."""
+        """Forget what an earlier fit without a plan has changed; refuse what would be lost.
+
+        Raises:
+            UserError: A checkpoint could not give an argument back, or a parameter is in no layer group.
+        """
         if stage != "fit":
             return
         if self.plan is None:
             self.plan_changes, self.stage_epochs = [], []
+        if outside := self._in_no_group():
+            raise UserError(
+                f"model: no layer group has {first_few(outside)}, so nothing would train it; add it to one, or say "
+                "requires_grad_(False)"
+            )
         arguments = self.finished_model()["hyper_parameters"]
         if self.trainer.checkpoint_callbacks and (lost := cannot_be_kept(arguments)):
             raise UserError(
                 f"model.{lost[0]}: a {type(arguments[lost[0]]).__name__} cannot be read back from a checkpoint; give "
                 "plain values, or make it in the class and not by an argument"
             )
+
+    def _in_no_group(self) -> list[str]:
+        """Names of parameters that ask for a gradient and that the optimizer does not know."""
+        known = {id(parameter) for group in self.layer_groups for _, parameter in group.parameters}
+        return [name for name, one in self.named_parameters() if one.requires_grad and id(one) not in known]
 
     @override
     def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:

@@ -96,7 +96,9 @@ def test_the_best_epochs_weights_are_explained_and_the_training_is_untouched(tmp
     assert len(list(drawn)) == wrong_in(tmp_path / "with")
 
 
-def test_the_command_explains_a_checkpoint(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_explains_a_checkpoint(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
     run = tmp_path / "run"
     recipe = tmp_path / "small.yaml"
     recipe.write_text(
@@ -113,6 +115,13 @@ def test_the_command_explains_a_checkpoint(tmp_path: Path, capsys: pytest.Captur
     assert "gradcam.png" in capsys.readouterr().out
     assert main([*again, "--gradcam.layer", "layer9"]) == 2
     assert "layer: the backbone has no 'layer9'; did you mean layer" in capsys.readouterr().err
+    fresh = ["fit", "--config", str(recipe), "--run_dir"]
+    assert main([*fresh, str(tmp_path / "refused"), "--gradcam.layer", "layer9"]) == 2
+    assert "layer: the backbone has no 'layer9'" in capsys.readouterr().err
+    assert not (tmp_path / "refused").exists()  # before anything was trained
+    assert main([*fresh, str(tmp_path / "no_map"), "--gradcam.layer", "global_pool"]) == 0
+    assert "no mistakes are explained: layer: the output of 'global_pool' is no map" in caplog.text
+    assert (tmp_path / "no_map" / "report.html").exists()
     assert main(["explain", "--config", str(run / "config.yaml")]) == 2
     assert "ckpt_path: explain needs the weights to use" in capsys.readouterr().err
 

@@ -48,6 +48,11 @@ def test_a_draw_is_a_function_of_the_seed_and_uses_up_no_other() -> None:
     assert torch.equal(torch.get_rng_state(), before)
 
 
+def test_batches_that_it_cannot_mix_are_refused_and_not_passed_over() -> None:
+    with pytest.raises(UserError, match="Mixing: the batch is a list; let the data module give a Batch"):
+        Mixing().mixed([IMAGES, torch.arange(4)], (0,))
+
+
 LOSSES = ["cross_entropy", "binary_cross_entropy", {"name": "cross_entropy", "label_smoothing": 0.1}]
 
 

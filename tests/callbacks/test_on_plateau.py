@@ -49,6 +49,27 @@ class Figures(pl.Callback):
         trainer.callback_metrics["made_up"] = torch.tensor(self.figures[trainer.current_epoch])
 
 
+def test_there_may_be_several_and_each_goes_on_with_its_own_count(tmp_path: Path) -> None:
+    def callbacks() -> list[OnPlateau]:
+        return [OnPlateau(monitor="made_up", stages=["head"]), OnPlateau(monitor="made_up", stages=["all"])]
+
+    first, second = callbacks(), callbacks()
+    fit(
+        classifier(),
+        digits(),
+        Figures([1.0] * 6),
+        plan(),
+        *first,
+        KeepEvery(tmp_path, "s"),
+        enable_checkpointing=True,
+        max_epochs=-1,
+    )
+    last = max(tmp_path.glob("s-*.ckpt"))
+    fit(classifier(), digits(), Figures([1.0] * 6), plan(), *second, max_epochs=-1, ckpt_path=last)
+    assert [one.state_dict() for one in second] == [one.state_dict() for one in first]
+    assert first[0].state_dict() != first[1].state_dict()
+
+
 def plan(schedule: str = "constant") -> Stages:
     return Stages(
         [

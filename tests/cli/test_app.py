@@ -106,6 +106,22 @@ def test_predict_writes_a_row_an_image_with_names(finished: Path, tmp_path: Path
         assert row["predicted"] == max(probabilities, key=lambda name: probabilities[name])
 
 
+def test_a_picture_that_cannot_be_read_ends_predict_or_is_left_out(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for number in range(2):
+        picture(tmp_path / "new" / f"{number}.png", number)
+    (tmp_path / "new" / "cut.png").write_bytes((tmp_path / "new" / "0.png").read_bytes()[:40])
+    words = ["predict", "--ckpt_path", str(finished / "run/checkpoints/best.ckpt"), "--run_dir", str(tmp_path / "said")]
+    words += ["--data.predict_root", str(tmp_path / "new")]
+    assert main(words) == 2
+    assert "data.on_bad_image: 1 file is no whole picture" in capsys.readouterr().err
+    with pytest.warns(UserWarning, match=r"1 files are skipped: cut\.png"):
+        assert main([*words, "--data.on_bad_image", "skip"]) == 0
+    with (tmp_path / "said" / "predictions.csv").open() as file:
+        assert [row["path"] for row in csv.DictReader(file)] == ["0.png", "1.png"]
+
+
 def test_a_run_is_never_overwritten(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = (finished / "run" / "summary.json").read_bytes()
     assert main(["fit", "--config", str(finished / "small.yaml"), "--run_dir", str(finished / "run")]) == 2

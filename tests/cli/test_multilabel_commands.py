@@ -27,6 +27,28 @@ FILES = (
 )  # fmt: skip
 
 
+OWN = """
+from lightning_recipes import ImageDataModule
+
+
+class Mine(ImageDataModule):
+    def __init__(self, *args, more=1, **kwargs):
+        super().__init__(*args, **kwargs)
+"""
+
+
+def test_a_data_module_of_ones_own_that_hands_on_its_arguments_is_told_the_task(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(tmp_path)
+    manifest = draw_shapes(tmp_path / "shapes")
+    (tmp_path / "own_labelled.py").write_text(OWN)
+    (tmp_path / "shapes.yaml").write_text(RECIPE.replace("DATA", str(manifest)))
+    words = ["--data", "own_labelled.Mine", "--data.root", str(manifest), "--data.image_size", "32"]
+    assert main(["fit", "--config", "shapes.yaml", *words, "--trainer.fast_dev_run", "true"]) == 0
+
+
 def test_fit_validate_predict_and_explain(
     tmp_path: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -121,6 +121,17 @@ def test_what_needs_labels_or_a_backbone_says_so(tmp_path: Path) -> None:
         train(tmp_path, lr.EMA(validate="both"))
 
 
+def test_a_weight_that_nothing_would_train_is_refused(tmp_path: Path) -> None:
+    class WithMore(DenoisingAutoencoder):
+        def __init__(self, **options: Any) -> None:
+            super().__init__(**options)
+            self.scale = torch.nn.Parameter(torch.ones(1))
+
+    trainer = pl.Trainer(default_root_dir=tmp_path, max_epochs=1, accelerator="cpu", logger=False)
+    with pytest.raises(lr.UserError, match="model: no layer group has scale, so nothing would train it"):
+        trainer.fit(WithMore(), datamodule=Pictures())
+
+
 class Watched(DenoisingAutoencoder):
     """Keeps the keys that its draws are a function of."""
 

@@ -41,3 +41,9 @@ def test_its_snapshots_are_judged_together(run: Path) -> None:
     ensemble = lr.load(run / "snapshots")
     assert isinstance(ensemble, lr.EnsembleClassifier)
     assert all(isinstance(member, TwoLayers) for member in ensemble.members)
+
+
+def test_class_weights_of_a_loss_of_ones_own_may_be_a_list() -> None:
+    model = TwoLayers(10)
+    vars(model.loss)["class_weights"] = [1.0] * 9 + [3.0]
+    assert float(model.loss_weight(torch.tensor([0, 9]))) == 4.0

@@ -28,6 +28,7 @@ from lightning_recipes.cli.app import run
 from lightning_recipes.cli.commands import COMMANDS
 from lightning_recipes.cli.config_checks import check_config
 from lightning_recipes.cli.error_messages import refuse_null
+from lightning_recipes.cli.key_hints import arguments_of
 from lightning_recipes.cli.trainer_checks import make_trainer, refuse_callbacks_twice
 from lightning_recipes.components import import_object
 from lightning_recipes.data.arguments import MULTILABEL
@@ -187,7 +188,7 @@ class RecipeCommand(LightningCLI, ABC):
         model, data = self.config.model, self.config.data
         task = (model.get("init_args") or {}).get("task")
         kind = import_object("data", data.class_path)
-        if task is None or "task" not in inspect.signature(kind).parameters:
+        if task is None or "task" not in arguments_of(kind):
             return
         own, labels = data.init_args.get("task"), MULTILABEL if create_task(task).several_labels else "multiclass"
         if own not in (None, "multiclass", labels):

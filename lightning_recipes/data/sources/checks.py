@@ -83,7 +83,7 @@ def drop_bad(
         split: source.keep([i for i in range(len(source)) if i not in bad[split]]) for split, source in parts.items()
     }
     for split, source in good.items():
-        counts = class_counts(source.labels, len(source.classes))
+        counts = class_counts(source.labels, len(source.classes)) if source.classes else []
         if 0 in counts:
             lost = source.classes[counts.index(0)]
             raise UserError(

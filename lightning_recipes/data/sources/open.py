@@ -1,7 +1,7 @@
 """From what a recipe calls its data to the images of each split."""
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.util import find_spec
 from typing import Literal
@@ -113,13 +113,29 @@ def _is_import_path(root: str) -> bool:
 def _splits_of_ones_own(root: str, val_fraction: float, split_seed: int) -> Splits:
     made = import_object("data.root", root)()
     if isinstance(made, Splits):
+        _check_splits(root, made)
         return made
     if missing := [name for name in ("classes", "labels", "paths", "read") if not hasattr(made, name)]:
         raise UserError(
             f"data.root: '{root}' gives a {type(made).__name__} without {', '.join(missing)}; give an ImageSource or "
             "Splits of lightning_recipes.data.sources.source"
         )
+    _check_labels(root, made)
     return Splits(*stratified_split(made, val_fraction, split_seed))
+
+
+def _check_splits(root: str, made: Splits) -> None:
+    """Refuse parts of other classes, whose labels would stand for something else."""
+    for split in (part for part in (made.train, made.val, made.test) if part is not None):
+        _check_labels(root, split)
+        if tuple(split.classes) != tuple(made.train.classes):
+            raise UserError(f"data.root: the splits of '{root}' have other classes; give all the same, in one order")
+
+
+def _check_labels(root: str, source: ImageSource) -> None:
+    labels = np.asarray(source.labels)
+    if labels.ndim == 1 and labels.dtype == np.uint8:  # which stands for several labels an image
+        raise UserError(f"data.root: the labels of '{root}' are uint8; give int64, one label an image")
 
 
 def _refuse_unknown_scheme(root: str) -> None:
@@ -160,21 +176,29 @@ def _with_validation(parts: Mapping[str, ImageSource], val_fraction: float, spli
     return Splits(train, val, test)
 
 
-def open_unlabelled(root: str | os.PathLike[str], classes: Sequence[str] = ()) -> FileSource:
+def open_unlabelled(
+    root: str | os.PathLike[str], on_bad_image: Literal["error", "skip"] = "error"
+) -> tuple[FileSource, tuple[str, ...]]:
     """Open pictures without labels, of a folder or a zip, however deep they lie, or a single one.
 
     Args:
         root: The folder, the zip or the picture.
-        classes: Names of the classes that will be predicted, where they are known.
+        on_bad_image: Whether files that are no whole pictures end the command or are left out.
+
+    Returns:
+        The pictures, and the files that were left out with what is wrong with them.
 
     Raises:
-        UserError: There are none.
+        UserError: There are none, or one cannot be read and is not to be skipped.
     """
     root = os.path.expanduser(root)
     if os.path.isfile(root) and is_picture(str(root)):
-        return FileSource(Folder(os.path.dirname(root) or "."), [os.path.basename(root)], [-1], classes)
-    tree = open_tree(root, "data.predict_root")
-    names = [name for name in tree.names() if is_picture(name)]
-    if not names:
+        source = FileSource(Folder(os.path.dirname(root) or "."), [os.path.basename(root)], [-1], ())
+    else:
+        tree = open_tree(root, "data.predict_root")
+        names = [name for name in tree.names() if is_picture(name)]
+        source = FileSource(tree, names, np.full(len(names), -1), ())
+    parts, skipped = drop_bad({"predict": source}, on_bad_image)
+    if not len(parts["predict"]):
         raise UserError(f"data.predict_root: '{root}' has no images; give a folder of images or a .zip of one")
-    return FileSource(tree, names, np.full(len(names), -1), classes)
+    return parts["predict"], skipped

@@ -197,8 +197,8 @@ def test_letters_hold_no_digit_and_are_the_same_every_time() -> None:
 def test_pictures_to_predict_need_no_labels(tmp_path: Path) -> None:
     class_folders(tmp_path, 3)
     picture(tmp_path / "loose.png")
-    source = open_unlabelled(str(tmp_path), ("a", "b"))
-    assert len(source) == 7
+    source, skipped = open_unlabelled(str(tmp_path))
+    assert (len(source), skipped) == (7, ())
     assert set(np.asarray(source.labels).tolist()) == {-1}
 
 

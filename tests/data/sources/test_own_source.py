@@ -37,6 +37,18 @@ def with_splits():
     return Splits(Stripes(), Stripes())
 
 
+class Bytes(Stripes):
+    labels = np.arange(40, dtype=np.uint8) % 2
+
+
+class Others(Stripes):
+    classes = ("upright", "lying")
+
+
+def other_classes():
+    return Splits(Stripes(), Others())
+
+
 def nothing():
     return [1, 2]
 '''
@@ -64,5 +76,9 @@ def test_it_is_split_or_has_splits_of_its_own() -> None:
 def test_what_is_no_source_or_is_not_there_is_said() -> None:
     with pytest.raises(UserError, match=r"data\.root: 'striped\.nothing' gives a list without classes, labels"):
         _ = ImageDataModule("striped.nothing").opened
+    with pytest.raises(UserError, match=r"data\.root: the labels of 'striped\.Bytes' are uint8; give int64"):
+        _ = ImageDataModule("striped.Bytes").opened
+    with pytest.raises(UserError, match=r"data\.root: the splits of 'striped\.other_classes' have other classes"):
+        _ = ImageDataModule("striped.other_classes").opened
     with pytest.raises(UserError, match=r"data\.root: module 'striped' has no 'Stripe'; did you mean Stripes"):
         _ = ImageDataModule("striped.Stripe").opened
