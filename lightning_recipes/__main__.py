@@ -16,8 +16,9 @@ Commands:
 {commands}
 
 Options:
-  -h, --help     Show this text; COMMAND --help shows the keys used most, COMMAND --help KEY one of them,
-                 COMMAND --help all every key.
+  -h, --help     Show this text; COMMAND --help shows the keys used most, COMMAND --help all every key.
+  help NAME      Explain a key, such as model.loss, or a class, such as EMA, or show a page of the documentation,
+                 such as resume; help pages lists them.
   --version      Show the version.
 
 A recipe is one YAML file; any of its keys can be given on the command line too, and then wins:
@@ -42,6 +43,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     if not words or words[0] in ("-h", "--help"):
         print(help_text(), end="")
         return 0
+    if words[0] == "help":
+        return _help(words[1:])
     if words[0] == "--version":
         print(f"lightning-recipes {__version__}")
         return 0
@@ -58,6 +61,17 @@ def main(argv: Sequence[str] | None = None) -> int:
     # Lightning calls jsonargparse by names that it means to rename; nothing a user could do about it.
     os.environ.setdefault("JSONARGPARSE_DEPRECATION_WARNINGS", "off")
     return load_command(command).main(["--help"] if asked_for == "all" else words[1:])
+
+
+def _help(names: Sequence[str]) -> int:
+    """Answer ``help``, ``help COMMAND``, ``help COMMAND KEY``, ``help KEY`` and ``help PAGE``; return the exit code."""
+    if not names:
+        return main(["--help"])
+    if names[0].replace("-", "_") in COMMANDS:
+        return main([names[0], "--help", *names[1:]])
+    from lightning_recipes.cli.help_pages import help_on
+
+    return help_on(names[0])
 
 
 def _help_wanted(words: Sequence[str]) -> str | None:

@@ -13,6 +13,7 @@ from lightning.pytorch.utilities import rank_zero_only
 
 from lightning_recipes.atomic_io import failed_write
 from lightning_recipes.cli.error_messages import one_line
+from lightning_recipes.cli.help_pages import with_page
 from lightning_recipes.cli.packaged import name_recipes
 from lightning_recipes.engine.stop_signals import Stopped, StopSignals
 from lightning_recipes.errors import UserError
@@ -56,7 +57,7 @@ def run(command: type[OnRecipe], words: Sequence[str]) -> int:
             return 1
         if mistake is None:
             raise
-        print(f"lightning-recipes: {one_line(mistake, command.keys())}", file=sys.stderr)
+        print(f"lightning-recipes: {with_page(one_line(mistake, command.keys()))}", file=sys.stderr)
         return 2
     return 0
 

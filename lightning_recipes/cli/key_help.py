@@ -16,8 +16,10 @@ from typing import Any
 from lightning_recipes.cli.commands import COMMANDS
 from lightning_recipes.errors import UserError, did_you_mean
 
-__all__ = ["command_help", "key_help", "used_most"]
+__all__ = ["SECTIONS", "Key", "command_help", "key_help", "keys_of", "used_most"]
 
+ROLE = re.compile(r":\w+:`~?(?:[\w]+\.)*(\w+)`")
+"""A link of Sphinx's, which a terminal shows as the name alone."""
 PACKAGE = Path(__file__).parents[1]
 SECTIONS = {
     "data": "ImageDataModule",
@@ -54,9 +56,24 @@ The rest:
 
 
 @dataclass(frozen=True)
-class _Key:
+class Key:
+    """What the source says of a key.
+
+    Attributes:
+        text: Of the docstring.
+        default: As Python writes it; None: it has to be given.
+    """
+
     text: str
-    default: str | None  # as Python writes it; None: it has to be given
+    default: str | None
+
+    @property
+    def said(self) -> str:
+        """The text, with the default where it does not say it itself."""
+        if "default" in self.text.lower() or self.default == "None":
+            return self.text
+        said = "has to be given" if self.default is None else f"default: {_as_yaml(self.default)}"
+        return f"{self.text.removesuffix('.')} ({said})."
 
 
 def used_most(command: str) -> tuple[str, ...]:
@@ -71,8 +88,8 @@ def used_most(command: str) -> tuple[str, ...]:
 def command_help(command: str) -> str:
     """Return the short help of a command: what it does, and the keys that are used most."""
     typed, needs = command.replace("_", "-"), _said(_command(command), "needs")
-    keys = {key: _keys_of(command, key.rpartition(".")[0])[key] for key in used_most(command)}
-    rows = [_row(f"--{key}", _Key(_first_of(BRIEFLY.get(key, one.text)), one.default)) for key, one in keys.items()]
+    keys = {key: keys_of(command, key.rpartition(".")[0])[key] for key in used_most(command)}
+    rows = [_row(f"--{key}", Key(_first_of(BRIEFLY.get(key, one.text)), one.default)) for key, one in keys.items()]
     usage = f"Usage: lightning-recipes {typed} {needs} [--key value ...]"
     return f"{usage}\n\n{COMMANDS[command].help}\n\nKeys used most:\n{''.join(rows)}{MORE.format(command=typed)}"
 
@@ -94,7 +111,7 @@ def key_help(command: str, name: str) -> str:
         first = (ast.get_docstring(node) or "").partition("\n\nArgs:")[0].partition("\n\nAttributes:")[0]
         prefix = f"--{name}." if name in SECTIONS else ""
         return f"{first}\n\n" + "".join(_row(f"{prefix}{key}", one) for key, one in _arguments(node).items())
-    keys = _keys_of(command, name.rpartition(".")[0])
+    keys = keys_of(command, name.rpartition(".")[0])
     if name not in keys:
         known = [*keys, *OF_THE_RUN, *SECTIONS, *(f"{one}.{key}" for one in SECTIONS for key in _of_section(one))]
         near = did_you_mean(name, dict.fromkeys(known))
@@ -102,16 +119,21 @@ def key_help(command: str, name: str) -> str:
     return _row(f"--{name}", keys[name])
 
 
-def _keys_of(command: str, section: str) -> dict[str, _Key]:
-    """Return keys as they are typed: of one section, or of the top level."""
+def keys_of(command: str, section: str) -> dict[str, Key]:
+    """Return keys as they are typed: of one section, or of the top level.
+
+    Args:
+        command: As a Python name.
+        section: One of :data:`SECTIONS`; empty: the top level.
+    """
     if section:
         return {f"{section}.{key}": one for key, one in _of_section(section).items()} if section in SECTIONS else {}
-    top = {key: _Key(text, "None") for key, text in OF_THE_RUN.items()}
+    top = {key: Key(text, "None") for key, text in OF_THE_RUN.items()}
     top |= next((found for node in _command(command) if (found := _arguments(node, "run"))), {})
     return {key: one for key, one in top.items() if not one.text.startswith("Not used")}
 
 
-def _of_section(section: str) -> dict[str, _Key]:
+def _of_section(section: str) -> dict[str, Key]:
     return _arguments(_class(SECTIONS[section]))
 
 
@@ -157,16 +179,16 @@ def _in_file(path: Path, name: str) -> ast.ClassDef:
     return next(node for node in body if isinstance(node, ast.ClassDef) and node.name == name)
 
 
-def _arguments(node: ast.ClassDef, method: str = "__init__") -> dict[str, _Key]:
+def _arguments(node: ast.ClassDef, method: str = "__init__") -> dict[str, Key]:
     """Return the arguments of a method of a class, or the fields of a dataclass, with what the docstring says."""
     texts = dict(_described(ast.get_docstring(node) or ""))
     for one in node.body:
         if isinstance(one, ast.FunctionDef) and one.name == method:
             texts |= dict(_described(ast.get_docstring(one) or ""))
-            return {key: _Key(texts.get(key, ""), default) for key, default in _defaults(one.args)}
+            return {key: Key(texts.get(key, ""), default) for key, default in _defaults(one.args)}
     fields = [one for one in node.body if isinstance(one, ast.AnnAssign) and isinstance(one.target, ast.Name)]
     return {
-        f.target.id: _Key(texts.get(f.target.id, ""), ast.unparse(f.value) if f.value else None)  # type: ignore[union-attr]
+        f.target.id: Key(texts.get(f.target.id, ""), ast.unparse(f.value) if f.value else None)  # type: ignore[union-attr]
         for f in fields
     }
 
@@ -188,16 +210,12 @@ def _described(docstring: str) -> Iterator[tuple[str, str]]:
         r"^(?:Args|Attributes):\n((?:    .*\n|\n)+)", inspect.cleandoc(docstring) + "\n", re.MULTILINE
     ):
         for name, said in re.findall(r"^    (\w+): ((?:.*\n)(?:     +.*\n|\n)*)", part, re.MULTILINE):
-            yield name, " ".join(said.split()).replace("``", "")
+            yield name, ROLE.sub(r"\1", " ".join(said.split()).replace("``", ""))
 
 
-def _row(key: str, one: _Key) -> str:
-    text = one.text
-    if "default" not in text.lower() and one.default != "None":
-        said = "has to be given" if one.default is None else f"default: {_as_yaml(one.default)}"
-        text = f"{text.removesuffix('.')} ({said})."
+def _row(key: str, one: Key) -> str:
     width = shutil.get_terminal_size((100, 24)).columns if sys.stdout.isatty() else 100
-    return textwrap.fill(text, max(width, 60), initial_indent=f"  {key:<24} ", subsequent_indent=" " * 27) + "\n"
+    return textwrap.fill(one.said, max(width, 60), initial_indent=f"  {key:<24} ", subsequent_indent=" " * 27) + "\n"
 
 
 def _first_of(text: str) -> str:

@@ -1,4 +1,4 @@
-"""The recipes that come with the package, by name: ``--config quickstart``."""
+"""What comes with the package besides code: recipes by name, as in ``--config quickstart``, and pages of help."""
 
 import sysconfig
 from collections.abc import Sequence
@@ -7,20 +7,30 @@ from pathlib import Path
 from lightning_recipes.cli.recipe_file import check_recipe_file
 from lightning_recipes.errors import UserError, did_you_mean
 
-__all__ = ["name_recipes", "packaged_recipes"]
+__all__ = ["name_recipes", "packaged_files", "packaged_recipes"]
 
 
-def packaged_recipes() -> dict[str, Path]:
-    """Return name and file of every recipe: of the installed package, or of the checkout that is installed editable."""
+def packaged_files(kind: str, pattern: str) -> dict[str, Path]:
+    """Return name and file of what the installed package has, or the checkout that is installed editable.
+
+    Args:
+        kind: The folder: ``configs`` or ``docs``.
+        pattern: Of the files' names; the name that is returned is a path in the folder without its suffix.
+    """
     folders = (
-        Path(sysconfig.get_path("data"), "share", "lightning-recipes", "configs"),
-        Path(__file__).parents[2] / "configs",
+        Path(sysconfig.get_path("data"), "share", "lightning-recipes", kind),
+        Path(__file__).parents[2] / kind,
     )
     return {
         file.relative_to(folder).with_suffix("").as_posix(): file
         for folder in folders
-        for file in sorted(folder.rglob("*.yaml"))
+        for file in sorted(folder.rglob(pattern))
     }
+
+
+def packaged_recipes() -> dict[str, Path]:
+    """Return name and file of every recipe."""
+    return packaged_files("configs", "*.yaml")
 
 
 def name_recipes(args: Sequence[str]) -> list[str]:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 
 from jsonargparse import ArgumentError, auto_cli
 
+from lightning_recipes.cli.help_pages import with_page
 from lightning_recipes.data.prepare import Prepared, prepare
 from lightning_recipes.errors import UserError
 
@@ -24,7 +25,7 @@ class Prepare:
         except (UserError, ArgumentError) as error:
             cause = error.__cause__ if isinstance(error.__cause__, UserError) else error
             text = " ".join(str(cause).split()).replace("data.root:", "data_dir:").replace("data.on_bad", "on_bad")
-            print(f"lightning-recipes: {text}", file=sys.stderr)
+            print(f"lightning-recipes: {with_page(text)}", file=sys.stderr)
             return 2
         print(
             f"{done.kept} images kept as they are, {done.relabelled} relabelled, {done.dropped} dropped, "

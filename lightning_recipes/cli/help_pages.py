@@ -1,0 +1,107 @@
+"""Pages of the documentation by name, for ``lightning-recipes help resume``, and which page explains a key.
+
+Imports nothing that is slow: help is answered in an instant.
+"""
+
+import re
+import sys
+from pathlib import Path
+
+from lightning_recipes.cli.commands import COMMANDS
+from lightning_recipes.cli.key_help import key_help, used_most
+from lightning_recipes.cli.packaged import packaged_files
+from lightning_recipes.errors import UserError, did_you_mean
+
+__all__ = ["PAGE_OF", "help_on", "packaged_pages", "with_page"]
+
+LEFT_OUT = ("index", "architecture", "generated")
+"""A list of links, a page for those who change the code, and what is made of keys and classes, which have help."""
+PAGE_OF = {
+    "ckpt_path": "resume",
+    "data.balance": "uneven_classes",
+    "data.on_bad_image": "pictures",
+    "data.predict_root": "predict",
+    "data.root": "pictures",
+    "data.val_fraction": "pictures",
+    "label_issues": "wrong_labels",
+    "model.head": "loss_and_head",
+    "model.loss": "loss_and_head",
+    "model.schedule": "learning_rate",
+    "model.task": "several_labels",
+    "run_dir": "run_folder",
+    "stage": "stages",
+    "stages": "stages",
+    "trainer.devices": "several_gpus",
+    "trainer.num_nodes": "several_gpus",
+    "trainer.strategy": "several_gpus",
+    "views": "views",
+    "wandb": "trackers",
+}
+"""Key, or the section or list that it is in, and the page that explains it."""
+
+
+def packaged_pages() -> dict[str, Path]:
+    """Return name and file of every page: of the installed package, or of the checkout that is installed editable."""
+    found = packaged_files("docs", "*.md").items()
+    return {file.stem: file for name, file in found if name.partition("/")[0] not in LEFT_OUT}
+
+
+def with_page(error: str) -> str:
+    """Return an error with the page that explains the key that it opens with, where there is one.
+
+    Example:
+        >>> with_page("data.root: 'imgs' does not exist; give a folder")
+        "data.root: 'imgs' does not exist; give a folder (lightning-recipes help pictures)"
+        >>> with_page("stage 'head', lr: -1 is not a learning rate >= 0")
+        "stage 'head', lr: -1 is not a learning rate >= 0 (lightning-recipes help stages)"
+        >>> with_page("model.lr: -1 is not a number > 0")
+        'model.lr: -1 is not a number > 0'
+    """
+    key = re.split(r"[\s:\[]", error, maxsplit=1)[0]
+    while key not in PAGE_OF and "." in key:
+        key = key.rpartition(".")[0]
+    return f"{error} (lightning-recipes help {PAGE_OF[key]})" if key in PAGE_OF else error
+
+
+def help_on(name: str) -> int:
+    """Print a page, or the help on a key or a class, and return the exit code.
+
+    Args:
+        name: As in ``resume``, ``model.loss`` or ``EMA``; ``pages`` lists the pages.
+    """
+    pages = packaged_pages()
+    if name == "pages":
+        print("".join(f"  {page:<24} {_title(file)}\n" for page, file in sorted(pages.items())), end="")
+        return 0
+    if name in pages:
+        _print_page(pages[name].read_text(encoding="utf-8"))
+        return 0
+    for command in ("fit", *(one for one in COMMANDS if used_most(one))):
+        try:
+            print(key_help(command, name), end="")
+        except UserError:
+            continue
+        return 0
+    try:
+        key_help("fit", name)
+    except UserError as error:
+        page = did_you_mean(name, pages)
+        said = f"{name}: there is no such page{page}" if page else str(error)
+        print(f"lightning-recipes: {said.replace('--help all', 'fit --help all')}", file=sys.stderr)
+    return 2
+
+
+def _title(file: Path) -> str:
+    with file.open(encoding="utf-8") as lines:
+        return next(line for line in lines if line.startswith("# ")).removeprefix("# ").strip()
+
+
+def _print_page(text: str) -> None:
+    if not sys.stdout.isatty():
+        print(text, end="")
+        return
+    from rich.console import Console
+    from rich.markdown import Markdown
+
+    console = Console()
+    console.print(Markdown(text, hyperlinks=False), width=min(console.width, 110))
