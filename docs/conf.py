@@ -15,9 +15,12 @@ nb_execution_mode = "off"  # the tests run them; what they showed is in them
 myst_heading_anchors = 3
 autodoc_typehints = "description"
 autodoc_member_order = "bysource"
+smartquotes = False  # a command has two dashes
 html_theme = "furo"
 html_title = "lightning-recipes"
 html_copy_source = False
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
 
 
 def setup(app):  # type: ignore[no-untyped-def]
