@@ -2,9 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol, Self, runtime_checkable
+from typing import Any, Literal, Protocol, Self, runtime_checkable
 
-__all__ = ["IMAGENET_INPUT", "MIN_IMAGE_SIZE", "ExpectsInput", "InputConfig"]
+__all__ = ["IMAGENET_INPUT", "MIN_IMAGE_SIZE", "ExpectsInput", "Fit", "InputConfig"]
+
+Fit = Literal["crop", "pad", "squish"]
 
 MIN_IMAGE_SIZE = 8
 """Side in pixels below which no picture shows anything: scikit-learn's digits, the smallest known set, have 8."""
@@ -20,6 +22,9 @@ class InputConfig:
         std: Per channel.
         interpolation: Of resizing: ``bilinear``, ``bicubic``, ``lanczos`` or ``nearest``.
         crop_pct: Side of the centre crop as a share of the resized image, in (0, 1].
+        fit: How a picture that is not square becomes one: ``crop`` cuts off what lies beyond, ``pad`` lays it on a
+            square of the mean colour, ``squish`` changes its proportions. What is padded or squished is not cut by
+            ``crop_pct``: it is seen whole.
     """
 
     image_size: int
@@ -27,6 +32,7 @@ class InputConfig:
     std: tuple[float, ...]
     interpolation: str = "bilinear"
     crop_pct: float = 1.0
+    fit: Fit = "crop"
 
     @classmethod
     def of(cls, saved: Mapping[str, Any]) -> Self:

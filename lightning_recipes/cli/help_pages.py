@@ -19,6 +19,10 @@ LEFT_OUT = ("index", "architecture", "generated")
 PAGE_OF = {
     "ckpt_path": "resume",
     "data.balance": "uneven_classes",
+    "data.fit": "pictures",
+    "data.fold": "small_data",
+    "data.folds": "small_data",
+    "data.group": "pictures",
     "data.on_bad_image": "pictures",
     "data.predict_root": "predict",
     "data.root": "pictures",

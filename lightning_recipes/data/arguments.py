@@ -29,7 +29,8 @@ def refuse_bad_arguments(given: Mapping[str, Any]) -> None:
     ):
         right = value is None or (isinstance(value, Integral) and not isinstance(value, bool) and value >= least)  # type: ignore[operator]
         refuse_bad_values("data", (key, value, right, f"a whole number >= {least}"))
-    refuse_draw(given["val_fraction"], given["split_seed"], given["images_per_class"])
+    drawn = (given[key] for key in ("val_fraction", "split_seed", "images_per_class", "folds", "fold"))
+    refuse_draw(*drawn)
     for key in ("mean", "std"):
         channels = given[key]
         right = channels is None or (len(channels) == 3 and all(map(math.isfinite, channels)))

@@ -30,7 +30,7 @@ from lightning_recipes.data.sources.labels import class_counts
 from lightning_recipes.data.sources.open import OpenedData, open_splits, open_unlabelled
 from lightning_recipes.data.sources.source import ImageSource, Subset
 from lightning_recipes.errors import UserError, first_few
-from lightning_recipes.input_config import ExpectsInput, InputConfig
+from lightning_recipes.input_config import ExpectsInput, Fit, InputConfig
 from lightning_recipes.stages.plan import Plan, Stage
 
 __all__ = ["ImageDataModule", "Split"]
@@ -62,10 +62,19 @@ class ImageDataModule(pl.LightningDataModule):
         val_fraction: Share of each class that becomes validation where the data has no split, in (0, 1).
         split_seed: Seed of that split and of ``images_per_class``; apart from the run's seed, so that runs of several
             seeds are judged on the same images.
+        group: What belongs together and so on one side of that split, as the frames of a film: a column of the
+            ``.csv``, or a regular expression whose first brackets find it in a name, such as ``(video_[0-9]+)``. Data
+            that bring their own split are looked at, and warned of.
+        folds: In the place of ``val_fraction``, so many folds, each of which is held out in one run, >= 2 (default:
+            none).
+        fold: Which of them this run holds out, from 0.
         images_per_class: Train on so many images a class, drawn at random (default: all).
         balance: Draw images of smaller classes again until all classes are of one size; ``batches``: and let every
             batch hold every class equally often, exactly so where its size is a multiple of their number.
         on_bad_image: ``error`` lists unreadable files and stops; ``skip`` leaves them out and counts them.
+        fit: How a picture that is not square becomes one: ``crop`` cuts off what lies beyond the middle; ``pad`` lays
+            it on a square of the mean colour and ``squish`` changes its proportions, both seen whole in evaluation
+            (default: as the weights were judged, else ``crop``).
         mean: Of the normalisation, per channel in [0, 1] (default: the backbone's own).
         std: Of the normalisation, likewise.
         download_dir: Where data sets known by name are kept.
@@ -88,9 +97,13 @@ class ImageDataModule(pl.LightningDataModule):
         augment: str | dict[str, Any] | list[Any] = "light",
         val_fraction: float = 0.2,
         split_seed: int = 0,
+        group: str | None = None,
+        folds: int | None = None,
+        fold: int = 0,
         images_per_class: int | None = None,
         balance: bool | Literal["batches"] = False,
         on_bad_image: Literal["error", "skip"] = "error",
+        fit: Fit | None = None,
         mean: list[float] | None = None,
         std: list[float] | None = None,
         download_dir: str | None = None,
@@ -121,6 +134,9 @@ class ImageDataModule(pl.LightningDataModule):
             on_bad_image=p["on_bad_image"],
             download_dir=p["download_dir"],
             several_labels=self.several_labels,
+            group=p["group"],
+            folds=p["folds"],
+            fold=p["fold"],
         )
         _warn_of_skipped(opened.skipped)
         return opened
@@ -232,7 +248,7 @@ class ImageDataModule(pl.LightningDataModule):
             if module.judged_input is not None and not self._is_fitting():
                 return module.judged_input
             known = module.input_config
-        return input_for(stage, known, image_size=p["image_size"], mean=p["mean"], std=p["std"])
+        return input_for(stage, known, image_size=p["image_size"], mean=p["mean"], std=p["std"], fit=p["fit"])
 
     def _batch_size(self, given: int | Literal["all"]) -> int:
         if given != "all":

@@ -111,7 +111,14 @@ def create_backbone(
         does = "is kept" if kept else f"is left out for {instead}"
         log.info("%s: the classifier of %s for %d classes %s", PRETRAINED, _called(pretrained, name), classes, does)
     size = config["input_size"][-1]
-    inputs = InputConfig(size, tuple(config["mean"]), tuple(config["std"]), config["interpolation"], config["crop_pct"])
+    inputs = InputConfig(
+        size,
+        tuple(config["mean"]),
+        tuple(config["std"]),
+        config["interpolation"],
+        config["crop_pct"],
+        "crop" if weights is None else weights.fit,
+    )
     return Backbone(features, head, width, inputs, kept, arguments, weights)
 
 

@@ -12,6 +12,7 @@ from torch import Tensor
 
 from lightning_recipes.atomic_io import whole_file
 from lightning_recipes.errors import UserError
+from lightning_recipes.input_config import Fit
 
 __all__ = ["Weights", "describe_misfit", "read_weights", "save_weights"]
 
@@ -34,6 +35,7 @@ class Weights:
         architecture: What the file says it is for, or None.
         config: mean, std, input_size (3, height, width), interpolation and crop_pct, where the file says so.
         backbone_kwargs: Arguments of the architecture that the file asks for.
+        fit: How a run made its pictures square.
     """
 
     path: Path
@@ -44,6 +46,7 @@ class Weights:
     architecture: str | None = None
     config: dict[str, Any] = field(default_factory=dict)
     backbone_kwargs: dict[str, Any] = field(default_factory=dict)
+    fit: Fit = "crop"
 
 
 def read_weights(path: str) -> Weights:
@@ -136,6 +139,7 @@ def _from_run(file: Path, checkpoint: Mapping[str, Any]) -> Weights:
         architecture=saved.get("backbone"),
         config={key: config[key] for key in CONFIG_KEYS if key in config},
         backbone_kwargs=dict(saved.get("backbone_kwargs") or {}),
+        fit=config.get("fit", "crop"),
     )
 
 

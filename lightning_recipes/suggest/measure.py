@@ -126,8 +126,8 @@ def _probes(bench: Bench, module: ImageClassifier, seconds: float) -> list[Probe
     module = module.to(trainer.strategy.root_device).eval()
     extract = partial(module.extract_features, precision=trainer.precision_plugin)
     sizes = bench.sizes_for(module)
-    mean, std = bench.data.hparams["mean"], bench.data.hparams["std"]
-    looked_at = {size: input_for(None, module.input_config, image_size=size, mean=mean, std=std) for size in sizes}
+    given = {key: bench.data.hparams[key] for key in ("mean", "std", "fit")}
+    looked_at = {size: input_for(None, module.input_config, image_size=size, **given) for size in sizes}
     first = images_to_probe(bench.data, FIRST)
     each = sum(seconds_an_image(bench.data, extract, looked_at[size], first) for size in sizes)
     count = int(min(MOST_PROBED, max(FEWEST_PROBED, seconds / (2 * each))))

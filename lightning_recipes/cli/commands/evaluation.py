@@ -27,7 +27,7 @@ from lightning_recipes.modules.tta import MultiViewClassifier
 
 __all__ = ["Evaluation"]
 
-SEEN = ("image_size", "mean", "std")  # keys of the data that the checkpoint knows better than the recipe
+SEEN = ("image_size", "mean", "std", "fit")  # keys of the data that the checkpoint knows better than the recipe
 SECTIONS = {
     "model": ("class_path", "hyper_parameters"),
     "data": ("data_class_path", "datamodule_hyper_parameters"),

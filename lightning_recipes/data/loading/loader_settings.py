@@ -7,7 +7,7 @@ from typing import Any
 from lightning_recipes.data.loading.dataset import ImageDataset
 from lightning_recipes.data.sources.source import ImageSource
 from lightning_recipes.data.transforms.image_transforms import Transform, decoded_size, eval_transform, train_transform
-from lightning_recipes.input_config import IMAGENET_INPUT, InputConfig
+from lightning_recipes.input_config import IMAGENET_INPUT, Fit, InputConfig
 from lightning_recipes.stages.plan import Stage
 
 __all__ = ["Augment", "LoaderSettings", "input_for"]
@@ -58,6 +58,7 @@ def input_for(
     image_size: int | None,
     mean: Sequence[float] | None,
     std: Sequence[float] | None,
+    fit: Fit | None = None,
 ) -> InputConfig:
     """Return the input of a stage: its own values, else those given for all, else those the weights were made for.
 
@@ -67,6 +68,7 @@ def input_for(
         image_size: Given for all stages; None where it is not.
         mean: Likewise.
         std: Likewise.
+        fit: Likewise.
     """
     known = known or IMAGENET_INPUT
     return InputConfig(
@@ -75,4 +77,5 @@ def input_for(
         tuple(std or known.std),
         known.interpolation,
         known.crop_pct,
+        fit or known.fit,
     )

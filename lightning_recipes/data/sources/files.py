@@ -98,6 +98,7 @@ class FileSource:
         names: Files in the tree.
         labels: One label a file, -1 where unknown; or (N, C) of 0 and 1, uint8.
         classes: Names of the classes.
+        groups: What each file belongs to, where a CSV file says so.
     """
 
     def __init__(
@@ -106,11 +107,13 @@ class FileSource:
         names: Iterable[str],
         labels: Labels,
         classes: Sequence[str],
+        groups: Sequence[str] | None = None,
     ) -> None:
         self.tree, self.paths = tree, names if isinstance(names, Names) else Names(names)
         self.labels: NDArray[np.int64] | NDArray[np.uint8]
         self.labels = np.asarray(labels, np.uint8) if several(labels) else np.asarray(labels, np.int64)
         self.classes = tuple(classes)
+        self.groups = None if groups is None else Names(groups)
 
     def __len__(self) -> int:
         """Number of pictures."""
@@ -118,7 +121,8 @@ class FileSource:
 
     def keep(self, indices: Sequence[int]) -> "FileSource":
         """Return a source of some of the pictures."""
-        return FileSource(self.tree, [self.paths[i] for i in indices], self.labels[indices], self.classes)
+        groups = None if self.groups is None else [self.groups[i] for i in indices]
+        return FileSource(self.tree, [self.paths[i] for i in indices], self.labels[indices], self.classes, groups)
 
     def read(self, index: int, min_size: int | None = None) -> NDArray[np.uint8]:
         """Return a picture as RGB.

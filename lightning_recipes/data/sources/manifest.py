@@ -18,7 +18,7 @@ from lightning_recipes.errors import UserError, first_few
 __all__ = ["read_manifest"]
 
 
-def read_manifest(path: str, *, several_labels: bool = False) -> FolderSplits:
+def read_manifest(path: str, *, several_labels: bool = False, group: str | None = None) -> FolderSplits:
     """Read a CSV file with the columns ``path``, ``label`` and, if the data is split, ``split``.
 
     Paths are relative to the file, or absolute; a split is called as folders are: train, val, test. A label is one
@@ -27,12 +27,13 @@ def read_manifest(path: str, *, several_labels: bool = False) -> FolderSplits:
     Args:
         path: Of the file.
         several_labels: Whether an image may have several labels.
+        group: Column that says which images belong together, if it is one of the file's.
 
     Raises:
         UserError: A column, a label or a file is missing, a file is named twice by whatever paths, a cell names several
             classes, two classes look the same, or there is only one class.
     """
-    rows = _rows(path, several_labels=several_labels)
+    rows = _rows(path, several_labels=several_labels, group=group)
     if not rows:
         raise UserError(f"data.root: '{path}' names no images; add a row for each")
     classes = sorted({label for row in rows for label in row.labels})
@@ -58,7 +59,13 @@ def read_manifest(path: str, *, several_labels: bool = False) -> FolderSplits:
             raise UserError(f"data.root: '{path}': class '{absent[0]}' has no images in {split}; add rows for it")
     return FolderSplits(
         {
-            split: FileSource(folder, [row.path for row in members], _labels(members, classes, several_labels), classes)
+            split: FileSource(
+                folder,
+                [row.path for row in members],
+                _labels(members, classes, several_labels),
+                classes,
+                [row.group for row in members] if all(row.group for row in members) else None,
+            )
             for split, members in parts.items()
         }
     )
@@ -88,7 +95,7 @@ def _warn_of_another_mark(path: str, rows: Sequence[Row]) -> None:
             return
 
 
-def _rows(path: str, *, several_labels: bool) -> list[Row]:
+def _rows(path: str, *, several_labels: bool, group: str | None) -> list[Row]:
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file, skipinitialspace=True, strict=True)
@@ -97,7 +104,7 @@ def _rows(path: str, *, several_labels: bool) -> list[Row]:
             _check_columns(path, columns)
             lines = Lines(path)
             cells = ((reader.line_num, by_column(lines, reader.line_num, columns, row)) for row in filled)
-            return [read_row(lines, line, row, several_labels=several_labels) for line, row in cells]
+            return [read_row(lines, line, row, several_labels=several_labels, group=group) for line, row in cells]
     except (UnicodeDecodeError, csv.Error) as error:
         raise UserError(f"data.root: '{path}' cannot be read ({error}); save it as CSV in UTF-8") from None
     except OSError as error:

@@ -18,6 +18,7 @@ class Row(NamedTuple):
     path: str
     labels: tuple[str, ...]
     split: str
+    group: str
 
 
 class Lines:
@@ -53,7 +54,7 @@ def by_column(lines: Lines, line: int, columns: Sequence[str], row: Sequence[str
     return dict(zip_longest(columns, row[: len(columns)], fillvalue=""))
 
 
-def read_row(lines: Lines, line: int, cells: dict[str, str], *, several_labels: bool) -> Row:
+def read_row(lines: Lines, line: int, cells: dict[str, str], *, several_labels: bool, group: str | None = None) -> Row:
     """Return a row; its file is added to those of the lines before."""
     where = f"data.root: '{lines.manifest}', line {line}"
     name, label = cells["path"], cells["label"]
@@ -77,7 +78,10 @@ def read_row(lines: Lines, line: int, cells: dict[str, str], *, several_labels: 
     split = SPLIT_NAMES.get((cells.get("split") or "train").lower())
     if split is None:
         raise UserError(f"{where}: split '{cells['split']}' is not train, val or test; name one of them")
-    return Row(name, labels, split)
+    of_group = cells.get(group, "") if group is not None else ""
+    if group in cells and not of_group:
+        raise UserError(f"{where}: {group} is empty, and data.group asks for it; fill it in")
+    return Row(name, labels, split, of_group)
 
 
 def _absence(file: str) -> str:

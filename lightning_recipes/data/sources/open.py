@@ -14,10 +14,12 @@ from lightning_recipes.data.sources.checks import drop_bad
 from lightning_recipes.data.sources.digits import open_digits
 from lightning_recipes.data.sources.files import FileSource, FileTree, Folder, is_picture
 from lightning_recipes.data.sources.folders import read_class_folders
+from lightning_recipes.data.sources.groups import warn_of_torn_groups
+from lightning_recipes.data.sources.held_out import HeldOut
 from lightning_recipes.data.sources.letters import open_letters
 from lightning_recipes.data.sources.manifest import read_manifest
 from lightning_recipes.data.sources.source import ImageSource, Splits
-from lightning_recipes.data.sources.splits import few_per_class, refuse_draw, stratified_split
+from lightning_recipes.data.sources.splits import few_per_class, refuse_draw
 from lightning_recipes.data.sources.torchvision_sets import open_torchvision
 from lightning_recipes.errors import UserError, did_you_mean
 
@@ -49,6 +51,9 @@ def open_splits(
     on_bad_image: Literal["error", "skip"] = "error",
     download_dir: str | None = None,
     several_labels: bool = False,
+    group: str | None = None,
+    folds: int | None = None,
+    fold: int = 0,
 ) -> OpenedData:
     """Open data; arguments as in :class:`lightning_recipes.data.datamodule.ImageDataModule`.
 
@@ -58,8 +63,9 @@ def open_splits(
     Raises:
         UserError: The data cannot be used; the text names the key or the file and what to do.
     """
-    refuse_draw(val_fraction, split_seed, images_per_class)
+    refuse_draw(val_fraction, split_seed, images_per_class, folds, fold)
     skipped: tuple[str, ...] = ()
+    held_out = HeldOut(val_fraction, split_seed, group, folds, fold)
     root = os.path.expanduser(root)
     if several_labels and not _is_manifest(root) and not _is_import_path(root):
         raise UserError(
@@ -68,15 +74,17 @@ def open_splits(
         )
     if root.startswith(TORCHVISION):
         name = root.removeprefix(TORCHVISION)
-        splits = open_torchvision(name, download_dir=download_dir, val_fraction=val_fraction, split_seed=split_seed)
+        if group is not None:
+            raise UserError(f"data.group: '{root}' has no names to find groups in; leave it out")
+        splits = open_torchvision(name, held_out, download_dir=download_dir)
     elif _is_import_path(root):
-        splits = _splits_of_ones_own(root, val_fraction, split_seed)
+        splits = _splits_of_ones_own(root, held_out)
     elif root in EMBEDDED:
-        splits = Splits(*stratified_split(EMBEDDED[root](), val_fraction, split_seed))
+        splits = Splits(*held_out.of(EMBEDDED[root]()))
     else:
         _refuse_unknown_scheme(root)
-        parts, skipped = open_parts(root, on_bad_image, several_labels=several_labels)
-        splits = _with_validation(parts, val_fraction, split_seed)
+        parts, skipped = open_parts(root, on_bad_image, several_labels=several_labels, group=group)
+        splits = _with_validation(root, parts, held_out)
     if images_per_class is not None:
         few = few_per_class(splits.train, images_per_class, split_seed)
         splits = Splits(few, splits.val, splits.test)
@@ -84,7 +92,7 @@ def open_splits(
 
 
 def open_parts(
-    root: str, on_bad_image: Literal["error", "skip"], *, several_labels: bool = False
+    root: str, on_bad_image: Literal["error", "skip"], *, several_labels: bool = False, group: str | None = None
 ) -> tuple[Mapping[str, FileSource], tuple[str, ...]]:
     """Return the files of each split that a folder, a zip or a CSV file has, and what was left out as unreadable.
 
@@ -92,7 +100,7 @@ def open_parts(
         UserError: As :func:`open_splits`.
     """
     if _is_manifest(root):
-        found = read_manifest(root, several_labels=several_labels)
+        found = read_manifest(root, several_labels=several_labels, group=group)
     else:
         found = read_class_folders(open_tree(root, "data.root"))
     return drop_bad(found.parts, on_bad_image)
@@ -110,18 +118,18 @@ def _is_import_path(root: str) -> bool:
     return find_spec(parts[0]) is not None  # else a folder or an archive that is not there
 
 
-def _splits_of_ones_own(root: str, val_fraction: float, split_seed: int) -> Splits:
+def _splits_of_ones_own(root: str, held_out: HeldOut) -> Splits:
     made = import_object("data.root", root)()
     if isinstance(made, Splits):
         _check_splits(root, made)
-        return made
+        return _as_it_is(root, made, held_out)
     if missing := [name for name in ("classes", "labels", "paths", "read") if not hasattr(made, name)]:
         raise UserError(
             f"data.root: '{root}' gives a {type(made).__name__} without {', '.join(missing)}; give an ImageSource or "
             "Splits of lightning_recipes.data.sources.source"
         )
     _check_labels(root, made)
-    return Splits(*stratified_split(made, val_fraction, split_seed))
+    return Splits(*held_out.of(made))
 
 
 def _check_splits(root: str, made: Splits) -> None:
@@ -167,13 +175,23 @@ def open_tree(root: str, key: str) -> FileTree:
     raise UserError(f"{key}: '{root}' does not exist; give a folder of images, a .zip of one, or a .csv")
 
 
-def _with_validation(parts: Mapping[str, ImageSource], val_fraction: float, split_seed: int) -> Splits:
+def _with_validation(root: str, parts: Mapping[str, ImageSource], held_out: HeldOut) -> Splits:
     train, test = parts["train"], parts.get("test")
-    val = parts.get("val", test)
+    val = parts.get("val", None if held_out.folds is not None else test)
     if val is None:
-        kept, drawn = stratified_split(train, val_fraction, split_seed)
-        return Splits(kept, drawn)
-    return Splits(train, val, test)
+        return Splits(*held_out.of(train), test)
+    return _as_it_is(root, Splits(train, val, test), held_out)
+
+
+def _as_it_is(root: str, splits: Splits, held_out: HeldOut) -> Splits:
+    """The split that the data bring along, looked at."""
+    if held_out.folds is not None:
+        raise UserError(
+            f"data.folds: '{root}' brings a validation split; leave it out, or give all images in class folders alone"
+        )
+    if held_out.group is not None:
+        warn_of_torn_groups(splits, held_out.group)
+    return splits
 
 
 def open_unlabelled(

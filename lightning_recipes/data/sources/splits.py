@@ -13,22 +13,29 @@ from lightning_recipes.data.sources.source import ImageSource, Subset
 from lightning_recipes.errors import UserError, first_few, refuse_bad_values
 from lightning_recipes.randomness import numpy_generator_for
 
-__all__ = ["few_per_class", "refuse_draw", "stratified_split"]
+__all__ = ["by_name", "few_per_class", "refuse_draw", "stratified_split"]
 
 
-def refuse_draw(val_fraction: float, split_seed: int, images_per_class: int | None = None) -> None:
+def refuse_draw(
+    val_fraction: float, split_seed: int, images_per_class: int | None = None, folds: int | None = None, fold: int = 0
+) -> None:
     """Refuse values with which no images can be drawn, whatever the data.
 
     Raises:
-        UserError: A share outside of (0, 1), a negative seed, or no image a class; or what is no number.
+        UserError: A share outside of (0, 1), a negative seed, no image a class, or a fold that there is not; or what is
+            no number.
     """
     share = _is_number(val_fraction, numbers.Real) and 0 < val_fraction < 1
     seed = _is_number(split_seed, numbers.Integral) and split_seed >= 0
     some = images_per_class is None or (_is_number(images_per_class, numbers.Integral) and images_per_class >= 1)
+    several_folds = folds is None or (_is_number(folds, numbers.Integral) and folds >= 2)
+    known = _is_number(fold, numbers.Integral) and 0 <= fold < (folds or 1)
     refuse_bad_values(
         "data",
         ("val_fraction", val_fraction, share, "a share between 0 and 1; give one such as 0.2, or leave it out"),
         ("split_seed", split_seed, seed, "a whole number >= 0; give one such as 0"),
+        ("folds", folds, several_folds, "a whole number >= 2; leave it out for no cross-validation"),
+        ("fold", fold, known, f"a whole number from 0 to {(folds or 1) - 1}; give data.folds too, the number of folds"),
         ("images_per_class", images_per_class, some, "a whole number >= 1; leave it out for all"),
     )
 
@@ -65,9 +72,9 @@ def stratified_split(source: ImageSource, val_fraction: float, split_seed: int) 
 def _split_of_several(
     source: ImageSource, val_fraction: float, generator: np.random.Generator
 ) -> tuple[Subset, Subset]:
-    by_name, labels = _by_name(source), np.asarray(source.labels, dtype=np.uint8)
-    parts = iterative_split(labels[by_name], val_fraction, generator)
-    train, val = (np.sort(by_name[part]) for part in every_class_on_both_sides(labels[by_name], *parts))
+    order, labels = by_name(source), np.asarray(source.labels, dtype=np.uint8)
+    parts = iterative_split(labels[order], val_fraction, generator)
+    train, val = (np.sort(order[part]) for part in every_class_on_both_sides(labels[order], *parts))
     if not len(val) or not len(train):
         side = "validation" if not len(val) else "training"
         raise UserError(f"data.val_fraction: {val_fraction} of {len(labels)} images leaves none for {side}; give more")
@@ -109,10 +116,11 @@ def few_per_class(source: ImageSource, images_per_class: int, split_seed: int) -
 
 def _members(source: ImageSource) -> Sequence[tuple[int, NDArray[np.int64]]]:
     """Return the positions of each class's images, ordered by name, so that no file system's order shows."""
-    labels, by_name = np.asarray(source.labels), _by_name(source)
-    return [(label, by_name[labels[by_name] == label]) for label in range(len(source.classes))]
+    labels, order = np.asarray(source.labels), by_name(source)
+    return [(label, order[labels[order] == label]) for label in range(len(source.classes))]
 
 
-def _by_name(source: ImageSource) -> NDArray[np.int64]:
+def by_name(source: ImageSource) -> NDArray[np.int64]:
+    """Return the positions of all images, ordered by name, so that no file system's order shows."""
     paths = list(source.paths)
     return np.array(sorted(range(len(paths)), key=paths.__getitem__), dtype=np.int64)

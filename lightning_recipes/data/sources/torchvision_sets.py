@@ -10,9 +10,9 @@ from numpy.typing import NDArray
 
 from lightning_recipes.compat.torchvision import labels_of
 from lightning_recipes.data.images.decode import reason, to_rgb
+from lightning_recipes.data.sources.held_out import HeldOut
 from lightning_recipes.data.sources.picked import Names
-from lightning_recipes.data.sources.source import Splits
-from lightning_recipes.data.sources.splits import stratified_split
+from lightning_recipes.data.sources.source import ImageSource, Splits
 from lightning_recipes.errors import UserError, did_you_mean
 
 __all__ = ["TorchvisionSource", "open_torchvision"]
@@ -76,16 +76,15 @@ def _labels_of(dataset: Any, name: str) -> NDArray[np.int64]:
     raise UserError(f"data.root: torchvision's {name} has not one class an image; give a data set for classification")
 
 
-def open_torchvision(name: str, *, download_dir: str | None, val_fraction: float, split_seed: int) -> Splits:
+def open_torchvision(name: str, held_out: HeldOut, *, download_dir: str | None) -> Splits:
     """Open a data set by torchvision's class name, downloading it at the first use.
 
     Where it has no validation split, its test split serves as it; where it has neither, validation images are drawn.
 
     Args:
         name: Such as ``CIFAR10``.
+        held_out: How validation images are drawn from a set with a training split alone; with folds, from any.
         download_dir: Where it is kept (default: ``~/.cache/lightning-recipes``).
-        val_fraction: Share of each class that becomes validation, for a set with a training split alone.
-        split_seed: Seed of that draw.
 
     Raises:
         UserError: torchvision has no such set, it cannot be downloaded, or it is not for classification.
@@ -95,15 +94,18 @@ def open_torchvision(name: str, *, download_dir: str | None, val_fraction: float
     known = inspect.signature(cls).parameters
     if "train" in known:
         train, test = (_part(cls, root, split, {"train": split == "train"}) for split in ("train", "test"))
-        return Splits(_needed(train, name), _needed(test, name), test)
+        return _split(_needed(train, name), None, _needed(test, name), held_out)
     if "split" not in known:
-        return Splits(*stratified_split(_needed(_part(cls, root, "", {}), name), val_fraction, split_seed))
+        return _split(_needed(_part(cls, root, "", {}), name), None, None, held_out)
     parts = {split: _first_part(cls, root, split, theirs) for split, theirs in SPLITS.items()}
     train = _needed(parts["train"], name)
-    val = parts["test"] if parts["val"] is None else parts["val"]
-    if val is None:
-        return Splits(*stratified_split(train, val_fraction, split_seed))
-    return Splits(train, val, parts["test"])
+    return _split(train, parts["val"], parts["test"], held_out)
+
+
+def _split(train: ImageSource, val: ImageSource | None, test: ImageSource | None, held_out: HeldOut) -> Splits:
+    """Take the set's own validation images, else its test images, else some that are drawn; with folds drawn ones."""
+    val = None if held_out.folds is not None else val or test
+    return Splits(*held_out.of(train), test) if val is None else Splits(train, val, test)
 
 
 def _class_called(name: str) -> Any:

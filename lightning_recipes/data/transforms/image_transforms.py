@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lightning_recipes.data.transforms.policies import Policy, resolve_policy
 from lightning_recipes.errors import UserError
-from lightning_recipes.input_config import InputConfig
+from lightning_recipes.input_config import Fit, InputConfig
 
 __all__ = [
     "EvalTransform",
@@ -51,12 +51,34 @@ class Frame:
         mean: Per channel, in [0, 1].
         std: Per channel.
         interpolation: ``bilinear``, ``bicubic``, ``lanczos`` or ``nearest``.
+        fit: ``crop``, ``pad`` or ``squish``.
     """
 
     size: int
     mean: tuple[float, ...]
     std: tuple[float, ...]
     interpolation: str = "bilinear"
+    fit: Fit = "crop"
+
+    def opened(self, image: Array, side: int | None = None) -> Image.Image:
+        """Return a picture as crops are taken of it: as it is, or made square.
+
+        Args:
+            image: (H, W, 3).
+            side: Of the square in pixels (default: the longer side of the picture, or twice the input's where that is
+                less, as no crop needs more).
+        """
+        picture = Image.fromarray(image)
+        if self.fit == "crop" or picture.width == picture.height:
+            return picture
+        longest = max(picture.size)
+        side = side or min(longest, 2 * self.size)
+        if self.fit == "squish":
+            return self.resize(picture, (side, side))
+        width, height = (max(1, round(length * side / longest)) for length in picture.size)
+        square = Image.new("RGB", (side, side), tuple(round(255 * value) for value in self.mean))
+        square.paste(self.resize(picture, (width, height)), ((side - width) // 2, (side - height) // 2))
+        return square
 
     def resize(self, image: Image.Image, size: tuple[int, int], box: Box | None = None) -> Image.Image:
         """Resize, or resize a part of the image.
@@ -93,7 +115,8 @@ class EvalTransform:
 
     def __call__(self, image: Array, seed: int = 0) -> Tensor:
         """Return the tensor; the seed is not used."""
-        return self.frame.normalise(np.asarray(self.frame.centre(Image.fromarray(image), self.crop_pct)))
+        opened = self.frame.opened(image, self.frame.size)
+        return self.frame.normalise(np.asarray(self.frame.centre(opened, self.crop_pct)))
 
 
 @dataclass
@@ -109,7 +132,7 @@ class PolicyTransform:
         if self._pipeline is None:
             fill = [255 * m for m in self.frame.mean]
             self._pipeline = self.policy.pipeline(self.frame.size, fill)
-        view = self.policy.crop_view(self.frame, Image.fromarray(image), np.random.default_rng(seed))
+        view = self.policy.crop_view(self.frame, self.frame.opened(image), np.random.default_rng(seed))
         view = self.policy.search_ops(view, seed)
         self._pipeline.set_random_seed(seed)
         return self.frame.normalise(self._pipeline(image=np.asarray(view))["image"])
@@ -139,7 +162,7 @@ class PipelineTransform:
                 f"data.augment: the pipeline gives {view.dtype} of shape {view.shape}; leave out Normalize and ToTensor"
             )
         if view.shape[:2] != (self.frame.size, self.frame.size):
-            view = np.asarray(self.frame.centre(Image.fromarray(view), 1.0))
+            view = np.asarray(self.frame.centre(self.frame.opened(view), 1.0))
         return self.frame.normalise(view)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -156,7 +179,7 @@ def decoded_size(input_config: InputConfig) -> int:
 
 def eval_transform(input_config: InputConfig) -> Transform:
     """Return the view that evaluation sees."""
-    return EvalTransform(_frame(input_config), input_config.crop_pct)
+    return EvalTransform(_frame(input_config), input_config.crop_pct if input_config.fit == "crop" else 1.0)
 
 
 def train_transform(augment: str | dict[str, Any] | list[Any], input_config: InputConfig) -> Transform:
@@ -181,4 +204,4 @@ def train_transform(augment: str | dict[str, Any] | list[Any], input_config: Inp
 
 
 def _frame(given: InputConfig) -> Frame:
-    return Frame(given.image_size, given.mean, given.std, given.interpolation)
+    return Frame(given.image_size, given.mean, given.std, given.interpolation, given.fit)

@@ -73,7 +73,7 @@ RULES: dict[str, Rule] = {
         "images are read from there from now on; the best epoch so far was judged on the old ones, so let it be the "
         "same data in another place",
     ),
-    **{f"data.{key}": JUDGED for key in ("val_fraction", "split_seed", "mean", "std")},
+    **{f"data.{key}": JUDGED for key in ("val_fraction", "split_seed", "group", "folds", "fold", "mean", "std", "fit")},
     "data.task": SILENT,  # that of the model
     "data.image_size": ("refused", f"{JUDGED[1]}; a stage to come may have an image_size of its own"),
     **{f"data.{key}": STEPS for key in ("images_per_class", "balance")},

@@ -54,6 +54,26 @@ def test_evaluation_sees_what_timms_evaluation_sees(interpolation: str, height: 
     torch.testing.assert_close(ours, create_transform(32, **options)(Image.fromarray(image)), atol=1e-6, rtol=0)
 
 
+@pytest.mark.parametrize(("fit", "crop_mode"), [("squish", "squash"), ("pad", "border")])
+@pytest.mark.parametrize(("height", "width"), [(60, 80), (301, 200), (20, 33)])
+def test_a_picture_that_is_seen_whole_is_as_timm_sees_it(fit: Any, crop_mode: str, height: int, width: int) -> None:
+    options: dict[str, Any] = {"interpolation": "bicubic", "mean": (0.4, 0.5, 0.6), "std": HALF}
+    image = photo(height, width)
+    ours = eval_transform(InputConfig(32, **options, crop_pct=0.875, fit=fit))(image, 0)  # which cuts nothing off
+    theirs = create_transform(32, **options, crop_pct=1.0, crop_mode=crop_mode)(Image.fromarray(image))
+    torch.testing.assert_close(ours, theirs, atol=1e-6, rtol=0)
+
+
+@pytest.mark.parametrize("fit", ["pad", "squish"])
+def test_training_crops_are_of_the_whole_picture(fit: Any) -> None:
+    wide = np.zeros((20, 200, 3), np.uint8)
+    wide[:, :20] = 255  # what the middle does not show
+    plain = {"name": "light", "crop": "centre", "flip": False, "cutout": 0.0}
+    transform = train_transform(plain, InputConfig(32, HALF, HALF, fit=fit))
+    assert float((transform(wide, 0) > 0.9).float().mean()) > (0.003 if fit == "pad" else 0.05)
+    assert float(train_transform(plain, InputConfig(32, HALF, HALF))(wide, 0).max()) < 0
+
+
 @pytest.mark.parametrize("policy", POLICIES, ids=str)
 def test_a_view_is_a_function_of_image_and_seed_and_touches_no_global_state(policy: Any) -> None:
     transform, states = view(policy), (torch.get_rng_state(), numpy_state())

@@ -1,0 +1,111 @@
+"""Images that belong together, such as the frames of a film or the pictures of one patient: a split keeps them so."""
+
+import re
+from collections.abc import Sequence
+
+import numpy as np
+from lightning.pytorch.utilities import rank_zero_warn
+
+from lightning_recipes.data.sources.labels import several
+from lightning_recipes.data.sources.source import ImageSource, Splits, Subset
+from lightning_recipes.data.sources.splits import by_name, refuse_draw, stratified_split
+from lightning_recipes.errors import UserError, first_few
+from lightning_recipes.randomness import seed_for
+
+__all__ = ["draw_validation", "groups_of", "warn_of_torn_groups"]
+
+
+def draw_validation(
+    source: ImageSource, val_fraction: float, split_seed: int, group: str | None = None
+) -> tuple[Subset, Subset]:
+    """Split into training and validation images, of each class about the same share, without tearing a group apart.
+
+    Args:
+        source: All images.
+        val_fraction: Share for validation, in (0, 1); with groups, that of the nearest whole number of folds.
+        split_seed: Seed of the draw.
+        group: As for :func:`groups_of`; None: every image is on its own.
+
+    Raises:
+        UserError: A class would have no image on one of the sides.
+    """
+    if group is None:
+        return stratified_split(source, val_fraction, split_seed)
+    refuse_draw(val_fraction, split_seed)
+    order = by_name(source)
+    names = np.asarray(groups_of(source, group))[order]
+    labels = np.asarray(source.labels)[order]
+    seed = seed_for("group", seed=split_seed) % 2**32
+    train, val = _drawn(labels, names, val_fraction, seed)
+    _refuse_missing(source, labels, names, train, val)
+    return Subset(source, np.sort(order[train])), Subset(source, np.sort(order[val]))
+
+
+def _drawn(labels: np.ndarray, groups: np.ndarray, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    from sklearn.model_selection import GroupShuffleSplit, StratifiedGroupKFold
+
+    if several(labels):  # which no folds of scikit-learn's stratify
+        splitter = GroupShuffleSplit(1, test_size=share, random_state=seed)
+        train, val = next(splitter.split(labels, groups=groups))
+        return train, val
+    folds = min(max(2, round(1 / min(share, 1 - share))), len(np.unique(groups)))
+    if folds < 2:
+        raise UserError(f"data.group: all {len(labels)} images are of one group; name a finer one, or leave it out")
+    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
+    most, fewest = next(splitter.split(labels, labels, groups))
+    return (most, fewest) if share <= 0.5 else (fewest, most)
+
+
+def groups_of(source: ImageSource, group: str) -> Sequence[str]:
+    """Return the group of each image.
+
+    Args:
+        source: Of a CSV file that has such a column, its values count; of any other, the names.
+        group: The column, or a regular expression: what it finds in a name, or what its first brackets hold, is the
+            group.
+
+    Raises:
+        UserError: It is no regular expression, or finds nothing in a name.
+    """
+    own: Sequence[str] | None = getattr(source, "groups", None)
+    if own is not None:
+        return own
+    try:
+        pattern = re.compile(group)
+    except re.error as error:
+        raise UserError(f"data.group: '{group}' is no regular expression ({error}), nor a column of a .csv") from None
+    found = [pattern.search(path) for path in source.paths]
+    if missing := [path for path, one in zip(source.paths, found, strict=True) if one is None]:
+        some = f"{len(missing)} of {len(found)} names, such as '{missing[0]}'"
+        raise UserError(
+            f"data.group: '{group}' finds nothing in {some}; give one that finds a part of each, such as "
+            "'([^/]*)_[0-9]+'"
+        )
+    return [one[1 if pattern.groups else 0] or "" for one in found if one is not None]
+
+
+def warn_of_torn_groups(splits: Splits, group: str) -> None:
+    """Say which groups are on both sides of a split that the data brings along."""
+    train = set(groups_of(splits.train, group))
+    for name, part in (("validation", splits.val), ("test", splits.test)):
+        torn = sorted(train & set(groups_of(part, group))) if part is not None else []
+        if torn:
+            rank_zero_warn(
+                f"data.group: {len(torn)} groups are in training and in {name}, such as {first_few(torn, 3)}: what is "
+                "measured there is better than on pictures of other groups"
+            )
+
+
+def _refuse_missing(
+    source: ImageSource, labels: np.ndarray, groups: np.ndarray, train: np.ndarray, val: np.ndarray
+) -> None:
+    if several(labels):
+        return
+    for label, name in enumerate(source.classes):
+        for side, part in (("training", train), ("validation", val)):
+            if label not in labels[part]:
+                count = len(np.unique(groups[labels == label]))
+                raise UserError(
+                    f"data.group: class '{name}' has {count} groups, and none is left for {side}; give another "
+                    "split_seed or val_fraction, or more of them"
+                )
