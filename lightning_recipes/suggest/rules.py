@@ -205,8 +205,8 @@ def _of_length(length: Length, step: float) -> str:
     if not length.enough:
         return f"the time that is left is for {steps}."
     return (
-        f"{steps}, though there is time for more: on measured sets of up to 2,000 images nothing was won by more "
-        f"than {MOST_IMAGES // 32:,} steps of 32 images; where there are more images, each is seen {MOST_EPOCHS} times."
+        f"{steps}, though there is time for more: on measured sets of 300 to 1,000 images more than "
+        f"{MOST_IMAGES // 32:,} steps of 32 won nothing; where there are more images, each is seen {MOST_EPOCHS} times."
     )
 
 
