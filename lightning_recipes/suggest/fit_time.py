@@ -22,8 +22,8 @@ NEARLY_WHOLE = 1.3
 FEWEST_STEPS = 20
 """Of all layers, below which they are left alone."""
 MOST_IMAGES, MOST_EPOCHS = 32_000, 20
-"""All layers see so many images, or each image so often, whichever is more: a thousand steps of 32. Of five measured sets
-of 300 to 1,000 images, filling the time beyond that ended lower on three (benchmarks/RESULTS.md)."""
+"""All layers see so many images, or each image so often, whichever is more: a thousand steps of 32. Of five measured
+sets of 300 to 1,000 images, filling the time beyond that ended lower on three (benchmarks/RESULTS.md)."""
 FEWEST_TRAINED = 8
 """Batches of an epoch that is ended early at least."""
 
