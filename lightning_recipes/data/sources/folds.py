@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from lightning_recipes.data.sources.groups import groups_of
+from lightning_recipes.data.sources.groups import groups_of, refuse_missing
 from lightning_recipes.data.sources.labels import class_counts, several
 from lightning_recipes.data.sources.source import ImageSource, Subset
 from lightning_recipes.data.sources.splits import by_name
@@ -28,13 +28,15 @@ def draw_fold(
         group: What belongs together, as for :func:`~lightning_recipes.data.sources.groups.groups_of`.
 
     Raises:
-        UserError: There are fewer images of a class, or fewer groups, than folds.
+        UserError: There are fewer images of a class, or fewer groups, than folds, or a fold lacks a class.
     """
     order = by_name(source)
     labels = np.asarray(source.labels)[order]
     groups = None if group is None else np.asarray(groups_of(source, group))[order]
     _refuse_few(source, folds, groups)
     train, val = _of_fold(labels, groups, folds, fold, seed_for("folds", seed=split_seed) % 2**32)
+    if groups is not None:
+        refuse_missing(source, labels, groups, train, val)
     return Subset(source, np.sort(order[train])), Subset(source, np.sort(order[val]))
 
 

@@ -12,7 +12,7 @@ from lightning_recipes.data.sources.splits import by_name, refuse_draw, stratifi
 from lightning_recipes.errors import UserError, first_few
 from lightning_recipes.randomness import seed_for
 
-__all__ = ["draw_validation", "groups_of", "warn_of_torn_groups"]
+__all__ = ["draw_validation", "groups_of", "refuse_missing", "warn_of_torn_groups"]
 
 
 def draw_validation(
@@ -37,7 +37,7 @@ def draw_validation(
     labels = np.asarray(source.labels)[order]
     seed = seed_for("group", seed=split_seed) % 2**32
     train, val = _drawn(labels, names, val_fraction, seed)
-    _refuse_missing(source, labels, names, train, val)
+    refuse_missing(source, labels, names, train, val)
     return Subset(source, np.sort(order[train])), Subset(source, np.sort(order[val]))
 
 
@@ -96,9 +96,21 @@ def warn_of_torn_groups(splits: Splits, group: str) -> None:
             )
 
 
-def _refuse_missing(
+def refuse_missing(
     source: ImageSource, labels: np.ndarray, groups: np.ndarray, train: np.ndarray, val: np.ndarray
 ) -> None:
+    """Refuse a split of groups that leaves a class without images on one side; with several labels an image, none is.
+
+    Args:
+        source: All images.
+        labels: Of them, in some order.
+        groups: Likewise.
+        train: Positions in that order.
+        val: Likewise.
+
+    Raises:
+        UserError: Names the class and how many groups it has.
+    """
     if several(labels):
         return
     for label, name in enumerate(source.classes):
@@ -107,5 +119,5 @@ def _refuse_missing(
                 count = len(np.unique(groups[labels == label]))
                 raise UserError(
                     f"data.group: class '{name}' has {count} groups, and none is left for {side}; give another "
-                    "split_seed or val_fraction, or more of them"
+                    "split_seed, another share or fewer folds, or more of them"
                 )
