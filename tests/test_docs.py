@@ -176,6 +176,9 @@ def test_a_key_a_class_and_a_command_are_explained_by_their_names(capsys: pytest
     assert said("help", "EMA") == said("fit", "--help", "EMA")
     assert said("help", "fit") == said("fit", "--help")
     assert said("help") == said("--help")
+    assert said("help", "Train longer") == said("help", "train_longer")
+    assert said("help", "squish") == said("help", "data.fit")
+    assert "--model.schedule" not in said("help", "focal")
     assert said("help", "minutes") == said("suggest", "--help", "minutes")
 
 
@@ -184,7 +187,8 @@ def test_a_key_a_class_and_a_command_are_explained_by_their_names(capsys: pytest
     [
         ("model.los", "model.los: there is no such key; did you mean model.loss"),
         ("resum", "resum: there is no such page; did you mean resume?"),
-        ("qqqqqq", "qqqqqq: there is no such key; fit --help all lists them"),
+        ("train longe", "train longe: there is no such page; did you mean train_longer?"),
+        ("qqqqqq", "qqqqqq: there is no such key; fit --help all lists them; help pages lists the pages"),
     ],
 )
 def test_what_cannot_be_explained_is_answered_with_the_nearest(

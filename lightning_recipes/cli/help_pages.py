@@ -5,10 +5,11 @@ Imports nothing that is slow: help is answered in an instant.
 
 import re
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 
 from lightning_recipes.cli.commands import COMMANDS
-from lightning_recipes.cli.key_help import key_help, used_most
+from lightning_recipes.cli.key_help import SECTIONS, key_help, keys_of, used_most
 from lightning_recipes.cli.packaged import packaged_files
 from lightning_recipes.errors import UserError, did_you_mean
 
@@ -68,17 +69,18 @@ def with_page(error: str) -> str:
 
 
 def help_on(name: str) -> int:
-    """Print a page, or the help on a key or a class, and return the exit code.
+    """Print a page, or the help on a key, a class or a value, and return the exit code.
 
     Args:
-        name: As in ``resume``, ``model.loss`` or ``EMA``; ``pages`` lists the pages.
+        name: As in ``resume``, ``model.loss``, ``EMA`` or ``squish``; ``pages`` lists the pages.
     """
     pages = packaged_pages()
-    if name == "pages":
-        print("".join(f"  {page:<24} {_title(file)}\n" for page, file in sorted(pages.items())), end="")
+    page = name.lower().replace(" ", "_")
+    if page == "pages":
+        print("".join(f"  {one:<24} {_title(file)}\n" for one, file in sorted(pages.items())), end="")
         return 0
-    if name in pages:
-        _print_page(pages[name].read_text(encoding="utf-8"))
+    if page in pages:
+        _print_page(pages[page].read_text(encoding="utf-8"))
         return 0
     for command in ("fit", *(one for one in COMMANDS if used_most(one))):
         try:
@@ -86,13 +88,31 @@ def help_on(name: str) -> int:
         except UserError:
             continue
         return 0
-    try:
-        key_help("fit", name)
-    except UserError as error:
-        page = did_you_mean(name, pages)
-        said = f"{name}: there is no such page{page}" if page else str(error)
-        print(f"lightning-recipes: {said.replace('--help all', 'fit --help all')}", file=sys.stderr)
+    if keys := _that_speak_of(name):
+        print("".join(keys), end="")
+        return 0
+    print(f"lightning-recipes: {_not_found(name, page, pages)}", file=sys.stderr)
     return 2
+
+
+def _that_speak_of(word: str) -> list[str]:
+    """Help on the keys that are called so in their section, or whose text has a word, such as the name of a value."""
+    if not re.fullmatch(r"\w{2,}", word):
+        return []
+    sections = (keys_of("fit", section) for section in SECTIONS if section != "trainer")  # whose texts are Lightning's
+    keys = {name: key.text for section in sections for name, key in section.items()}
+    called = [name for name in keys if name.endswith(f".{word}")]
+    whole = re.compile(rf"(?<![\w.]){word}(?!\w)")
+    return [key_help("fit", name) for name in called or [name for name, text in keys.items() if whole.search(text)]]
+
+
+def _not_found(name: str, page: str, pages: Mapping[str, Path]) -> str:
+    try:
+        return key_help("fit", name)
+    except UserError as error:
+        if near := did_you_mean(page, pages):
+            return f"{name}: there is no such page{near}"
+        return f"{error}; help pages lists the pages".replace("--help all", "fit --help all")
 
 
 def _title(file: Path) -> str:

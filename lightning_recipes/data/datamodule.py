@@ -59,22 +59,24 @@ class ImageDataModule(pl.LightningDataModule):
         augment: A policy by name (``none``, ``light``, ``medium``, ``strong``, ``randaugment``, ``trivialaugment``,
             ``autoaugment``, ``augmix``, ``spectrogram``), a mapping of a name and its parameters, or a list of
             albumentations transforms.
-        val_fraction: Share of each class that becomes validation where the data has no split, in (0, 1).
+        val_fraction: Share of each class that becomes validation where the data has no split, in (0, 1); not used with
+            ``folds``.
         split_seed: Seed of that split and of ``images_per_class``; apart from the run's seed, so that runs of several
             seeds are judged on the same images.
         group: What belongs together and so on one side of that split, as the frames of a film: a column of the
-            ``.csv``, or a regular expression whose first brackets find it in a name, such as ``(video_[0-9]+)``. Data
-            that bring their own split are looked at, and warned of.
-        folds: In the place of ``val_fraction``, so many folds, each of which is held out in one run, >= 2 (default:
-            none).
-        fold: Which of them this run holds out, from 0.
+            ``.csv``, or a regular expression whose first brackets find it in a picture's path below ``root``, such as
+            ``(video_[0-9]+)``. Where the data bring a split that tears groups apart, that is warned of.
+        folds: Cross-validation, in the place of ``val_fraction``: so many parts, each of which is held out in one run,
+            >= 2 (default: none).
+        fold: Which of the ``folds`` this run holds out, from 0.
         images_per_class: Train on so many images a class, drawn at random (default: all).
         balance: Draw images of smaller classes again until all classes are of one size; ``batches``: and let every
             batch hold every class equally often, exactly so where its size is a multiple of their number.
         on_bad_image: ``error`` lists unreadable files and stops; ``skip`` leaves them out and counts them.
-        fit: How a picture that is not square becomes one: ``crop`` cuts off what lies beyond the middle; ``pad`` lays
-            it on a square of the mean colour and ``squish`` changes its proportions, both seen whole in evaluation
-            (default: as the weights were judged, else ``crop``).
+        fit: How a picture becomes a square: ``crop`` cuts off what lies beyond the middle, and in evaluation the border
+            that the weights were made without (timm's ``crop_pct``); ``pad`` lays it on a square of the mean colour and
+            ``squish`` changes its proportions, and both are seen whole (default: as the weights were judged, else
+            ``crop``).
         mean: Of the normalisation, per channel in [0, 1] (default: the backbone's own).
         std: Of the normalisation, likewise.
         download_dir: Where data sets known by name are kept.

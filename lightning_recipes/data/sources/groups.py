@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Sequence
+from fractions import Fraction
+from itertools import islice
 
 import numpy as np
 from lightning.pytorch.utilities import rank_zero_warn
@@ -14,6 +16,9 @@ from lightning_recipes.randomness import seed_for
 
 __all__ = ["draw_validation", "groups_of", "refuse_missing", "warn_of_torn_groups"]
 
+MOST_FOLDS = 10
+"""Of which some are held out, so that a share is met to a twentieth."""
+
 
 def draw_validation(
     source: ImageSource, val_fraction: float, split_seed: int, group: str | None = None
@@ -22,7 +27,7 @@ def draw_validation(
 
     Args:
         source: All images.
-        val_fraction: Share for validation, in (0, 1); with groups, that of the nearest whole number of folds.
+        val_fraction: Share for validation, in (0, 1); with groups, as nearly as some of at most ten folds come to it.
         split_seed: Seed of the draw.
         group: As for :func:`groups_of`; None: every image is on its own.
 
@@ -48,12 +53,14 @@ def _drawn(labels: np.ndarray, groups: np.ndarray, share: float, seed: int) -> t
         splitter = GroupShuffleSplit(1, test_size=share, random_state=seed)
         train, val = next(splitter.split(labels, groups=groups))
         return train, val
-    folds = min(max(2, round(1 / min(share, 1 - share))), len(np.unique(groups)))
-    if folds < 2:
+    most = min(MOST_FOLDS, len(np.unique(groups)))
+    if most < 2:
         raise UserError(f"data.group: all {len(labels)} images are of one group; name a finer one, or leave it out")
-    splitter = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-    most, fewest = next(splitter.split(labels, labels, groups))
-    return (most, fewest) if share <= 0.5 else (fewest, most)
+    nearest = min(max(Fraction(share).limit_denominator(most), Fraction(1, most)), Fraction(most - 1, most))
+    splitter = StratifiedGroupKFold(nearest.denominator, shuffle=True, random_state=seed)
+    held_out = [val for _, val in islice(splitter.split(labels, labels, groups), nearest.numerator)]
+    val = np.sort(np.concatenate(held_out))
+    return np.setdiff1d(np.arange(len(labels)), val), val
 
 
 def groups_of(source: ImageSource, group: str) -> Sequence[str]:
@@ -61,11 +68,11 @@ def groups_of(source: ImageSource, group: str) -> Sequence[str]:
 
     Args:
         source: Of a CSV file that has such a column, its values count; of any other, the names.
-        group: The column, or a regular expression: what it finds in a name, or what its first brackets hold, is the
-            group.
+        group: The column, or a regular expression: what its first brackets hold in a name is the group; without
+            brackets, what it finds.
 
     Raises:
-        UserError: It is no regular expression, or finds nothing in a name.
+        UserError: It is no regular expression, or finds nothing in a name, or its brackets hold nothing.
     """
     own: Sequence[str] | None = getattr(source, "groups", None)
     if own is not None:
@@ -74,14 +81,15 @@ def groups_of(source: ImageSource, group: str) -> Sequence[str]:
         pattern = re.compile(group)
     except re.error as error:
         raise UserError(f"data.group: '{group}' is no regular expression ({error}), nor a column of a .csv") from None
-    found = [pattern.search(path) for path in source.paths]
-    if missing := [path for path, one in zip(source.paths, found, strict=True) if one is None]:
+    matches = (pattern.search(path) for path in source.paths)
+    found = [None if match is None else match[1 if pattern.groups else 0] for match in matches]
+    if missing := [path for path, one in zip(source.paths, found, strict=True) if not one]:
         some = f"{len(missing)} of {len(found)} names, such as '{missing[0]}'"
         raise UserError(
             f"data.group: '{group}' finds nothing in {some}; give one that finds a part of each, such as "
             "'([^/]*)_[0-9]+'"
         )
-    return [one[1 if pattern.groups else 0] or "" for one in found if one is not None]
+    return [one for one in found if one]
 
 
 def warn_of_torn_groups(splits: Splits, group: str) -> None:
@@ -117,7 +125,9 @@ def refuse_missing(
         for side, part in (("training", train), ("validation", val)):
             if label not in labels[part]:
                 count = len(np.unique(groups[labels == label]))
+                if count == 1:
+                    raise UserError(f"data.group: class '{name}' is all one group; it needs two, one for each side")
                 raise UserError(
-                    f"data.group: class '{name}' has {count} groups, and none is left for {side}; give another "
-                    "split_seed, another share or fewer folds, or more of them"
+                    f"data.group: of the {count} groups of class '{name}' none is left for {side}; give another "
+                    "data.split_seed"
                 )

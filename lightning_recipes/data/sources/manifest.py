@@ -1,6 +1,7 @@
 """A CSV file that names pictures and their labels."""
 
 import csv
+import re
 from collections import defaultdict
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +14,7 @@ from lightning_recipes.data.sources.files import FileSource, Folder
 from lightning_recipes.data.sources.folders import FolderSplits
 from lightning_recipes.data.sources.labels import Labels
 from lightning_recipes.data.sources.manifest_rows import Lines, Row, by_column, read_row
-from lightning_recipes.errors import UserError, first_few
+from lightning_recipes.errors import UserError, did_you_mean, first_few
 
 __all__ = ["read_manifest"]
 
@@ -101,7 +102,7 @@ def _rows(path: str, *, several_labels: bool, group: str | None) -> list[Row]:
             reader = csv.reader(file, skipinitialspace=True, strict=True)
             filled = ([cell.strip() for cell in row] for row in reader if any(cell.strip() for cell in row))
             columns = next(filled, [])
-            _check_columns(path, columns)
+            _check_columns(path, columns, group)
             lines = Lines(path)
             cells = ((reader.line_num, by_column(lines, reader.line_num, columns, row)) for row in filled)
             return [read_row(lines, line, row, several_labels=several_labels, group=group) for line, row in cells]
@@ -111,8 +112,11 @@ def _rows(path: str, *, several_labels: bool, group: str | None) -> list[Row]:
         raise UserError(f"data.root: '{path}' cannot be read ({error.strerror}); allow it, or give another") from None
 
 
-def _check_columns(path: str, columns: Sequence[str]) -> None:
+def _check_columns(path: str, columns: Sequence[str], group: str | None) -> None:
     """Refuse a first line that does not name the columns, each once."""
+    plain = group is not None and group not in columns and re.fullmatch(r"[\w -]+", group)  # no regular expression
+    if plain and group is not None and (alike := did_you_mean(group, columns)):
+        raise UserError(f"data.group: '{path}' has no column '{group}'{alike}")
     for column in ("path", "label"):
         if column not in columns:
             near = next((name for name in columns if name.lower() == column), None)

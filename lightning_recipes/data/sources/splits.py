@@ -30,12 +30,15 @@ def refuse_draw(
     some = images_per_class is None or (_is_number(images_per_class, numbers.Integral) and images_per_class >= 1)
     several_folds = folds is None or (_is_number(folds, numbers.Integral) and folds >= 2)
     known = _is_number(fold, numbers.Integral) and 0 <= fold < (folds or 1)
+    which = (
+        f"a whole number from 0 to {folds - 1}" if folds else "of use alone; give data.folds too, how many there are"
+    )
     refuse_bad_values(
         "data",
         ("val_fraction", val_fraction, share, "a share between 0 and 1; give one such as 0.2, or leave it out"),
         ("split_seed", split_seed, seed, "a whole number >= 0; give one such as 0"),
         ("folds", folds, several_folds, "a whole number >= 2; leave it out for no cross-validation"),
-        ("fold", fold, known, f"a whole number from 0 to {(folds or 1) - 1}; give data.folds too, the number of folds"),
+        ("fold", fold, known, which),
         ("images_per_class", images_per_class, some, "a whole number >= 1; leave it out for all"),
     )
 

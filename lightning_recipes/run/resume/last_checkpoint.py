@@ -70,5 +70,5 @@ def nothing_left(epochs: int) -> str:
     """Say that a run that went on had been done already, and how to train it longer."""
     return (
         f"Nothing was left to train: all {epochs} epochs of the plan were done."
-        " To go on, give its stages more epochs, or a higher --trainer.max_epochs where there are none."
+        " To go on, give its last stage more epochs, or a higher --trainer.max_epochs where there are none."
     )

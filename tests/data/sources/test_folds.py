@@ -46,7 +46,7 @@ def test_of_training_and_test_images_the_test_stays_and_the_folds_are_of_the_res
     [
         ({"folds": 1}, r"data\.folds: 1 is not a whole number >= 2"),
         ({"folds": 3, "fold": 3}, r"data\.fold: 3 is not a whole number from 0 to 2"),
-        ({"fold": 1}, r"data\.fold: 1 is not a whole number from 0 to 0; give data\.folds too"),
+        ({"fold": 1}, r"data\.fold: 1 is not of use alone; give data\.folds too"),
     ],
 )
 def test_folds_that_there_are_not_are_refused(options: dict[str, int], said: str) -> None:

@@ -26,7 +26,7 @@ def films_of(source: ImageSource) -> set[str]:
     return {path.rpartition("_")[0] for path in source.paths}
 
 
-@pytest.mark.parametrize("val_fraction", [0.1, 0.2, 0.5, 0.75])
+@pytest.mark.parametrize("val_fraction", [0.1, 0.2, 0.4, 0.5, 0.75])
 def test_no_film_is_on_both_sides_and_the_share_of_each_class_is_about_kept(films: Path, val_fraction: float) -> None:
     for seed in range(3):
         splits = open_splits(films, val_fraction=val_fraction, split_seed=seed, group="(film_[a-z0-9]+)_").splits
@@ -35,7 +35,7 @@ def test_no_film_is_on_both_sides_and_the_share_of_each_class_is_about_kept(film
         assert len(train | val) == 20
         for label in (0, 1):
             share = (np.asarray(splits.val.labels) == label).sum() / 75
-            assert share == pytest.approx(val_fraction, abs=0.11)
+            assert share == pytest.approx(val_fraction, abs=0.09)
 
 
 def test_the_split_is_a_function_of_the_seed_and_the_names(films: Path) -> None:
@@ -53,6 +53,8 @@ def test_a_column_of_the_csv_says_it_too(films: Path, tmp_path: Path) -> None:
     splits = open_splits(manifest, group="film").splits
     assert not films_of(splits.train) & films_of(splits.val)
     assert len(splits.train) + len(splits.val) == 150
+    with pytest.raises(UserError, match=r"data\.group: '.*' has no column 'Film'; did you mean film"):
+        open_splits(manifest, group="Film")
     manifest.write_text("\n".join(["path,label,film", *map(",".join, rows), f"{rows[0][0]}x,cats,"]))
     picture(tmp_path / f"{rows[0][0]}x.png")
     (tmp_path / f"{rows[0][0]}x.png").rename(tmp_path / f"{rows[0][0]}x")
@@ -74,8 +76,9 @@ def test_of_data_that_bring_their_split_torn_films_are_named(tmp_path: Path) -> 
     [
         ("(", r"data\.group: '\(' is no regular expression"),
         ("tape", r"data\.group: 'tape' finds nothing in 150 of 150 names, such as 'cats/film_c0_00\.png'"),
+        ("_0(0)?", r"data\.group: '_0\(0\)\?' finds nothing in .* names"),
         ("film", r"data\.group: all 150 images are of one group"),
-        ("(cats|dogs)/", r"data\.group: class '.*' has 1 groups, and none is left for (training|validation)"),
+        ("(cats|dogs)/", r"data\.group: class 'cats' is all one group; it needs two"),
     ],
 )
 def test_a_group_that_cannot_work_is_refused(films: Path, group: str, said: str) -> None:
