@@ -5,6 +5,7 @@ import sys
 import warnings
 from collections.abc import Sequence
 from contextlib import ExitStack
+from pathlib import Path
 from typing import Protocol
 
 from jsonargparse import ArgumentError
@@ -19,6 +20,9 @@ from lightning_recipes.engine.stop_signals import Stopped, StopSignals
 from lightning_recipes.errors import UserError
 
 __all__ = ["OnRecipe", "run"]
+
+PACKAGE = Path(__file__).parents[1]
+usual_format = warnings.formatwarning  # Lightning's
 
 
 class OnRecipe(Protocol):
@@ -81,6 +85,7 @@ def _choose_what_is_said() -> None:
         own.addHandler(logging.StreamHandler(sys.stdout))
     for name in ("lightning.pytorch", "lightning.fabric"):
         logging.getLogger(name).setLevel(logging.WARNING)
+    warnings.formatwarning = _format
     logging.getLogger("lightning.pytorch.profilers").setLevel(logging.INFO)  # the report that was asked for
     for message in (
         r".*module\(s\) in eval mode.*",  # frozen layers are
@@ -95,3 +100,12 @@ def _choose_what_is_said() -> None:
         r".*lr_scheduler.step\(\)` before `optimizer.step\(\)`.*",  # FP16 looks for its scale by skipping steps
     ):
         warnings.filterwarnings("ignore", message=message)
+
+
+def _format(
+    message: Warning | str, category: type[Warning], filename: str, lineno: int, line: str | None = None
+) -> str:
+    """A warning of ours as an error of ours looks: where in the package it was raised is nothing to a user."""
+    if Path(filename).is_relative_to(PACKAGE):
+        return f"lightning-recipes: {message}\n"
+    return usual_format(message, category, filename, lineno, line)

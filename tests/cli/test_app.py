@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -116,8 +117,11 @@ def test_a_picture_that_cannot_be_read_ends_predict_or_is_left_out(
     words += ["--data.predict_root", str(tmp_path / "new")]
     assert main(words) == 2
     assert "data.on_bad_image: 1 file is no whole picture" in capsys.readouterr().err
-    with pytest.warns(UserWarning, match=r"1 files are skipped: cut\.png"):
+    with pytest.warns(UserWarning, match=r"1 files are skipped: cut\.png") as warned:
         assert main([*words, "--data.on_bad_image", "skip"]) == 0
+    one = next(one for one in warned if "skipped" in str(one.message))
+    shown = warnings.formatwarning(one.message, one.category, one.filename, one.lineno)
+    assert shown.startswith("lightning-recipes: data.on_bad_image: 1 files are skipped")  # and no line of the package
     with (tmp_path / "said" / "predictions.csv").open() as file:
         assert [row["path"] for row in csv.DictReader(file)] == ["0.png", "1.png"]
 
