@@ -51,9 +51,14 @@ class StageTotals:
         """Of all stages; None before any time has passed."""
         return _rate(sum(self.images.values()), sum(self.seconds.values()))
 
-    def rows(self, trainer: pl.Trainer, module: pl.LightningModule) -> list[dict[str, Any]]:
-        """Return what ``summary.json`` says of each stage: its epochs are those that are over."""
-        done, staged = trainer.current_epoch, staged_of(module)
+    def rows(self, done: int, module: pl.LightningModule) -> list[dict[str, Any]]:
+        """Return what ``summary.json`` says of each stage.
+
+        Args:
+            done: Epochs of the run that were trained.
+            module: With its plan, if it has one.
+        """
+        staged = staged_of(module)
         if staged is None or staged.plan is None:
             rate = None if staged is None else staged.rates_of(Stage(WHOLE, epochs=1))[0]
             named = [(WHOLE, done, done, rate)]

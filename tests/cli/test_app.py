@@ -126,6 +126,27 @@ def test_a_picture_that_cannot_be_read_ends_predict_or_is_left_out(
         assert [row["path"] for row in csv.DictReader(file)] == ["0.png", "1.png"]
 
 
+def test_a_limit_that_is_spent_is_said_again_and_no_epoch_is_forgotten(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "small.yaml").write_text(SMALL)
+    run = tmp_path / "run"
+    words = ["--run_dir", str(run), *UNREPORTED]
+    assert main(["fit", "--config", str(tmp_path / "small.yaml"), *words, "--trainer.max_steps", "6"]) == 0
+    first = summary(run)
+    assert (first["epochs"], first["stopped_by"]) == (2, "max_steps")
+    capsys.readouterr()
+    assert main(["fit", "--config", str(run / "config.yaml"), *words, "--ckpt_path", "last"]) == 0
+    said = capsys.readouterr().out
+    assert "Ended by trainer.max_steps after 2 of 3 epochs" in said
+    assert "Nothing was left to train" not in said
+    again = summary(run)
+    assert {key: again[key] for key in ("epochs", "global_step", "stopped_by", "weights_sha256")} == {
+        key: first[key] for key in ("epochs", "global_step", "stopped_by", "weights_sha256")
+    }
+    assert [stage["epochs"] for stage in again["stages"]] == [stage["epochs"] for stage in first["stages"]]
+
+
 def test_a_run_is_never_overwritten(finished: Path, capsys: pytest.CaptureFixture[str]) -> None:
     before = (finished / "run" / "summary.json").read_bytes()
     assert main(["fit", "--config", str(finished / "small.yaml"), "--run_dir", str(finished / "run")]) == 2

@@ -26,6 +26,7 @@ from lightning_recipes.modules.protocols import GivesProbabilities, offers, requ
 from lightning_recipes.modules.tasks import Task
 from lightning_recipes.randomness import run_seed
 from lightning_recipes.run.entries import entries_of_files
+from lightning_recipes.run.reader import RunContents
 
 __all__ = ["RunSummary"]
 
@@ -210,10 +211,11 @@ class RunSummary(pl.Callback):
     ) -> dict[str, Any]:
         """Return what ``summary.json`` holds; values that the run has not reached are None."""
         seen, stopped_by = self.seen, what_stopped(trainer, module, exception)
+        epochs = self._epochs(trainer)
         return {
             "recipe": self.recipe,
             "seed": run_seed(),
-            "epochs": trainer.current_epoch,
+            "epochs": epochs,
             "global_step": trainer.global_step,
             "finished": stopped_by is None,
             "stopped_by": stopped_by,
@@ -229,9 +231,15 @@ class RunSummary(pl.Callback):
             "train_images": _train_images(trainer),
             "classes": list(getattr(module, "class_names", None) or []),
             "weights_sha256": weights_sha256(module),
-            "stages": self.totals.rows(trainer, module),
+            "stages": self.totals.rows(epochs, module),
             **entries_of_files(self.folder),
         }
+
+    def _epochs(self, trainer: pl.Trainer) -> int:
+        """Epochs that were trained, with one that a limit cut short: a fit that then had nothing to do forgets none."""
+        before = RunContents(self.folder).summary
+        same = before.get("global_step") == trainer.global_step
+        return max(trainer.current_epoch, int(before["epochs"])) if same else trainer.current_epoch
 
 
 def _task_of(module: pl.LightningModule) -> Task | None:

@@ -19,6 +19,7 @@ from lightning_recipes.cli.trainer_checks import refuse_endless
 from lightning_recipes.engine.stop_signals import Stopped
 from lightning_recipes.errors import UserError
 from lightning_recipes.models.checkpoint_file import read_checkpoint
+from lightning_recipes.run.reader import RunContents
 from lightning_recipes.run.resume.folder import refuse_what_cannot_be
 from lightning_recipes.run.resume.last_checkpoint import last_checkpoint, nothing_left
 
@@ -84,7 +85,7 @@ class Fit(RecipeCommand):
             print("fast_dev_run: the recipe works from end to end; nothing was written")
             return
         print_summary(self.run_folder)
-        if went_on and not trained:
+        if went_on and not trained and RunContents(self.run_folder).summary["finished"]:
             print(nothing_left(trainer.current_epoch))
 
     def _recorded_trainer(self) -> pl.Trainer:
