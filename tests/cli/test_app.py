@@ -92,6 +92,24 @@ def test_validate_finds_the_accuracy_of_the_summary(finished: Path, capsys: pyte
     assert capsys.readouterr().out == ""
 
 
+def test_validate_writes_each_metric_with_its_interval(
+    finished: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run, out = finished / "run", tmp_path / "said.json"
+    words = ["validate", "--ckpt_path", str(run / "checkpoints/best.ckpt"), "--out"]
+    assert main([*words, str(out)]) == 0
+    found, reported = json.loads(out.read_text()), summary(run)
+    assert found["images"] == reported["val_images"]
+    assert found["val_accuracy"]["value"] == pytest.approx(reported["val_accuracy"])
+    assert found["val_accuracy"]["ci95"] == pytest.approx(reported["val_accuracy_ci95"])
+    assert found["val_loss"]["value"] == pytest.approx(reported["val_loss"], rel=1e-4)
+    for name in ("val_loss", "val_f1", "val_ece"):
+        low, high = found[name]["ci95"]
+        assert low < found[name]["value"] < high
+    assert main([*words, str(out / "said.json")]) == 2  # below a file
+    assert "out: " in capsys.readouterr().err
+
+
 def test_predict_writes_a_row_an_image_with_names(finished: Path, tmp_path: Path) -> None:
     run = finished / "run"
     for number in range(3):

@@ -1,6 +1,18 @@
 """What ``validate`` and ``test`` share: the metrics of a checkpoint on the images of a split."""
 
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+from typing_extensions import override
+
+from lightning_recipes.atomic_io import write_json
 from lightning_recipes.cli.commands.evaluation import Evaluation
+from lightning_recipes.cli.config_checks import check_folder
+from lightning_recipes.engine.collect_predictions import CollectPredictions
+from lightning_recipes.evaluation.metric_intervals import Interval, loss_interval, metric_intervals
+from lightning_recipes.modules.evaluator import Evaluator
 
 __all__ = ["EvaluateSplit"]
 
@@ -10,17 +22,51 @@ class EvaluateSplit(Evaluation):
 
     needs = "--ckpt_path CHECKPOINT"
     used_most = (
-        "ckpt_path", "config", "data.root", "data.eval_batch_size", "views",
+        "ckpt_path", "config", "data.root", "data.eval_batch_size", "views", "out",
         "trainer.accelerator", "trainer.devices", "trainer.precision",
     )  # fmt: skip
 
-    def run(self, ckpt_path: str | None = None, verbose: bool = True, weights_only: bool | None = None) -> None:
+    @override
+    def resolve(self) -> None:
+        """As of any evaluation; what cannot be written to is refused before anything is evaluated."""
+        super().resolve()
+        if self.config.out is not None:
+            check_folder("out", str(Path(self.config.out).parent))
+
+    def run(
+        self,
+        ckpt_path: str | None = None,
+        out: str | None = None,
+        verbose: bool = True,
+        weights_only: bool | None = None,
+    ) -> None:
         """Evaluate and print.
 
         Args:
             ckpt_path: Checkpoint to evaluate, or a folder of snapshots.
+            out: JSON file to write: the number of images, and each metric with its value and 95 % interval.
             verbose: Print the metrics.
             weights_only: Not used; a run's own ``config.yaml`` has it.
         """
-        trainer = self.make_trainer(self.callbacks())
-        self.evaluate(trainer, getattr(trainer, self.name), verbose=verbose)
+        collect = CollectPredictions()
+        trainer = self.make_trainer([*self.callbacks(), *([collect] if out is not None else [])])
+        metrics = self.evaluate(trainer, getattr(trainer, self.name), verbose=verbose)
+        if out is not None:
+            found = self._with_intervals(trainer, metrics, collect)
+            if trainer.is_global_zero:
+                write_json(Path(out), found)
+
+    def _with_intervals(
+        self, trainer: pl.Trainer, metrics: Sequence[Mapping[str, float]], collect: CollectPredictions
+    ) -> dict[str, Any]:
+        """Return what ``--out`` holds; a metric of somebody's own step has a value and no interval."""
+        values, found = {name: value for part in metrics for name, value in part.items()}, collect.collected(trainer)
+        intervals: dict[str, Interval] = {}
+        if found is not None and isinstance(self.model, Evaluator):
+            said, prefix = (found["probabilities"], found["labels"]), "val" if self.name == "validate" else "test"
+            intervals = metric_intervals(self.model.configure_metrics(f"{prefix}_"), *said)
+            loss = f"{prefix}_loss"
+            if loss in values and not self.model.task.several_labels:
+                intervals[loss] = loss_interval(values[loss], self.model.cpu().compute_loss, *said)
+        entries = {name: {"value": value, "ci95": intervals.get(name)} for name, value in values.items()}
+        return {"images": None if found is None else len(found["labels"]), **entries}

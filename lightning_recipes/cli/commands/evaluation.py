@@ -94,8 +94,10 @@ class Evaluation(RecipeCommand, ABC):
         views, model = self.config.views, self.model
         return model if views is None else MultiViewClassifier(model, views)
 
-    def evaluate(self, trainer: pl.Trainer, evaluate: Callable[..., Any], *, verbose: bool) -> None:
-        """Judge the model on a split, and print its metrics.
+    def evaluate(
+        self, trainer: pl.Trainer, evaluate: Callable[..., Any], *, verbose: bool
+    ) -> Sequence[Mapping[str, float]]:
+        """Judge the model on a split, print its metrics, and return them.
 
         Args:
             trainer: Runs it.
@@ -103,12 +105,12 @@ class Evaluation(RecipeCommand, ABC):
             verbose: Print.
         """
         model = self.with_views()
-        metrics = evaluate(model, verbose=False, datamodule=self.datamodule)
-        if not verbose:
-            return
-        print_evaluation(self.name, metrics)
-        if isinstance(model, MultiViewClassifier) and trainer.world_size == 1:
-            print_gain(*model.gain(), of=model.task.share_right_means)
+        metrics: Sequence[Mapping[str, float]] = evaluate(model, verbose=False, datamodule=self.datamodule)
+        if verbose:
+            print_evaluation(self.name, metrics)
+            if isinstance(model, MultiViewClassifier) and trainer.world_size == 1:
+                print_gain(*model.gain(), of=model.task.share_right_means)
+        return metrics
 
 
 def _given_on_the_command_line(words: Sequence[str]) -> set[str]:
