@@ -25,7 +25,7 @@ def banners(tmp_path: Path) -> Path:
     return tmp_path / "banners"
 
 
-@pytest.mark.parametrize("fit", ["pad", "squish"])
+@pytest.mark.parametrize("fit", ["pad", pytest.param("squish", marks=pytest.mark.slow)])
 def test_what_is_seen_whole_is_learnt_and_judged_again_as_it_was(fit: str, banners: Path, tmp_path: Path) -> None:
     (tmp_path / "r.yaml").write_text(
         f"data: {{root: '{banners}', image_size: 32, batch_size: 8, val_fraction: 0.25, num_workers: 0, augment: "
