@@ -73,16 +73,16 @@ def _rows(keys: dict[str, Key]) -> Iterator[str]:
         yield f"`{key}`\n: {said or 'Not described.'}\n"
 
 
-def _public(wanted) -> Iterator[tuple[str, str]]:  # type: ignore[no-untyped-def]
+def _public(wanted) -> Iterator[str]:  # type: ignore[no-untyped-def]
     stub = ast.parse((ROOT / "lightning_recipes" / "__init__.pyi").read_text(encoding="utf-8"))
     for node in stub.body:
         if isinstance(node, ast.ImportFrom) and wanted(node.module):
-            yield node.names[0].name, str(node.module)
+            yield node.names[0].name
 
 
-def _classes(title: str, names: list[tuple[str, str]]) -> str:
+def _classes(title: str, names: list[str]) -> str:
     lines = [f"# {title}\n"]
-    for name, _ in sorted(names):
+    for name in sorted(names):
         kind = "class" if name[0].isupper() else "function"
         if name.endswith("Error"):
             kind = "exception"

@@ -5,7 +5,6 @@ Imports nothing that is slow: help is answered in an instant.
 
 import re
 import sys
-from collections.abc import Mapping
 from pathlib import Path
 
 from lightning_recipes.cli.commands import COMMANDS
@@ -82,16 +81,18 @@ def help_on(name: str) -> int:
     if page in pages:
         _print_page(pages[page].read_text(encoding="utf-8"))
         return 0
-    for command in ("fit", *(one for one in COMMANDS if used_most(one))):
+    unknown = ""
+    for command in (one for one in COMMANDS if used_most(one)):
         try:
             print(key_help(command, name), end="")
-        except UserError:
-            continue
-        return 0
+            return 0
+        except UserError as error:
+            unknown = unknown or f"{error}; help pages lists the pages".replace("--help all", "fit --help all")
     if keys := _that_speak_of(name):
         print("".join(keys), end="")
         return 0
-    print(f"lightning-recipes: {_not_found(name, page, pages)}", file=sys.stderr)
+    near = did_you_mean(page, pages)
+    print(f"lightning-recipes: {f'{name}: there is no such page{near}' if near else unknown}", file=sys.stderr)
     return 2
 
 
@@ -104,15 +105,6 @@ def _that_speak_of(word: str) -> list[str]:
     called = [name for name in keys if name.endswith(f".{word}")]
     whole = re.compile(rf"(?<![\w.]){word}(?!\w)")
     return [key_help("fit", name) for name in called or [name for name, text in keys.items() if whole.search(text)]]
-
-
-def _not_found(name: str, page: str, pages: Mapping[str, Path]) -> str:
-    try:
-        return key_help("fit", name)
-    except UserError as error:
-        if near := did_you_mean(page, pages):
-            return f"{name}: there is no such page{near}"
-        return f"{error}; help pages lists the pages".replace("--help all", "fit --help all")
 
 
 def _title(file: Path) -> str:

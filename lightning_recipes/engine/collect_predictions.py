@@ -9,7 +9,12 @@ from typing_extensions import override
 
 from lightning_recipes.evaluation.gather import gather_by_index
 
-__all__ = ["CollectPredictions"]
+__all__ = ["CollectPredictions", "has_predictions"]
+
+
+def has_predictions(outputs: Any) -> bool:
+    """Tell whether a step has returned what is said of each image, as those of an ``Evaluator`` do."""
+    return isinstance(outputs, Mapping) and {"probabilities", "labels", "indices"} <= set(outputs)
 
 
 class CollectPredictions(pl.Callback):
@@ -29,25 +34,11 @@ class CollectPredictions(pl.Callback):
         dataloader_idx: int = 0,
     ) -> None:
         """Keep a batch."""
-        self._keep(outputs)
-
-    @override
-    def on_test_batch_end(
-        self,
-        trainer: pl.Trainer,
-        pl_module: pl.LightningModule,
-        outputs: Any,
-        batch: Any,
-        batch_idx: int,
-        dataloader_idx: int = 0,
-    ) -> None:
-        """Keep a batch."""
-        self._keep(outputs)
-
-    def _keep(self, outputs: Any) -> None:
-        if isinstance(outputs, Mapping) and {"probabilities", "labels", "indices"} <= set(outputs):
+        if has_predictions(outputs):
             names = {"index": "indices", "labels": "labels", "probabilities": "probabilities"}
             self._parts.append({key: outputs[name].detach().cpu() for key, name in names.items()})
+
+    on_test_batch_end = on_validation_batch_end
 
     def collected(self, trainer: pl.Trainer) -> dict[str, Tensor] | None:
         """Return ``probabilities`` and ``labels`` of all images, in their order; every process has to call.

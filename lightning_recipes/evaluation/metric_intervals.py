@@ -7,9 +7,8 @@ import torch
 from torch import Tensor
 from torchmetrics import MetricCollection
 
-from lightning_recipes.evaluation.bootstrap import share_interval
+from lightning_recipes.evaluation.bootstrap import image_counts, share_interval
 from lightning_recipes.evaluation.intervals import Z_95, wilson_interval
-from lightning_recipes.randomness import numpy_generator_for
 
 __all__ = ["Interval", "loss_interval", "metric_intervals"]
 
@@ -63,8 +62,7 @@ def loss_interval(
 
 
 def _draws(images: int) -> list[Tensor]:
-    generator = numpy_generator_for("resamples", images, seed=0)
-    return [torch.from_numpy(generator.integers(0, images, images)) for _ in range(RESAMPLES)]
+    return [torch.arange(images).repeat_interleave(counts.long()) for counts in image_counts(images, RESAMPLES)]
 
 
 def _computed(metrics: MetricCollection, probabilities: Tensor, labels: Tensor) -> Mapping[str, float]:

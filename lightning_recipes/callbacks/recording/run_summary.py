@@ -2,7 +2,6 @@
 
 import math
 import time
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ from lightning_recipes.atomic_io import write_csv, write_json
 from lightning_recipes.data.batch import batch_length
 from lightning_recipes.data.of_trainer import image_data_of
 from lightning_recipes.engine.best import best_of
+from lightning_recipes.engine.collect_predictions import has_predictions
 from lightning_recipes.engine.judgement import Judgement, Rows
 from lightning_recipes.engine.predictions import judged, names_of
 from lightning_recipes.engine.run_end import what_stopped
@@ -131,11 +131,7 @@ class RunSummary(pl.Callback):
     ) -> None:
         """Keep what the task needs; a module that returns something else has no predictions."""
         task = _task_of(pl_module)
-        if (
-            task is None
-            or not isinstance(outputs, Mapping)
-            or not {"probabilities", "labels", "indices"} <= set(outputs)
-        ):
+        if task is None or not has_predictions(outputs):
             return
         part = {"index": outputs["indices"], **task.seen(outputs["probabilities"], outputs["labels"])}
         self._parts.append({name: tensor.detach().cpu() for name, tensor in part.items()})

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+from torchmetrics import MetricCollection
 from typing_extensions import override
 
 from lightning_recipes.atomic_io import write_json
@@ -59,14 +60,22 @@ class EvaluateSplit(Evaluation):
     def _with_intervals(
         self, trainer: pl.Trainer, metrics: Sequence[Mapping[str, float]], collect: CollectPredictions
     ) -> dict[str, Any]:
-        """Return what ``--out`` holds; a metric of somebody's own step has a value and no interval."""
+        """Return what ``--out`` holds; a metric of somebody's own step has a value and no interval.
+
+        What a run reports has the interval that ``summary.json`` gives it.
+        """
         values, found = {name: value for part in metrics for name, value in part.items()}, collect.collected(trainer)
         intervals: dict[str, Interval] = {}
+        prefix = "val_" if self.name == "validate" else "test_"
         if found is not None and isinstance(self.model, Evaluator):
-            said, prefix = (found["probabilities"], found["labels"]), "val" if self.name == "validate" else "test"
-            intervals = metric_intervals(self.model.configure_metrics(f"{prefix}_"), *said)
-            loss = f"{prefix}_loss"
-            if loss in values and not self.model.task.several_labels:
-                intervals[loss] = loss_interval(values[loss], self.model.cpu().compute_loss, *said)
-        entries = {name: {"value": value, "ci95": intervals.get(name)} for name, value in values.items()}
+            said, task = (found["probabilities"], found["labels"]), self.model.task
+            every, summary = dict(self.model.configure_metrics("").items()), task.summary(task.seen(*said))
+            intervals = {name: summary[f"val_{name}_ci95"] for name in every if f"val_{name}_ci95" in summary}
+            others = {name: metric for name, metric in every.items() if name not in intervals}
+            intervals |= metric_intervals(MetricCollection(others, compute_groups=False), *said)  # type: ignore[arg-type]
+            if f"{prefix}loss" in values and not task.several_labels:
+                intervals["loss"] = loss_interval(values[f"{prefix}loss"], self.model.cpu().compute_loss, *said)
+        entries = {
+            name: {"value": value, "ci95": intervals.get(name.removeprefix(prefix))} for name, value in values.items()
+        }
         return {"images": None if found is None else len(found["labels"]), **entries}
