@@ -8,7 +8,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-__all__ = ["fitted_folds", "out_of_fold"]
+__all__ = ["fitted_folds", "linear_classifier", "out_of_fold"]
 
 
 def out_of_fold(features: Tensor, labels: Tensor, *, num_classes: int, folds: int, seed: int = 0) -> Tensor:
@@ -38,13 +38,19 @@ def fitted_folds(
 
     Arguments as of :func:`out_of_fold`.
     """
-    from sklearn.linear_model import LogisticRegression
     from sklearn.model_selection import StratifiedKFold
+
+    x, y = features.double().numpy(), labels.numpy()
+    for train, test in StratifiedKFold(folds, shuffle=True, random_state=seed).split(x, y):
+        yield test, linear_classifier(features[train], labels[train])
+
+
+def linear_classifier(features: Tensor, labels: Tensor) -> Any:
+    """Return scikit-learn's logistic regression, fitted on features (N, F), standardised, and labels (N,)."""
+    from sklearn.linear_model import LogisticRegression
     from sklearn.pipeline import make_pipeline
     from sklearn.preprocessing import StandardScaler
 
-    x, y = features.double().numpy(), labels.numpy()
     # Strong regularisation: with more features than images a weak one would fit the wrong labels of the other folds.
-    for train, test in StratifiedKFold(folds, shuffle=True, random_state=seed).split(x, y):
-        model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=500))
-        yield test, model.fit(x[train], y[train])
+    model = make_pipeline(StandardScaler(), LogisticRegression(C=0.01, max_iter=500))
+    return model.fit(features.double().numpy(), labels.numpy())

@@ -12,12 +12,12 @@ import torch
 
 from lightning_recipes.data.datamodule import ImageDataModule
 from lightning_recipes.data.loading.loader_settings import input_for
+from lightning_recipes.data.made_again import made_again
 from lightning_recipes.errors import UserError
 from lightning_recipes.models.backbone import check_image_size
 from lightning_recipes.modules.classifier import ImageClassifier
 from lightning_recipes.suggest.choices import Measured
 from lightning_recipes.suggest.data_facts import data_facts
-from lightning_recipes.suggest.made_again import made_again
 from lightning_recipes.suggest.probe import Probe, images_to_probe, probe, seconds_an_image
 from lightning_recipes.suggest.rules import TRAINING_TO_READING, best_size, expected_error
 from lightning_recipes.suggest.step_costs import BATCH_SIZES, step_costs

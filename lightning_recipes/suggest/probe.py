@@ -1,27 +1,22 @@
 """How far the features of a backbone carry, before any of its layers is trained."""
 
 import time
-import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from lightning_recipes.data.batch import Batch
 from lightning_recipes.data.datamodule import ImageDataModule
 from lightning_recipes.data.loading.eval_sampler import stratified_order
 from lightning_recipes.errors import UserError
+from lightning_recipes.evaluation.feature_probes import linear_right, nearest_vote
 from lightning_recipes.evaluation.intervals import paired_difference, wilson_interval
-from lightning_recipes.evaluation.out_of_fold import fitted_folds
 from lightning_recipes.input_config import InputConfig
 
 __all__ = ["Probe", "images_to_probe", "probe", "seconds_an_image"]
-
-MOST_FOLDS = 5
-NEIGHBOURS = 5
 
 
 @dataclass(frozen=True)
@@ -116,37 +111,12 @@ def probe(
             "with fit --config finetune"
         )
     x, flipped, y = torch.cat(features)[several], torch.cat(mirrored)[several], y[several]
-    right, right_mirrored = _right(x, y, (x, flipped))
+    right, right_mirrored = linear_right(x, y, (x, flipped))
     return Probe(
         size=looked_at.image_size,
         images=len(y),
         correct=int(right.sum()),
-        by_neighbours=int((_nearest_vote(x, y) == y).sum()),
+        by_neighbours=int((nearest_vote(x, y) == y).sum()),
         mirrored_gain=paired_difference(right_mirrored.astype(float) - right),
         seconds_an_image=seconds / len(several),
     )
-
-
-def _right(features: Tensor, labels: Tensor, views: Sequence[Tensor]) -> list[NDArray[np.bool_]]:
-    """Whether each image is classified right by a regression on the other folds, from each of several views of it."""
-    folds, y = min(MOST_FOLDS, int(torch.bincount(labels).max())), labels.numpy()
-    seen, right = [view.double().numpy() for view in views], [np.zeros(len(y), dtype=bool) for _ in views]
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="The least populated class")  # is then not in every fold
-        warnings.filterwarnings("ignore", message="The number of unique classes is greater")  # of two images a class
-        for test, model in fitted_folds(features, labels, folds=folds):
-            for one, view in zip(right, seen, strict=True):
-                one[test] = model.predict(view[test]) == y[test]
-    return right
-
-
-def _nearest_vote(features: Tensor, labels: Tensor) -> Tensor:
-    """The class that most of the nearest other images have; of several that the nearest of them has."""
-    x = torch.nn.functional.normalize(features - features.mean(dim=0), dim=1)
-    alike = x @ x.T
-    alike.fill_diagonal_(-torch.inf)
-    near = alike.topk(min(NEIGHBOURS, len(labels) - 1), dim=1)
-    votes = torch.zeros(len(labels), int(labels.max()) + 1)
-    # A little more for the nearer ones decides between classes of as many votes, and no more than that.
-    weights = 1 + 1e-3 * near.values
-    return votes.scatter_add_(1, labels[near.indices], weights).argmax(dim=1)

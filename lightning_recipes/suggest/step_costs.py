@@ -16,13 +16,10 @@ from typing_extensions import override
 
 from lightning_recipes.callbacks.stages import Stages
 from lightning_recipes.data.datamodule import ImageDataModule
-from lightning_recipes.data.loading.eval_sampler import stratified_order
-from lightning_recipes.data.sources.open import OpenedData
-from lightning_recipes.data.sources.source import Splits, Subset
+from lightning_recipes.data.some_images import some_images
 from lightning_recipes.engine.stage_totals import stage_name
 from lightning_recipes.modules.classifier import ImageClassifier
 from lightning_recipes.stages.plan import Stage
-from lightning_recipes.suggest.made_again import made_again
 
 __all__ = ["BATCH_SIZES", "StepCosts", "step_costs"]
 
@@ -90,7 +87,7 @@ def step_costs(
         batch_sizes: To try, rising; those that the images are too few for are left out.
         steps: At each of them, >= 2.
     """
-    small = _some_of(data, train=max(batch_sizes) * steps, val=1)
+    small = some_images(data, train=max(batch_sizes) * steps, val=1)
     images = len(small.opened.splits.train)
     sizes = [n for n in batch_sizes if 2 * n <= images] or [max(1, images // 2)]
     stages = [Stage("head", epochs=1, train="head", batch_size=sizes[0], cache_features=True)]
@@ -108,17 +105,6 @@ def step_costs(
         checkpoint=time.perf_counter() - began,
         peak_memory=_peak_memory(),
     )
-
-
-def _some_of(data: ImageDataModule, *, train: int, val: int) -> ImageDataModule:
-    """A data module of some of the images, of each class its share."""
-    made, splits = made_again(data, balance=False), data.opened.splits
-    some = [
-        Subset(source, stratified_order(source.labels, data.hparams["split_seed"])[:count])
-        for source, count in ((splits.train, train), (splits.val, val))
-    ]
-    made.opened = OpenedData(Splits(*some))
-    return made
 
 
 def _peak_memory() -> int:

@@ -1,16 +1,12 @@
-"""How far features carry, against scikit-learn and where the answer is known."""
+"""How far features carry, where the answer is known."""
 
 import numpy as np
 import pytest
-import torch
-from sklearn.model_selection import LeaveOneOut, cross_val_predict
-from sklearn.neighbors import KNeighborsClassifier
 from torch import Tensor
 
 from lightning_recipes import ImageDataModule
 from lightning_recipes.input_config import InputConfig
-from lightning_recipes.suggest.probe import NEIGHBOURS, Probe, images_to_probe, probe
-from lightning_recipes.suggest.probe import _nearest_vote as nearest_vote
+from lightning_recipes.suggest.probe import Probe, images_to_probe, probe
 
 LOOKED_AT = InputConfig(8, (0.0,) * 3, (1.0,) * 3)
 
@@ -42,19 +38,6 @@ def test_a_first_part_of_the_images_has_every_class(digits: tuple[Probe, ImageDa
     labels = np.asarray(digits[1].opened.splits.train.labels)
     assert set(np.bincount(labels[images_to_probe(digits[1], 100)])) <= {9, 10, 11}
     assert len(images_to_probe(digits[1], 10**6)) == len(labels)
-
-
-def test_nearest_neighbours_are_those_of_scikit_learn() -> None:
-    generator = torch.Generator().manual_seed(0)
-    labels = torch.arange(4).repeat_interleave(30)
-    features = torch.randn(120, 6, generator=generator) + torch.nn.functional.one_hot(labels, 6) * 1.5
-    centred = (features - features.mean(dim=0)).numpy()
-    theirs = KNeighborsClassifier(NEIGHBOURS, metric="cosine", algorithm="brute")
-    votes = cross_val_predict(theirs, centred, labels.numpy(), cv=LeaveOneOut(), method="predict_proba")
-    clear = np.sort(votes, axis=1)[:, -1] > np.sort(votes, axis=1)[:, -2]  # ties are another matter
-    ours = nearest_vote(features, labels).numpy()
-    assert clear.sum() > 80
-    assert (ours[clear] == votes.argmax(axis=1)[clear]).all()
 
 
 def test_a_class_of_one_image_is_no_error() -> None:
