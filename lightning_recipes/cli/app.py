@@ -36,8 +36,9 @@ class OnRecipe(Protocol):
         """Return the keys of the top level, to suggest one of."""
         ...
 
-    def execute(self) -> None:
-        """Do the command's work."""
+    def execute(self) -> int:
+        """Do the command's work, and return the exit code."""
+        ...
 
 
 def run(command: type[OnRecipe], words: Sequence[str]) -> int:
@@ -50,7 +51,7 @@ def run(command: type[OnRecipe], words: Sequence[str]) -> int:
     _choose_what_is_said()
     try:
         with ExitStack() as held, StopSignals() as signals:
-            command(name_recipes(words), held, signals).execute()
+            return command(name_recipes(words), held, signals).execute()
     except Stopped as stopped:
         # Lightning ends all processes of a training when one ends with another code than 0.
         return 0 if stopped.together and getattr(rank_zero_only, "rank", 0) != 0 else 128 + stopped.signal
@@ -63,7 +64,6 @@ def run(command: type[OnRecipe], words: Sequence[str]) -> int:
             raise
         print(f"lightning-recipes: {with_page(one_line(mistake, command.keys()))}", file=sys.stderr)
         return 2
-    return 0
 
 
 def _users_mistake(error: BaseException | None) -> BaseException | None:

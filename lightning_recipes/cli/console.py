@@ -10,6 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lightning_recipes.atomic_io import write_csv
+from lightning_recipes.checks.check import Check
 from lightning_recipes.evaluation.columns import class_columns
 from lightning_recipes.evaluation.percent import percent, percent_range
 from lightning_recipes.run.reader import RunContents
@@ -19,6 +20,8 @@ from lightning_recipes.run.report.sections import analysed_before
 from lightning_recipes.suggest.choices import Suggestion
 
 __all__ = [
+    "print_check",
+    "print_checks",
     "print_evaluation",
     "print_explanation",
     "print_gain",
@@ -161,6 +164,27 @@ def print_suggestion(path: str, suggestion: Suggestion) -> None:
     Console().print(_table(f"{path}: what to expect", ("", "expected", "half of the\nmeasured sets"), rows))
     _say(f"{suggestion.outlook} Each choice has its reason in the file. Train it with")
     _say(f"  lightning-recipes fit --config {shlex.quote(path)}")
+
+
+def print_check(check: Check) -> None:
+    """Print what a check has found, as soon as it has; what was expected and what to do only where it did not pass."""
+    style = {"passed": "green", "warned": "yellow", "failed": "bold red"}[check.status]
+    line = Table.grid(padding=(0, 1))
+    line.add_column(width=6)
+    line.add_column(min_width=min(22, len(check.name)), no_wrap=True)
+    line.add_column()
+    said = Text(check.measured)
+    if check.status != "passed":
+        said.append(f"\nexpected: {check.expected}", style="dim")
+        said.append(f"\n{check.advice[:1].upper()}{check.advice[1:]}.")
+    line.add_row(Text(check.status, style=style), Text(f"{check.name:<22}"), said)
+    Console().print(line)
+
+
+def print_checks(folder: Path, checks: Sequence[Check]) -> None:
+    """Print how many checks there were, and where they lie."""
+    count = {status: sum(one.status == status for one in checks) for status in ("passed", "warned", "failed")}
+    _say(", ".join(f"{many} {status}" for status, many in count.items()) + f". All of it is in {folder}")
 
 
 def print_explanation(folder: Path) -> None:

@@ -30,6 +30,9 @@ COMMANDS = {
     "suggest": Row(
         f"{HERE}.suggest:Suggest", "Write a recipe for the data, the machine and the time, with its reasons."
     ),
+    "check": Row(
+        f"{HERE}.check:CheckPipeline", "Check a recipe's pipeline before it trains: inputs, loss, gradients, a batch."
+    ),
     "validate": Row(f"{HERE}.validate:Validate", "Evaluate a checkpoint on the validation images."),
     "test": Row(f"{HERE}.test:Test", "Evaluate a checkpoint on the test images."),
     "lr_find": Row(f"{HERE}.lr_find:LrFind", "Run the learning rate range test alone: figure, JSON and suggestions."),

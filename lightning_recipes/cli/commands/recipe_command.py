@@ -80,7 +80,7 @@ class RecipeCommand(LightningCLI, ABC):
         name: As in the table of commands.
         needs: What has to be given, as the usage shows it.
         used_most: Keys that ``COMMAND --help`` shows.
-        run: Does the work; its arguments have defaults.
+        run: Does the work, and returns an exit code other than 0 if there is one; its arguments have defaults.
         words: That were typed after the name.
         held: What is given back when the command ends, such as the run's folder.
         signals: Hears what asks the command to stop.
@@ -90,7 +90,7 @@ class RecipeCommand(LightningCLI, ABC):
     name: ClassVar[str]
     needs: ClassVar[str]
     used_most: ClassVar[tuple[str, ...]]
-    run: Callable[..., None]
+    run: Callable[..., int | None]
     run_folder: Path
 
     def __init__(self, words: Sequence[str], held: ExitStack, signals: StopSignals) -> None:
@@ -274,9 +274,9 @@ class RecipeCommand(LightningCLI, ABC):
             keep_freed_memory()  # not with workers: a fork of so much kept memory copies it page by page
         return trainer
 
-    def execute(self) -> None:
-        """Call ``run`` with the command's own keys."""
-        self.run(**{name: self.made[name] for name in inspect.signature(self.run).parameters})
+    def execute(self) -> int:
+        """Call ``run`` with the command's own keys, and return the exit code: what it returns, or 0."""
+        return self.run(**{name: self.made[name] for name in inspect.signature(self.run).parameters}) or 0
 
 
 def _progress_bar() -> pl.Callback:

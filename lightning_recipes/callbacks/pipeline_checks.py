@@ -1,0 +1,187 @@
+"""The checks of a recipe, each made where a fit has what it looks at: at its start, and as each stage begins."""
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.utilities.seed import isolate_rng
+from torch import Tensor
+from typing_extensions import override
+
+from lightning_recipes.checks import features, inputs, learning, network, outputs
+from lightning_recipes.checks.check import Check, passed, warned
+from lightning_recipes.checks.inputs import Seen
+from lightning_recipes.compat.lightning import gradient_scaler
+from lightning_recipes.data.batch import Batch
+from lightning_recipes.data.datamodule import ImageDataModule
+from lightning_recipes.data.of_trainer import image_data_of
+from lightning_recipes.engine.trial_steps import no_trace
+from lightning_recipes.models.dropout_order import dropout_before_norm
+from lightning_recipes.modules.protocols import GivesProbabilities, HasBackbone, offers, require_staged
+from lightning_recipes.stages.plan import Stage
+
+__all__ = ["PipelineChecks"]
+
+LOOKED_AT = 64
+"""Images whose pixels are compared with those of the files."""
+AT_ONCE = 32
+
+
+class PipelineChecks(pl.Callback):
+    """Make the checks of a recipe while a fit of a step a stage goes through its stages.
+
+    What :class:`~lightning_recipes.cli.commands.check.Check` adds to the recipe's callbacks, as the last of them. Every
+    check leaves weights, optimizer and randomness as they were.
+
+    Args:
+        steps: Optimizer steps of each small training, at most; 0 leaves out what trains.
+        say: Called with each check as it is made.
+
+    Attributes:
+        found: The checks so far.
+        trained: Images as training sees them, for a figure; None where no stage of ours trains on images.
+    """
+
+    def __init__(self, steps: int, say: Callable[[Check], None]) -> None:
+        self.steps, self.say = steps, say
+        self.found: list[Check] = []
+        self.trained: Seen | None = None
+
+    @override
+    def on_train_epoch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Check what can be at this stage."""
+        module, epoch, data = require_staged(pl_module, "check"), trainer.current_epoch, image_data_of(trainer)
+        plan = module.timeline.plan
+        stage, judges = plan.at(epoch), offers(pl_module, GivesProbabilities)
+        if epoch == 0:
+            self._add(_of_layers(pl_module))
+            if data is not None and judges:
+                self._add(_of_outputs(trainer, pl_module, data))
+        if data is not None and judges and epoch == _first_with_images(plan.stages):
+            self._add(self._of_inputs(trainer, pl_module, data))
+            if offers(pl_module, HasBackbone) and not data.several_labels:
+                self._add(_of_features(pl_module, data, stage))
+        batch = next(iter(trainer.train_dataloader or []))
+        self._add(_of_step(trainer, pl_module, batch, stage))
+        if epoch == plan.epochs - 1:
+            self._add(self._of_training(trainer, pl_module, data, batch))
+
+    def _add(self, checks: Iterable[Check]) -> None:
+        for check in checks:
+            self.found.append(check)
+            self.say(check)
+
+    def _of_inputs(self, trainer: pl.Trainer, module: Any, data: ImageDataModule) -> Iterator[Check]:
+        some, used = _some(data, LOOKED_AT), module.input_judged
+        with isolate_rng(), _evaluated(module):
+            evaluated = inputs.seen(trainer, module, data.evaluation_loader("train", used, some), LOOKED_AT)
+            validated = [inputs.seen(trainer, module, data.val_dataloader(), LOOKED_AT) for _ in range(2)]
+            self.trained = inputs.seen(trainer, module, trainer.train_dataloader, LOOKED_AT)
+        evaluated = replace(evaluated, indices=torch.tensor(some)[evaluated.indices])
+        yield inputs.check_normalization(data, evaluated, used, module.input_config if _pretrained(module) else None)
+        yield inputs.check_channels(data, evaluated)
+        yield inputs.check_evaluation_repeats(*validated)
+        yield inputs.check_training_images(self.trained, evaluated, used)
+
+    def _of_training(
+        self, trainer: pl.Trainer, module: Any, data: ImageDataModule | None, batch: Any
+    ) -> Iterator[Check]:
+        yield learning.check_repeats(trainer, module, batch)
+        scaler = gradient_scaler(trainer)
+        if scaler is not None:
+            yield passed("loss_scale", f"{scaler.get_scale():g}", "> 0")
+        if not self.steps:
+            return
+        learnt = learning.check_one_batch(trainer, module, batch, steps=self.steps)
+        found = {check.name: check for check, _ in learnt}
+        if data is not None and offers(module, GivesProbabilities):
+            sure = _pretrained(module) and any(one.name == "labels" and one.status == "passed" for one in self.found)
+            more = learning.check_learns(trainer, module, data, steps=self.steps, factor=learnt[-1][1], sure=sure)
+            found |= {check.name: check for check in more}  # which may have more to say of the rate
+        yield from found.values()
+
+
+def _of_layers(module: pl.LightningModule) -> Iterator[Check]:
+    expected = "dropout behind the last batch-norm"
+    if (found := dropout_before_norm(module)) is not None:
+        advice = "move it: the norm's statistics are others in training than in evaluation (Li et al. 2018)"
+        yield warned("dropout", f"'{found[0]}' drops before the batch-norm '{found[1]}'", expected, advice)
+    else:
+        yield passed("dropout", "none before a batch-norm", expected)
+
+
+def _of_outputs(trainer: pl.Trainer, module: Any, data: ImageDataModule) -> Iterator[Check]:
+    loader = data.evaluation_loader("train", module.input_judged, _some(data, 32))
+    with isolate_rng(), _evaluated(module):
+        batch = trainer.strategy.batch_to_device(trainer.precision_plugin.convert_input(next(iter(loader))))
+        with torch.no_grad(), trainer.precision_plugin.forward_context():
+            logits = module.logits_of(batch)
+        yield outputs.check_logits(module, logits)
+        if logits.ndim == 2 and logits.shape[1] == module.num_classes:
+            yield outputs.check_first_loss(module, logits.float(), batch[1])
+        yield outputs.check_loss(module, batch[1])
+    with no_trace(trainer, module) as optimizer:
+        network.take_steps(trainer, optimizer, [next(iter(trainer.train_dataloader or []))])
+        with _evaluated(module), trainer.precision_plugin.forward_context():
+            yield network.check_own_image(module, learning.first_part(batch, 8))
+
+
+def _of_features(module: Any, data: ImageDataModule, stage: Stage) -> Iterator[Check]:
+    used, extract = module.input_judged, module.extract_features
+    train, order = _features_of(extract, data.evaluation_loader("train", used))
+    val, _ = _features_of(extract, data.evaluation_loader("val", used))
+    probe = features.Probe.of(train)
+    yield features.check_baselines(probe)
+    yield features.check_labels(probe)
+    yield features.check_class_order(probe, val, data.classes)
+    if _pretrained(module):
+        m, s = (torch.tensor(values)[:, None, None] for values in (used.mean, used.std))
+        swapped, _ = _features_of(
+            lambda images: extract(((images * s + m).flip(1) - m) / s), data.evaluation_loader("train", used)
+        )
+        yield features.check_colours(probe, swapped.features)
+    settings = data.settings_of(stage)
+    if settings.augment != "none":
+        dataset = settings.dataset(data.opened.splits.train, train=True)
+        images = (torch.stack([dataset[int(i)].images for i in part]) for part in torch.split(order, AT_ONCE))
+        yield features.check_augmentation(probe, torch.cat([extract(part) for part in images]))
+
+
+def _features_of(extract: Callable[[Tensor], Tensor], loader: Iterable[Batch]) -> tuple[features.Features, Tensor]:
+    """Return features and labels of images, and their positions in the split."""
+    rows = [(extract(batch.images), batch.labels, batch.indices) for batch in loader]
+    found, labels, positions = (torch.cat(part) for part in zip(*rows, strict=True))
+    return features.Features(found, labels), positions
+
+
+def _of_step(trainer: pl.Trainer, module: Any, batch: Any, stage: Stage) -> Iterator[Check]:
+    trainable = stage.trainable_of(len(module.layer_groups))
+    with no_trace(trainer, module) as optimizer:
+        yield network.check_gradients(trainer, module, optimizer, [batch], stage=stage.name, trainable=trainable)
+    with no_trace(trainer, module) as optimizer:
+        yield network.check_modes(trainer, module, optimizer, [batch], stage=stage.name)
+
+
+def _first_with_images(stages: Iterable[Stage]) -> int:
+    return next((position for position, stage in enumerate(stages) if not stage.cache_features), -1)
+
+
+def _some(data: ImageDataModule, most: int) -> list[int]:
+    return list(range(min(most, len(data.opened.splits.train))))
+
+
+def _pretrained(module: Any) -> bool:
+    return module.hparams.get("pretrained") not in (None, False)
+
+
+@contextmanager
+def _evaluated(module: pl.LightningModule) -> Iterator[None]:
+    """Have the module in eval mode inside, and what trains in training mode again behind it."""
+    module.eval()
+    try:
+        yield
+    finally:
+        module.train()
