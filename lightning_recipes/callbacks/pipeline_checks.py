@@ -119,10 +119,7 @@ def _of_outputs(trainer: pl.Trainer, module: Any, data: ImageDataModule) -> Iter
         batch = trainer.strategy.batch_to_device(trainer.precision_plugin.convert_input(next(iter(loader))))
         with torch.no_grad(), trainer.precision_plugin.forward_context():
             logits = module.logits_of(batch)
-        yield outputs.check_logits(module, logits)
-        if logits.ndim == 2 and logits.shape[1] == module.num_classes:
-            yield outputs.check_first_loss(module, logits.float(), batch[1])
-        yield outputs.check_loss(module, batch[1])
+        yield from outputs.check_outputs(module, logits, batch[1])
     with no_trace(trainer, module) as optimizer:
         network.take_steps(trainer, optimizer, [next(iter(trainer.train_dataloader or []))])
         with _evaluated(module), trainer.precision_plugin.forward_context():

@@ -22,7 +22,7 @@ __all__ = [
     "Features", "Probe", "check_augmentation", "check_baselines", "check_class_order", "check_colours", "check_labels",
 ]  # fmt: skip
 
-UNREADABLE, HARD_TO_READ = 0.5, 0.25
+UNREADABLE, HARD_TO_READ = 0.5, 0.35
 """Share of what a probe sees beyond chance that augmentation takes away."""
 MIXED_UP = 0.25
 """Share of the validation images that are right only where the classes are named otherwise."""

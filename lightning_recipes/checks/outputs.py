@@ -11,7 +11,7 @@ from torch import Tensor
 from lightning_recipes.checks.check import Check, failed, passed, verdict, warned
 from lightning_recipes.modules.protocols import GivesProbabilities
 
-__all__ = ["check_first_loss", "check_logits", "check_loss"]
+__all__ = ["check_first_loss", "check_logits", "check_loss", "check_outputs"]
 
 HIGH, TOO_HIGH = 1.25, 2.0
 """First loss, as a multiple of that of equal logits."""
@@ -19,6 +19,14 @@ SURE = 20.0
 """A logit that is as good as certain, and far from overflow in half precision."""
 NEVER_LOW = 0.3
 """Share of the loss of equal logits below which every loss gets where the answers are right but one squashed twice."""
+
+
+def check_outputs(module: GivesProbabilities, logits: Tensor, labels: Tensor) -> list[Check]:
+    """Return the checks of this page; arguments as of :func:`check_first_loss`."""
+    checks = [check_logits(module, logits)]
+    if logits.ndim == 2 and logits.shape[1] == module.num_classes:
+        checks.append(check_first_loss(module, logits.float(), labels))
+    return [*checks, check_loss(module, labels)]
 
 
 @torch.no_grad()

@@ -289,3 +289,18 @@ def coloured(folder: Path) -> ImageDataModule:
 
 def test_the_recipe_without_a_mistake_passes() -> None:
     assert not faults(checked(classifier(), digits(), HEAD, ALL, steps=60))
+
+
+class LearnsByHeart(ImageClassifier):
+    """Takes the true labels from elsewhere."""
+
+    def training_step(self, batch: Any, batch_idx: int) -> Tensor:
+        true = torch.as_tensor(self.trainer.datamodule.opened.splits.train.labels)  # type: ignore[attr-defined]
+        return super().training_step(batch._replace(labels=true[batch.indices].long()), batch_idx)
+
+
+@pytest.mark.slow
+def test_labels_that_come_by_another_way_are_named() -> None:
+    found = checked(classifier(LearnsByHeart), digits(), steps=40)
+    assert found["learns"].status == "passed"
+    assert "by another way than the batch's" in found["shuffled_labels"].advice

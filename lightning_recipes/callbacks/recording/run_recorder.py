@@ -13,6 +13,7 @@ from lightning_recipes.callbacks.best_checkpoint import BestCheckpoint
 from lightning_recipes.callbacks.checkpoints import LastCheckpoint
 from lightning_recipes.callbacks.error_analysis import ErrorAnalysis
 from lightning_recipes.callbacks.gradcam import MisclassifiedGradCAM
+from lightning_recipes.callbacks.recording.first_loss import FirstLoss
 from lightning_recipes.callbacks.recording.run_figures import RunFigures
 from lightning_recipes.callbacks.recording.run_report import RunReport
 from lightning_recipes.callbacks.recording.run_summary import RunSummary
@@ -88,6 +89,7 @@ class RunRecorder(pl.Callback):
         self.tracker = wandb or WandbTracker()
         self.analysis: list[pl.Callback] = [errors or ErrorAnalysis(), gradcam or MisclassifiedGradCAM()]
         written = str(self.folder)
+        self.first_loss = FirstLoss()
         self.written = [RunSummary(written, recipe or self.folder.name), RunFigures(written), RunReport(written)]
         self.saving: list[pl.Callback] = [best_checkpoint or BestCheckpoint(), last_checkpoint or LastCheckpoint()]
         self.metrics = MetricsCSV(written)
@@ -115,6 +117,7 @@ class RunRecorder(pl.Callback):
             *tracker,  # sees gradients as they are, before others change them
             *others,
             *self._unless_given(self.analysis, given),
+            self.first_loss,
             *self.written,  # the summary reads what is above it, the report what the summary wrote
             self,
             *theirs,
@@ -154,7 +157,7 @@ class RunRecorder(pl.Callback):
 
     def _join(self, trainer: pl.Trainer, module: pl.LightningModule, default: Sequence[Logger]) -> None:
         there: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
-        own = [self, self.tracker, *self.analysis, *self.written, *self.saving]
+        own = [self, self.tracker, self.first_loss, *self.analysis, *self.written, *self.saving]
         tracked = bool(default) or self.tracker in there or any(isinstance(one, WandbLogger) for one in trainer.loggers)
         given = [callback for callback in there if callback not in own and not is_default_checkpoint(callback)]
         callbacks = self.callbacks(given, checkpoints=bool(trainer.checkpoint_callbacks), tracked=tracked)

@@ -136,12 +136,12 @@ def test_the_list_is_in_the_order_in_which_they_act() -> None:
     records = RunRecorder("run")
     listed = records.callbacks([saves, own], checkpoints=True, tracked=True)
     assert [type(callback).__name__ for callback in listed] == [
-        "WandbTracker", "Callback", "ErrorAnalysis", "MisclassifiedGradCAM", "RunSummary", "RunFigures", "RunReport",
-        "RunRecorder", "ModelCheckpoint", "BestCheckpoint", "LastCheckpoint",
+        "WandbTracker", "Callback", "ErrorAnalysis", "MisclassifiedGradCAM", "FirstLoss", "RunSummary",
+        "RunFigures", "RunReport", "RunRecorder", "ModelCheckpoint", "BestCheckpoint", "LastCheckpoint",
     ]  # fmt: skip
-    assert (listed[1], listed[8]) == (own, saves)
+    assert (listed[1], listed[9]) == (own, saves)
     bare = records.callbacks([], checkpoints=False, tracked=False)
-    assert [c for c in listed[2:8] if c not in bare] == [] == bare[6:]
+    assert [c for c in listed[2:9] if c not in bare] == [] == bare[7:]
     pickle.loads(pickle.dumps(records))  # as a trainer is that spawns its processes
 
 

@@ -1,0 +1,62 @@
+"""The quick part of ``lightning-recipes check``, as a fit begins: the network's outputs, and the loss of them."""
+
+from typing import Any
+
+import lightning.pytorch as pl
+import torch
+from lightning.pytorch.utilities import rank_zero_warn
+from lightning.pytorch.utilities.seed import isolate_rng
+from typing_extensions import override
+
+from lightning_recipes.checks.outputs import check_outputs
+from lightning_recipes.data.batch import Batch
+from lightning_recipes.data.datamodule import ImageDataModule
+from lightning_recipes.data.of_trainer import image_data_of
+from lightning_recipes.data.sources.labels import label_tensor
+from lightning_recipes.modules.protocols import GivesProbabilities, offers
+
+__all__ = ["FirstLoss"]
+
+LOOKED_AT = 16
+"""Images: a batch that takes no time."""
+
+
+class FirstLoss(pl.Callback):
+    """Look at the outputs and the loss of a few images before the first step, and warn of what cannot be right.
+
+    Nothing of the training changes. Left out where a run goes on, on several processes, where the network is compiled,
+    and of a module or data module that is not ours.
+    """
+
+    @override
+    def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        """Look, and warn."""
+        data = image_data_of(trainer)
+        if trainer.world_size > 1 or trainer.global_step > 0 or pl_module.hparams.get("compile"):
+            return
+        if data is not None and offers(pl_module, GivesProbabilities):
+            for check in _looked_at(trainer, pl_module, data):
+                if check.status != "passed":
+                    rank_zero_warn(
+                        f"{check.name}: {check.measured}; expected: {check.expected}; {check.advice}; "
+                        "lightning-recipes check looks at more"
+                    )
+
+
+def _looked_at(trainer: pl.Trainer, module: Any, data: ImageDataModule) -> Any:
+    indices = list(range(min(LOOKED_AT, len(data.opened.splits.train))))
+    modes = {layer: layer.training for layer in module.modules()}
+    with isolate_rng(), torch.no_grad():
+        module.eval()
+        try:
+            images = data.evaluation_images("train", indices, module.input_judged)
+            labels = label_tensor(data.opened.splits.train.labels[: len(indices)])
+            batch = trainer.strategy.batch_to_device(
+                trainer.precision_plugin.convert_input(Batch(images, labels, torch.tensor(indices)))
+            )
+            with trainer.precision_plugin.forward_context():
+                logits = module.logits_of(batch)
+            return check_outputs(module, logits, batch.labels)
+        finally:
+            for layer, mode in modes.items():
+                layer.training = mode
