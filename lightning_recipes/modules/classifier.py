@@ -230,8 +230,7 @@ class ImageClassifier(ClassificationModule):
         super().setup(stage)
         if stage != "fit":
             return
-        searched = self.backbone if getattr(self.head, "drops_before_norm", False) else self
-        if (found := dropout_before_norm(searched)) is not None:
+        if (found := dropout_before_norm(self)) is not None:
             rank_zero_warn(
                 f"'{found[0]}' drops units before the batch-norm '{found[1]}', whose statistics are then others in "
                 "training than in evaluation (Li et al. 2018); drop after the last batch-norm, as model.dropout does"
