@@ -31,7 +31,8 @@ BY_HEART = 0.5
 """Share of its first loss below which a batch without labels counts as learnt."""
 FACTORS = (1.0, 0.1, 10.0, 0.01, 100.0, 0.001, 1000.0)
 """Of the recipe's rate, in the order in which they are tried."""
-FAR_OFF = 100.0
+NEAR, FAR_OFF = 10.0, 100.0
+"""Factors on a rate that do not matter, and that do."""
 LONGER = 4
 """Times as many steps for features that are not known to tell the classes apart, such as fresh ones."""
 AS_MUCH = 0.75
@@ -184,8 +185,8 @@ def check_learns(
     """Tell whether a few steps teach something of images that are held out, and nothing where labels are shuffled.
 
     Learnt is what has more of them right than the most frequent class has, or, with several labels an image, a lower
-    loss than the classes' shares have; neither of which looks at an image. Where nothing is, a hundredth of the rate
-    is tried.
+    loss than the classes' shares have; neither of which looks at an image. Where nothing is, a tenth of the rate is
+    tried, and then a hundredth.
 
     Args:
         trainer: Of a fit that is in its last stage.
@@ -211,8 +212,8 @@ def check_learns(
         return _Gain(*paired_difference((scores - blind).numpy()), times * steps, what)
 
     found, mixed = gain(), gain(labels[order])
-    if not found.shown and not sure:
-        found = gain(times=LONGER)
+    if not found.shown:  # the highest rate of a schedule may be too high to begin with
+        found = gain(slower=NEAR) if sure else gain(slower=NEAR, times=LONGER)
     name, expected = "shuffled_labels", f"less than {AS_MUCH:g} of what true labels teach ({found.said})"
     advice = "look for labels that reach the network by another way than the batch's"
     # Not none: of few classes, shuffled labels agree with the true ones by chance, and all images of a class with them.
