@@ -74,6 +74,9 @@ class PipelineChecks(pl.Callback):
             self.found.append(check)
             self.say(check)
 
+    def _passed(self, name: str) -> bool:
+        return any(one.name == name and one.status == "passed" for one in self.found)
+
     def _of_inputs(self, trainer: pl.Trainer, module: Any, data: ImageDataModule) -> Iterator[Check]:
         some, used = _some(data, LOOKED_AT), module.input_judged
         with isolate_rng(), _evaluated(module):
@@ -98,8 +101,8 @@ class PipelineChecks(pl.Callback):
         learnt = learning.check_one_batch(trainer, module, batch, steps=self.steps)
         found = {check.name: check for check, _ in learnt}
         if data is not None and offers(module, GivesProbabilities):
-            sure = _pretrained(module) and any(one.name == "labels" and one.status == "passed" for one in self.found)
-            more = learning.check_learns(trainer, module, data, steps=self.steps, factor=learnt[-1][1], sure=sure)
+            known = {"fresh": not _pretrained(module), "sure": _pretrained(module) and self._passed("labels")}
+            more = learning.check_learns(trainer, module, data, steps=self.steps, factor=learnt[-1][1], **known)
             found |= {check.name: check for check in more}  # which may have more to say of the rate
         yield from found.values()
 
