@@ -30,6 +30,9 @@ COMMANDS = {
     "suggest": Row(
         f"{HERE}.suggest:Suggest", "Write a recipe for the data, the machine and the time, with its reasons."
     ),
+    "inspect": Row(
+        f"{HERE}.inspect:Inspect", "Say what is in the data: bad files, duplicates, leaks, wrong labels, shortcuts."
+    ),
     "validate": Row(f"{HERE}.validate:Validate", "Evaluate a checkpoint on the validation images."),
     "test": Row(f"{HERE}.test:Test", "Evaluate a checkpoint on the test images."),
     "lr_find": Row(f"{HERE}.lr_find:LrFind", "Run the learning rate range test alone: figure, JSON and suggestions."),

@@ -1,0 +1,120 @@
+"""Whether two pictures show the same, by twice as many frequencies and all crops near the one that was found."""
+
+from dataclasses import dataclass
+from itertools import product
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lightning_recipes.inspection.candidates import VIEWS, Candidates
+from lightning_recipes.inspection.descriptors import Crop, describe, mirrored
+from lightning_recipes.randomness import numpy_generator_for
+
+__all__ = ["Verified", "least_correlation", "verify"]
+
+FREQUENCIES = 16
+LEAST_CORRELATION, HIGHEST = 0.85, 0.98
+SIDES = (-0.06, -0.03, 0.0, 0.03, 0.06)
+SHIFTS = (-0.17, 0.0, 0.17)
+BLOCK = 4096
+PAIRS = 1000  # drawn at random, to see how alike the pictures of a set are that are not the same
+DEVIATIONS = 6.0
+COLOUR_LEVELS = 24.0
+"""Of 255 that the mean colours of two pictures of the same may differ by, brightness apart."""
+CROPPED = 0.985  # side below which a picture counts as cropped
+
+
+@dataclass(frozen=True)
+class Verified:
+    """Pairs of pictures of the same.
+
+    Attributes:
+        pairs: (K, 2), places; of a crop the whole picture comes first.
+        correlation: (K,), over 16 x 16 frequencies.
+        mirrored: (K,).
+        side: (K,), of the crop, as a share of the whole picture's; 1 for none.
+    """
+
+    pairs: NDArray[np.int64]
+    correlation: NDArray[np.float32]
+    mirrored: NDArray[np.bool_]
+    side: NDArray[np.float32]
+
+    def kind(self, row: int) -> str:
+        """Say what was done to one of a pair."""
+        words = ["mirrored"] * bool(self.mirrored[row]) + ["cropped"] * bool(self.side[row] < CROPPED)
+        return " and ".join(words) or "same"
+
+
+def verify(grey: NDArray[np.uint8], colour: NDArray[np.uint8], candidates: Candidates) -> Verified:
+    """Return the candidates that show the same.
+
+    Args:
+        grey: (N, SIDE, SIDE).
+        colour: (N, COLOUR, COLOUR, 3).
+        candidates: Places in them.
+    """
+    correlation, side = np.full(len(candidates), -1.0, np.float32), np.ones(len(candidates), np.float32)
+    for number, view in enumerate(VIEWS):
+        for flip in (False, True):
+            rows = np.flatnonzero((candidates.view == number) & (candidates.mirrored == flip))
+            for start in range(0, len(rows), BLOCK):
+                some = rows[start : start + BLOCK]
+                found = _best(grey[candidates.first[some]], grey[candidates.second[some]], view, flip=flip)
+                correlation[some], side[some] = found
+    alike = _alike_in_colour(colour, candidates.first, candidates.second)
+    kept = np.flatnonzero((correlation >= least_correlation(grey)) & alike)
+    pairs = np.stack([candidates.first[kept], candidates.second[kept]], axis=1)
+    return Verified(pairs, correlation[kept], candidates.mirrored[kept], side[kept])
+
+
+def least_correlation(grey: NDArray[np.uint8]) -> float:
+    """Return how alike two pictures of this set have to be: more than different ones are, by six deviations.
+
+    0.85, but of sets whose pictures are all alike, such as X-rays or digits, more, up to 0.98.
+
+    Args:
+        grey: (N, SIDE, SIDE).
+    """
+    if len(grey) < 2:
+        return LEAST_CORRELATION
+    drawn = numpy_generator_for("inspection pairs", seed=0).integers(0, len(grey), (PAIRS, 2))
+    first, second = drawn[drawn[:, 0] != drawn[:, 1]].T
+    cosines = (describe(grey[first], FREQUENCIES) * describe(grey[second], FREQUENCIES)).sum(axis=1)
+    middle, spread = np.median(cosines), 1.4826 * np.median(np.abs(cosines - np.median(cosines)))
+    return float(np.clip(middle + DEVIATIONS * spread, LEAST_CORRELATION, HIGHEST))
+
+
+def _best(
+    whole: NDArray[np.uint8], part: NDArray[np.uint8], view: Crop, *, flip: bool
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Return the highest correlation of pairs over crops of the first, and the side of that crop."""
+    sought = describe(part, FREQUENCIES)
+    if flip:
+        sought = mirrored(sought, FREQUENCIES)
+    best, side = np.full(len(whole), -1.0, np.float32), np.ones(len(whole), np.float32)
+    for crop in _crops(view):
+        correlation = (describe(whole, FREQUENCIES, crop) * sought).sum(axis=1)
+        better = correlation > best
+        best[better], side[better] = correlation[better], crop[0]
+    return best, side
+
+
+def _crops(view: Crop) -> list[Crop]:
+    """Crops near a view; the view itself, or what is whole, first."""
+    side, top, left = view
+    if side == 1.0:
+        near = list(product((0.97, 0.94), (0.0, 0.5, 1.0), (0.0, 0.5, 1.0)))
+    else:
+        near = [(side + s, top + t, left + u) for s, t, u in product(SIDES, SHIFTS, SHIFTS)]
+    clipped = np.round(np.clip(near, 0.0, 1.0), 3).tolist()
+    rounded = [(s, t, u) for s, t, u in clipped]
+    return list(dict.fromkeys([view, *rounded]))
+
+
+def _alike_in_colour(
+    colour: NDArray[np.uint8], first: NDArray[np.int64], second: NDArray[np.int64]
+) -> NDArray[np.bool_]:
+    means = colour.reshape(len(colour), -1, 3).mean(axis=1)
+    tints = means - means.mean(axis=1, keepdims=True)
+    return np.asarray(np.abs(tints[first] - tints[second]).max(axis=1) <= COLOUR_LEVELS)

@@ -1,0 +1,84 @@
+"""Pairs of the same picture are found whatever was done to one, and different pictures are not taken for the same."""
+
+import numpy as np
+import pytest
+from numpy.typing import NDArray
+
+from lightning_recipes.inspection.candidates import find_candidates
+from lightning_recipes.inspection.descriptors import describe, mirrored
+from lightning_recipes.inspection.measure import COLOUR, RECORD, _look
+from lightning_recipes.inspection.verify import least_correlation, verify
+from tests.inspection.scenes import CHANGES, scene
+
+ORIGINALS, COPIES = 150, 40
+
+
+def records_of(pictures: list[NDArray[np.uint8]]) -> NDArray[np.void]:
+    records = np.zeros(len(pictures), RECORD)
+    for picture, record in zip(pictures, records, strict=True):
+        _look(picture, record)
+    return records
+
+
+@pytest.fixture(scope="module")
+def originals() -> NDArray[np.void]:
+    return records_of([np.asarray(scene(seed)) for seed in range(ORIGINALS)])
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_all_that_is_planted_is_found_and_nothing_else(change: str, originals: NDArray[np.void]) -> None:
+    copies = records_of([np.asarray(CHANGES[change](scene(seed), seed)) for seed in range(COPIES)])
+    both = np.concatenate([originals, copies])
+    found = verify(both["grey"], both["colour"], find_candidates(both["grey"]))
+    pairs = {(int(a), int(b)): found.kind(row) for row, (a, b) in enumerate(found.pairs)}
+    assert {tuple(sorted(pair)) for pair in pairs} == {(seed, ORIGINALS + seed) for seed in range(COPIES)}
+    said = change if "cropped" in change or "mirrored" in change else "same"
+    assert list(pairs.values()).count(said) >= 0.9 * COPIES
+    if "cropped" in change:
+        assert all(a < b for a, b in pairs), "the whole picture comes first"
+
+
+def test_the_same_picture_in_another_colour_is_another() -> None:
+    picture = np.asarray(scene(3))
+    red = picture // 2 + np.array([120, 0, 0], np.uint8)
+    both = records_of([picture // 2, red])
+    assert len(find_candidates(both["grey"])) == 1
+    assert not len(verify(both["grey"], both["colour"], find_candidates(both["grey"])).pairs)
+
+
+def test_plain_pictures_are_like_none() -> None:
+    plain = records_of([np.full((40, 40, 3), level, np.uint8) for level in (10, 10, 200)])
+    assert not len(find_candidates(plain["grey"]))
+
+
+def test_a_descriptor_of_a_mirror_image_is_that_of_the_picture_with_odd_signs_changed(
+    originals: NDArray[np.void],
+) -> None:
+    grey = originals["grey"][:20]
+    np.testing.assert_allclose(describe(grey[:, :, ::-1], 8), mirrored(describe(grey, 8), 8), atol=1e-4)
+
+
+def test_a_view_is_described_as_if_it_had_been_cut_out(originals: NDArray[np.void]) -> None:
+    whole = np.asarray(scene(7, 256, 256))
+    part = records_of([whole[:225, 31:]])  # seven eighths, at the top right
+    seen = describe(records_of([whole])["grey"], 8, (225 / 256, 0.0, 1.0))
+    assert float((seen * describe(part["grey"], 8)).sum()) > 0.98
+
+
+def test_sets_whose_pictures_are_all_alike_ask_for_more(originals: NDArray[np.void]) -> None:
+    assert least_correlation(originals["grey"]) == pytest.approx(0.85)
+    shared = np.asarray(scene(0), np.float32)
+    alike = records_of([(0.8 * shared + 0.2 * np.asarray(scene(1 + i))).astype(np.uint8) for i in range(60)])
+    assert least_correlation(alike["grey"]) > 0.95
+
+
+def test_many_pictures_are_searched_in_cells_and_nearly_nothing_is_missed() -> None:
+    generator = np.random.default_rng(0)
+    grey = generator.integers(0, 256, (6000, 4, 4), np.uint8).repeat(8, axis=1).repeat(8, axis=2)
+    grey[3000:3100] = (grey[:100].astype(int) + generator.integers(-9, 10, (100, 32, 32))).clip(0, 255)
+    found = find_candidates(grey)
+    pairs = {(int(min(a, b)), int(max(a, b))) for a, b in zip(found.first, found.second, strict=True)}
+    planted = {(i, 3000 + i) for i in range(100)}
+    assert len(planted & pairs) >= 99
+    assert found.complete
+    assert COLOUR == 8
