@@ -63,7 +63,7 @@ def find_candidates(grey: NDArray[np.uint8], progress: Callable[[int, int], None
         grey: (N, SIDE, SIDE); plain pictures are like none.
         progress: Told after each view how many are done, and of how many.
     """
-    whole = describe(grey, FREQUENCIES)
+    whole = _in_blocks(grey, WHOLE)
     usable = np.flatnonzero(whole.any(axis=1))
     cells = _Cells(whole[usable])
     most = max(100_000, MOST_PER_IMAGE * len(grey))
@@ -86,7 +86,7 @@ def find_candidates(grey: NDArray[np.uint8], progress: Callable[[int, int], None
 
 def _in_blocks(grey: NDArray[np.uint8], view: Crop) -> NDArray[np.float32]:
     parts = [describe(grey[start : start + BLOCK], FREQUENCIES, view) for start in range(0, len(grey), BLOCK)]
-    return np.concatenate(parts)
+    return np.concatenate(parts or [np.zeros((0, FREQUENCIES**2), np.float32)])
 
 
 def _none() -> Candidates:

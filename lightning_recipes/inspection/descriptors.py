@@ -32,7 +32,7 @@ def describe(grey: NDArray[np.uint8], frequencies: int, crop: Crop = (1.0, 0.0, 
     side, top, left = crop
     rows, columns = _transform(frequencies, side, top), _transform(frequencies, side, left)
     found = np.einsum("fy,nyx,gx->nfg", rows, grey.astype(np.float32), columns, optimize=True)
-    found = np.asarray(found * _weights(frequencies)).reshape(len(grey), -1)
+    found = np.asarray(found * _weights(frequencies)).reshape(len(grey), frequencies**2)
     return _unit(found)
 
 

@@ -102,7 +102,7 @@ def inspect(
     progress("Looking for shortcuts", 1, 1)
     seen = _seen(embedder, backbone, tree, images, copies, embedded_images, progress)
     report = make_report(str(source.resolve()), images, duplicates, shortcuts, groups, seen)
-    _write(folder, report, images, parts, began, processes)
+    _write(folder, report, images, parts, began, processes if measured.reused < len(images) else 1)
     return Inspection(folder, report, measured.reused)
 
 

@@ -36,11 +36,10 @@ def formats(images: ImageSet) -> dict[str, dict[str, int]]:
 
 def sizes(images: ImageSet) -> dict[str, dict[str, float]]:
     """Return quantiles of width, height and shorter side in pixels, of the aspect ratio, and of bytes a file."""
-    records = images.records[images.whole]
-    width, height = records["width"].astype(float), records["height"].astype(float)
+    width, height, count = (images.records[name][images.whole].astype(float) for name in ("width", "height", "bytes"))
     columns = {
         "width": width, "height": height, "shorter_side": np.minimum(width, height),
-        "aspect_ratio": width / np.maximum(height, 1), "bytes": records["bytes"].astype(float),
+        "aspect_ratio": width / np.maximum(height, 1), "bytes": count,
     }  # fmt: skip
     return {name: quantiles(values) for name, values in columns.items()}
 
@@ -52,6 +51,5 @@ def quantiles(values: NDArray[np.floating[Any]]) -> dict[str, float]:
 
 def cut_by_crop(images: ImageSet) -> NDArray[np.float64]:
     """Return the share of each readable picture, (N',), that a centre crop to a square throws away."""
-    records = images.records[images.whole]
-    sides = np.stack([records["width"], records["height"]]).astype(float)
+    sides = np.stack([images.records[name][images.whole] for name in ("width", "height")]).astype(float)
     return np.asarray(1 - sides.min(axis=0) / np.maximum(sides.max(axis=0), 1))

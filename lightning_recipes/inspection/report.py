@@ -86,8 +86,7 @@ def _suspicious(images: ImageSet) -> list[dict[str, Any]]:
         for place in images.whole.tolist()
         for remark in images.notes[place].remarks
     ]
-    records = images.records[images.whole]
-    sides = np.minimum(records["width"], records["height"])
+    sides = np.minimum(images.records["width"][images.whole], images.records["height"][images.whole])
     if len(sides):
         least = tiny_side(sides, MIN_IMAGE_SIZE)
         for place, side in zip(images.whole[sides < least].tolist(), sides[sides < least].tolist(), strict=True):

@@ -13,10 +13,12 @@ from lightning_recipes.randomness import numpy_generator_for
 __all__ = ["Verified", "least_correlation", "verify"]
 
 FREQUENCIES = 16
-LEAST_CORRELATION, HIGHEST = 0.85, 0.98
+LEAST_CORRELATION, HIGHEST = 0.88, 0.98
 SIDES = (-0.06, -0.03, 0.0, 0.03, 0.06)
 SHIFTS = (-0.17, 0.0, 0.17)
 BLOCK = 4096
+MIDDLE, LEAST_IN_MIDDLE = 0.7, 0.7
+"""Side of the middle of a picture, which has to agree too: frames are alike, whatever is in them."""
 PAIRS = 1000  # drawn at random, to see how alike the pictures of a set are that are not the same
 DEVIATIONS = 6.0
 COLOUR_LEVELS = 24.0
@@ -54,16 +56,17 @@ def verify(grey: NDArray[np.uint8], colour: NDArray[np.uint8], candidates: Candi
         colour: (N, COLOUR, COLOUR, 3).
         candidates: Places in them.
     """
-    correlation, side = np.full(len(candidates), -1.0, np.float32), np.ones(len(candidates), np.float32)
+    count = len(candidates)
+    correlation, middle, side = (np.full(count, value, np.float32) for value in (-1.0, -1.0, 1.0))
     for number, view in enumerate(VIEWS):
         for flip in (False, True):
             rows = np.flatnonzero((candidates.view == number) & (candidates.mirrored == flip))
             for start in range(0, len(rows), BLOCK):
                 some = rows[start : start + BLOCK]
-                found = _best(grey[candidates.first[some]], grey[candidates.second[some]], view, flip=flip)
-                correlation[some], side[some] = found
+                whole, part = grey[candidates.first[some]], grey[candidates.second[some]]
+                correlation[some], middle[some], side[some] = _best(whole, part, view, flip=flip)
     alike = _alike_in_colour(colour, candidates.first, candidates.second)
-    kept = np.flatnonzero((correlation >= least_correlation(grey)) & alike)
+    kept = np.flatnonzero((correlation >= least_correlation(grey)) & (middle >= LEAST_IN_MIDDLE) & alike)
     pairs = np.stack([candidates.first[kept], candidates.second[kept]], axis=1)
     return Verified(pairs, correlation[kept], candidates.mirrored[kept], side[kept])
 
@@ -71,7 +74,7 @@ def verify(grey: NDArray[np.uint8], colour: NDArray[np.uint8], candidates: Candi
 def least_correlation(grey: NDArray[np.uint8]) -> float:
     """Return how alike two pictures of this set have to be: more than different ones are, by six deviations.
 
-    0.85, but of sets whose pictures are all alike, such as X-rays or digits, more, up to 0.98.
+    0.88, but of sets whose pictures are all alike, such as X-rays or digits, more, up to 0.98.
 
     Args:
         grey: (N, SIDE, SIDE).
@@ -87,17 +90,26 @@ def least_correlation(grey: NDArray[np.uint8]) -> float:
 
 def _best(
     whole: NDArray[np.uint8], part: NDArray[np.uint8], view: Crop, *, flip: bool
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Return the highest correlation of pairs over crops of the first, and the side of that crop."""
-    sought = describe(part, FREQUENCIES)
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
+    """Return the highest correlation of pairs over crops of the first, that of their middles, and the crop's side."""
+    sought, inside = describe(part, FREQUENCIES), describe(part, FREQUENCIES, _middle((1.0, 0.0, 0.0)))
     if flip:
-        sought = mirrored(sought, FREQUENCIES)
-    best, side = np.full(len(whole), -1.0, np.float32), np.ones(len(whole), np.float32)
+        sought, inside = mirrored(sought, FREQUENCIES), mirrored(inside, FREQUENCIES)
+    best, middle, side = (np.full(len(whole), value, np.float32) for value in (-1.0, -1.0, 1.0))
     for crop in _crops(view):
         correlation = (describe(whole, FREQUENCIES, crop) * sought).sum(axis=1)
-        better = correlation > best
+        better = np.flatnonzero(correlation > best)
         best[better], side[better] = correlation[better], crop[0]
-    return best, side
+        middle[better] = (describe(whole[better], FREQUENCIES, _middle(crop)) * inside[better]).sum(axis=1)
+    return best, middle, side
+
+
+def _middle(crop: Crop) -> Crop:
+    """The middle of a crop, as a crop of the whole."""
+    side, *places = crop
+    inner = MIDDLE * side
+    top, left = ((place * (1 - side) + (side - inner) / 2) / (1 - inner) for place in places)
+    return round(inner, 4), round(top, 4), round(left, 4)
 
 
 def _crops(view: Crop) -> list[Crop]:
