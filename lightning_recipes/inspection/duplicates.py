@@ -8,6 +8,7 @@ from itertools import product
 import numpy as np
 from numpy.typing import NDArray
 
+from lightning_recipes.inspection.align import Read, confirm
 from lightning_recipes.inspection.candidates import find_candidates
 from lightning_recipes.inspection.images import ImageSet
 from lightning_recipes.inspection.verify import verify
@@ -109,11 +110,12 @@ def exact_groups(images: ImageSet) -> list[list[int]]:
     return sorted(grouped(ties, len(images)))
 
 
-def find_duplicates(images: ImageSet, progress: Callable[[int, int], None] | None = None) -> Duplicates:
+def find_duplicates(images: ImageSet, read: Read, progress: Callable[[int, int], None] | None = None) -> Duplicates:
     """Find all images that are there twice.
 
     Args:
         images: The set.
+        read: From the place of an image to its picture, for those that look the same from afar.
         progress: Told how much of the search is done, and of how much.
     """
     exact = exact_groups(images)
@@ -122,7 +124,9 @@ def find_duplicates(images: ImageSet, progress: Callable[[int, int], None] | Non
     places = np.array([place for place in images.decoded.tolist() if place not in copies], np.int64)
     grey = images.records["grey"][places]
     candidates = find_candidates(grey, progress)
-    found = verify(grey, images.records["colour"][places], candidates)
+    seen = verify(grey, images.records["colour"][places], candidates)
+    sides = np.minimum(images.records["width"][places], images.records["height"][places])
+    found = confirm(seen, sides, lambda place: read(int(places[place])))
     near = [
         Pair((int(places[a]), int(places[b])), found.kind(row), round(float(found.correlation[row]), 4))
         for row, (a, b) in enumerate(found.pairs)

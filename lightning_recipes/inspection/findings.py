@@ -12,6 +12,7 @@ __all__ = ["Finding", "findings"]
 
 UNEVEN = 3.0  # times as many images
 CUT = 0.15  # share of a picture that is thrown away
+NOISY = 0.02  # share of the labels of a class
 KINDS_IN_SHORT = 8
 
 Report = Mapping[str, Any]
@@ -147,14 +148,14 @@ def _twice(report: Report) -> Iterator[Finding]:
 
 
 def _noise(report: Report) -> Iterator[Finding]:
-    noisy = [one for one in report["label_noise"] if one["low"] > 0.02]
-    if noisy:
-        worst = noisy[0]
+    found = report["disputed_labels"]
+    if found:
+        worst = report["label_noise"][0]
         yield Finding(
-            f"Labels of '{worst['name']}' are disputed by the pictures that look most alike",
-            f"{percent(worst['share'])} of its images (95 %: {percent_range(worst['low'], worst['high'])})",
-            "Look at the disputed images in inspect.html; mend labels, or join classes that overlap",
-            75,
+            f"{len(found):,} label{'s are' if len(found) > 1 else ' is'} disputed by the pictures that look most alike",
+            f"of '{worst['name']}' {percent(worst['share'])} (95 %: {percent_range(worst['low'], worst['high'])})",
+            "Look at them in inspect.html: mend labels, or join classes that overlap",
+            75 if worst["low"] > NOISY else 42,
         )
 
 
@@ -205,7 +206,7 @@ def _outliers(report: Report) -> Iterator[Finding]:
 
 
 def _close(report: Report) -> Iterator[Finding]:
-    if report["close_classes"]:
+    if report["close_classes"] and len(report["classes"]) > 2:
         pair = report["close_classes"][0]
         yield Finding(
             f"'{pair['classes'][0]}' and '{pair['classes'][1]}' are the closest classes",

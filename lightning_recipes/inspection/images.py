@@ -1,6 +1,6 @@
 """A set of images, all splits in one row of arrays."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -11,7 +11,7 @@ from lightning_recipes.data.sources.files import FileSource, FileTree
 from lightning_recipes.inspection.measure import Note
 from lightning_recipes.randomness import numpy_generator_for
 
-__all__ = ["ImageSet", "choose", "gather"]
+__all__ = ["ImageSet", "choose", "gather", "reader"]
 
 
 @dataclass(frozen=True)
@@ -90,3 +90,20 @@ def choose(images: ImageSet, copies: Sequence[int], most: int) -> NDArray[np.int
         of = images.labels[drawn] == label
         rank[of] = np.arange(of.sum())
     return np.sort(drawn[np.argsort(rank, kind="stable")][:most])
+
+
+def reader(parts: Mapping[str, FileSource], min_size: int) -> Callable[[int], NDArray[np.uint8]]:
+    """Return what reads a picture (H, W, 3) by its place; it raises :class:`UserError` where it cannot be read.
+
+    Args:
+        parts: As of :func:`gather`.
+        min_size: Shorter side in pixels that a JPEG may be reduced to.
+    """
+    sources = list(parts.values())
+    starts = np.cumsum([0, *map(len, sources)])
+
+    def read(place: int) -> NDArray[np.uint8]:
+        part = int(np.searchsorted(starts, place, side="right")) - 1
+        return sources[part].read(place - int(starts[part]), min_size)
+
+    return read

@@ -12,9 +12,10 @@ from lightning_recipes.data.sources.files import FileSource
 from lightning_recipes.data.sources.open import read_parts
 from lightning_recipes.errors import UserError
 from lightning_recipes.input_config import MIN_IMAGE_SIZE
+from lightning_recipes.inspection.align import LEAST
 from lightning_recipes.inspection.chunks import Chunks
 from lightning_recipes.inspection.duplicates import Duplicates, find_duplicates
-from lightning_recipes.inspection.images import ImageSet, gather
+from lightning_recipes.inspection.images import ImageSet, gather, reader
 from lightning_recipes.inspection.measure import RECORD
 from lightning_recipes.inspection.memory import peak_memory
 from lightning_recipes.inspection.names import find_name_groups
@@ -95,7 +96,8 @@ def inspect(
     measured = measure_all(tree, names, Chunks(folder / CACHE, KIND, RECORD), workers=processes, progress=progress)
     classes = [name.encode("utf-8", "replace").decode() for name in next(iter(parts.values())).classes]
     images = ImageSet(names, labels, split, classes, list(parts), measured.records, measured.notes)
-    duplicates = find_duplicates(images, lambda done, of: progress("Comparing images", done, of))
+    read = reader(parts, max(LEAST))
+    duplicates = find_duplicates(images, read, lambda done, of: progress("Comparing images", done, of))
     copies = _copies(duplicates, len(images))
     progress("Looking for shortcuts", 0, 1)
     shortcuts, groups = find_shortcuts(images, copies), find_name_groups(images)

@@ -12,7 +12,7 @@ from lightning_recipes.data.sources.files import FileSource
 from lightning_recipes.errors import UserError
 from lightning_recipes.figures.contact_sheet import Cell, class_sheet, contact_sheet, pair_sheet
 from lightning_recipes.figures.saving import save_figure
-from lightning_recipes.inspection.images import ImageSet
+from lightning_recipes.inspection.images import ImageSet, reader
 
 __all__ = ["draw_sheets"]
 
@@ -55,18 +55,13 @@ class _Pictures:
 
     def __init__(self, images: ImageSet, parts: Mapping[str, FileSource]) -> None:
         self.places = {images.path(place): place for place in images.decoded.tolist()}
-        self.starts = np.cumsum([0, *(len(source) for source in parts.values())])
-        self.sources = list(parts.values())
+        self.read = reader(parts, SIDE)
 
     def of(self, path: str) -> NDArray[np.uint8]:
         """Return (H, W, 3); grey where it cannot be read."""
-        place = self.places.get(path)
-        if place is None:
-            return np.full((SIDE, SIDE, 3), 200, np.uint8)
-        part = int(np.searchsorted(self.starts, place, side="right")) - 1
         try:
-            picture = Image.fromarray(self.sources[part].read(place - int(self.starts[part]), min_size=SIDE))
-        except UserError:  # it was there when it was measured
+            picture = Image.fromarray(self.read(self.places[path]))
+        except (KeyError, UserError):  # it was there when it was measured
             return np.full((SIDE, SIDE, 3), 200, np.uint8)
         picture.thumbnail((SIDE, SIDE))
         return np.asarray(picture)

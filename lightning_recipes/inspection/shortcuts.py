@@ -22,7 +22,7 @@ __all__ = ["Shortcut", "cues", "find_shortcuts", "name_order"]
 MOST_IMAGES = 3000
 FOLDS = 5
 LEAST_IMAGES = 40
-TREES = 30
+TREES = 20
 LARGE = 0.3
 """Share of the way from chance to certainty from which on a shortcut is warned of, by the lower end of its interval."""
 

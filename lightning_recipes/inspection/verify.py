@@ -1,4 +1,4 @@
-"""Whether two pictures show the same, by twice as many frequencies and all crops near the one that was found."""
+"""Whether two pictures look the same, by twice as many frequencies and all crops near the one that was found."""
 
 from dataclasses import dataclass
 from itertools import product
@@ -13,7 +13,7 @@ from lightning_recipes.randomness import numpy_generator_for
 __all__ = ["Verified", "least_correlation", "verify"]
 
 FREQUENCIES = 16
-LEAST_CORRELATION, HIGHEST = 0.88, 0.98
+LEAST_CORRELATION, HIGHEST = 0.85, 0.98
 SIDES = (-0.06, -0.03, 0.0, 0.03, 0.06)
 SHIFTS = (-0.17, 0.0, 0.17)
 BLOCK = 4096
@@ -34,17 +34,17 @@ class Verified:
         pairs: (K, 2), places; of a crop the whole picture comes first.
         correlation: (K,), over 16 x 16 frequencies.
         mirrored: (K,).
-        side: (K,), of the crop, as a share of the whole picture's; 1 for none.
+        crop: (K, 3), what of the whole picture the other shows; a side of 1 is all of it.
     """
 
     pairs: NDArray[np.int64]
     correlation: NDArray[np.float32]
     mirrored: NDArray[np.bool_]
-    side: NDArray[np.float32]
+    crop: NDArray[np.float32]
 
     def kind(self, row: int) -> str:
         """Say what was done to one of a pair."""
-        words = ["mirrored"] * bool(self.mirrored[row]) + ["cropped"] * bool(self.side[row] < CROPPED)
+        words = ["mirrored"] * bool(self.mirrored[row]) + ["cropped"] * bool(self.crop[row, 0] < CROPPED)
         return " and ".join(words) or "same"
 
 
@@ -57,24 +57,24 @@ def verify(grey: NDArray[np.uint8], colour: NDArray[np.uint8], candidates: Candi
         candidates: Places in them.
     """
     count = len(candidates)
-    correlation, middle, side = (np.full(count, value, np.float32) for value in (-1.0, -1.0, 1.0))
+    correlation, middle, crop = np.full(count, -1.0, np.float32), np.full(count, -1.0, np.float32), np.ones((count, 3))
     for number, view in enumerate(VIEWS):
         for flip in (False, True):
             rows = np.flatnonzero((candidates.view == number) & (candidates.mirrored == flip))
             for start in range(0, len(rows), BLOCK):
                 some = rows[start : start + BLOCK]
                 whole, part = grey[candidates.first[some]], grey[candidates.second[some]]
-                correlation[some], middle[some], side[some] = _best(whole, part, view, flip=flip)
+                correlation[some], middle[some], crop[some] = _best(whole, part, view, flip=flip)
     alike = _alike_in_colour(colour, candidates.first, candidates.second)
     kept = np.flatnonzero((correlation >= least_correlation(grey)) & (middle >= LEAST_IN_MIDDLE) & alike)
     pairs = np.stack([candidates.first[kept], candidates.second[kept]], axis=1)
-    return Verified(pairs, correlation[kept], candidates.mirrored[kept], side[kept])
+    return Verified(pairs, correlation[kept], candidates.mirrored[kept], crop[kept].astype(np.float32))
 
 
 def least_correlation(grey: NDArray[np.uint8]) -> float:
     """Return how alike two pictures of this set have to be: more than different ones are, by six deviations.
 
-    0.88, but of sets whose pictures are all alike, such as X-rays or digits, more, up to 0.98.
+    0.85, but of sets whose pictures are all alike, such as X-rays or digits, more, up to 0.98.
 
     Args:
         grey: (N, SIDE, SIDE).
@@ -90,18 +90,19 @@ def least_correlation(grey: NDArray[np.uint8]) -> float:
 
 def _best(
     whole: NDArray[np.uint8], part: NDArray[np.uint8], view: Crop, *, flip: bool
-) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float32]]:
-    """Return the highest correlation of pairs over crops of the first, that of their middles, and the crop's side."""
+) -> tuple[NDArray[np.float32], NDArray[np.float32], NDArray[np.float64]]:
+    """Return the highest correlation of pairs over crops of the first, that of their middles, and that crop."""
     sought, inside = describe(part, FREQUENCIES), describe(part, FREQUENCIES, _middle((1.0, 0.0, 0.0)))
     if flip:
         sought, inside = mirrored(sought, FREQUENCIES), mirrored(inside, FREQUENCIES)
-    best, middle, side = (np.full(len(whole), value, np.float32) for value in (-1.0, -1.0, 1.0))
+    best, middle = (np.full(len(whole), -1.0, np.float32) for _ in range(2))
+    found = np.ones((len(whole), 3))
     for crop in _crops(view):
         correlation = (describe(whole, FREQUENCIES, crop) * sought).sum(axis=1)
         better = np.flatnonzero(correlation > best)
-        best[better], side[better] = correlation[better], crop[0]
+        best[better], found[better] = correlation[better], crop
         middle[better] = (describe(whole[better], FREQUENCIES, _middle(crop)) * inside[better]).sum(axis=1)
-    return best, middle, side
+    return best, middle, found
 
 
 def _middle(crop: Crop) -> Crop:

@@ -48,13 +48,20 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, Any]
     return folder / "out", inspect(str(folder / "photos"), str(folder / "out"), workers=1).report
 
 
+@pytest.fixture
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Draw nothing, and look for no shortcuts: most of the time that an inspection of a few pictures takes."""
+    monkeypatch.setattr("lightning_recipes.inspection.inspect.draw_sheets", lambda *_: None)
+    monkeypatch.setattr("lightning_recipes.inspection.inspect.find_shortcuts", lambda *_: [])
+
+
 def report_of(out: Path) -> dict[str, Any]:
     found: dict[str, Any] = json.loads((out / "inspect.json").read_text())
     return found
 
 
 def without_measured(report: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in report.items() if key not in (*MEASURED, "data")}
+    return {key: value for key, value in report.items() if key not in (*MEASURED, "data", "shortcuts")}
 
 
 def paths(found: list[dict[str, Any]]) -> set[frozenset[str]]:
@@ -115,6 +122,18 @@ def test_the_terminal_has_a_table_of_80_columns(
     assert all(len(line) <= 80 for line in said.splitlines() if str(photos.parent) not in line)
 
 
+def test_a_sheet_of_what_is_no_longer_found_is_removed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("lightning_recipes.inspection.inspect.find_shortcuts", lambda *_: [])
+    photos = folders(tmp_path / "photos", 2)
+    shutil.copy(photos / "train/ant/0.png", photos / "train/ant/copy.png")
+    inspect(str(photos), str(tmp_path / "out"), workers=1)
+    assert (tmp_path / "out/figures/exact_duplicates.png").exists()
+    (photos / "train/ant/copy.png").unlink()
+    inspect(str(photos), str(tmp_path / "out"), workers=1)
+    assert not (tmp_path / "out/figures/exact_duplicates.png").exists()
+
+
+@pytest.mark.usefixtures("quick")
 def test_a_zip_and_a_csv_of_the_same_say_the_same(made: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
     photos = made[0].parent / "photos"
     with zipfile.ZipFile(tmp_path / "photos.zip", "w") as archive:
@@ -130,6 +149,7 @@ def test_a_zip_and_a_csv_of_the_same_say_the_same(made: tuple[Path, dict[str, An
     assert listed["splits"] == {"train": 23, "val": 23}
 
 
+@pytest.mark.usefixtures("quick")
 def test_known_files_are_not_measured_again_and_changed_ones_are(tmp_path: Path) -> None:
     photos = planted(tmp_path / "photos")
     first = inspect(str(photos), str(tmp_path / "out"), workers=1)
@@ -141,9 +161,9 @@ def test_known_files_are_not_measured_again_and_changed_ones_are(tmp_path: Path)
     changed = inspect(str(photos), str(tmp_path / "out"), workers=1)
     assert changed.reused == 44
     assert (changed.report["exact_duplicates"], changed.report["corrupt"]) == ([], [])
-    assert not (tmp_path / "out/figures/exact_duplicates.png").exists()
 
 
+@pytest.mark.usefixtures("quick")
 def test_several_processes_find_what_one_finds(
     made: tuple[Path, dict[str, Any]], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -152,6 +172,7 @@ def test_several_processes_find_what_one_finds(
     assert without_measured(shared) == without_measured(made[1])
 
 
+@pytest.mark.usefixtures("quick")
 def test_a_run_that_was_killed_goes_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     photos = planted(tmp_path / "photos")
     monkeypatch.setattr("lightning_recipes.inspection.workers.TASK", 8)
@@ -192,6 +213,7 @@ def _children(pid: int) -> list[int]:
         return []
 
 
+@pytest.mark.usefixtures("quick")
 def test_a_chunk_that_is_no_chunk_is_passed_over(tmp_path: Path) -> None:
     photos = folders(tmp_path / "photos", 3)
     inspect(str(photos), str(tmp_path / "out"), workers=1)
@@ -212,6 +234,7 @@ WRONG = {
 }
 
 
+@pytest.mark.usefixtures("quick")
 @pytest.mark.parametrize("said", WRONG)
 def test_a_mistake_is_one_line_and_code_2(said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     photos = folders(tmp_path / "photos", 2)
@@ -234,6 +257,7 @@ def test_python_gets_the_same_error(tmp_path: Path) -> None:
         inspect("nowhere", str(tmp_path / "out"))
 
 
+@pytest.mark.usefixtures("quick")
 def test_a_name_that_is_no_text_is_survived(tmp_path: Path) -> None:
     photos = folders(tmp_path / "photos", 2)
     odd = os.fsdecode(b"\xff.png")

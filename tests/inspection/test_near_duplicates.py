@@ -2,8 +2,10 @@
 
 import numpy as np
 import pytest
+import torch
 from numpy.typing import NDArray
 
+from lightning_recipes.inspection.align import aligned, confirm
 from lightning_recipes.inspection.candidates import find_candidates
 from lightning_recipes.inspection.descriptors import describe, mirrored
 from lightning_recipes.inspection.measure import COLOUR, RECORD, _look
@@ -16,6 +18,7 @@ ORIGINALS, COPIES = 150, 40
 def records_of(pictures: list[NDArray[np.uint8]]) -> NDArray[np.void]:
     records = np.zeros(len(pictures), RECORD)
     for picture, record in zip(pictures, records, strict=True):
+        record["height"], record["width"] = picture.shape[:2]
         _look(picture, record)
     return records
 
@@ -27,15 +30,43 @@ def originals() -> NDArray[np.void]:
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_all_that_is_planted_is_found_and_nothing_else(change: str, originals: NDArray[np.void]) -> None:
-    copies = records_of([np.asarray(CHANGES[change](scene(seed), seed)) for seed in range(COPIES)])
+    copied = [np.asarray(CHANGES[change](scene(seed), seed)) for seed in range(COPIES)]
+    copies = records_of(copied)
     both = np.concatenate([originals, copies])
-    found = verify(both["grey"], both["colour"], find_candidates(both["grey"]))
+    pictures = [np.asarray(scene(seed)) for seed in range(ORIGINALS)] + copied
+    seen = verify(both["grey"], both["colour"], find_candidates(both["grey"]))
+    found = confirm(seen, np.minimum(both["width"], both["height"]), pictures.__getitem__)
     pairs = {(int(a), int(b)): found.kind(row) for row, (a, b) in enumerate(found.pairs)}
     assert {tuple(sorted(pair)) for pair in pairs} == {(seed, ORIGINALS + seed) for seed in range(COPIES)}
     said = change if "cropped" in change or "mirrored" in change else "same"
     assert list(pairs.values()).count(said) >= 0.9 * COPIES
     if "cropped" in change:
         assert all(a < b for a, b in pairs), "the whole picture comes first"
+
+
+def test_outlines_that_agree_are_not_enough() -> None:
+    """Two shirts on one wall: the same bright shape in the middle, another pattern on it."""
+    shape = np.zeros((96, 96))
+    shape[20:80, 25:70] = 160
+    pictures = [(40 + shape + 0.12 * np.asarray(scene(seed, 96, 96).convert("L"))).astype(np.uint8) for seed in (1, 2)]
+    colours = [np.repeat(picture[..., None], 3, axis=2) for picture in pictures]
+    records = records_of(colours)
+    seen = verify(records["grey"], records["colour"], find_candidates(records["grey"]))
+    assert len(seen.pairs) == 1
+    assert not len(confirm(seen, np.array([96, 96]), colours.__getitem__).pairs)
+
+
+def test_a_picture_is_laid_upon_the_crop_of_it_to_the_pixel() -> None:
+    picture = scene(4, 400, 400)
+    crop = picture.crop((36, 4, 388, 356))  # side 0.88, 4 and 36 of 48 px that are left over
+    whole, part = (
+        torch.from_numpy(np.asarray(one.resize((96, 96)).convert("L"), np.float32))[None, None]
+        for one in (picture, crop)
+    )
+    began = torch.tensor([[0.91, 0.3, 0.5]])
+    correlation, found = aligned(whole, part, began)
+    assert float(correlation) > 0.95
+    assert float(found[0, 0]) == pytest.approx(0.88, abs=0.003)
 
 
 def test_the_same_picture_in_another_colour_is_another() -> None:
@@ -77,7 +108,7 @@ def test_a_view_is_described_as_if_it_had_been_cut_out(originals: NDArray[np.voi
 
 
 def test_sets_whose_pictures_are_all_alike_ask_for_more(originals: NDArray[np.void]) -> None:
-    assert least_correlation(originals["grey"]) == pytest.approx(0.88)
+    assert least_correlation(originals["grey"]) == pytest.approx(0.85)
     shared = np.asarray(scene(0), np.float32)
     alike = records_of([(0.8 * shared + 0.2 * np.asarray(scene(1 + i))).astype(np.uint8) for i in range(60)])
     assert least_correlation(alike["grey"]) > 0.95
