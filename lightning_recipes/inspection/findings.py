@@ -198,9 +198,9 @@ def _outliers(report: Report) -> Iterator[Finding]:
     if report["outliers"]:
         far = report["outliers"][0]
         yield Finding(
-            f"{len(report['outliers']):,} pictures are like no other, such as {far['path']}",
+            f"The picture that is least like all others is {far['path']}",
             f"{far['times']:.1f} times as far from its neighbours as the median picture",
-            "Look at them in inspect.html; remove what does not belong",
+            "Look at the farthest in inspect.html; remove what does not belong",
             35,
         )
 
@@ -220,10 +220,12 @@ def _downsampling(report: Report) -> Iterator[Finding]:
     probes = report["linear_probe"]
     enough = next((one for one in probes if one["enough"]), None)
     if enough is not None and len(probes) > 1:
-        best = probes[-1]
+        best, size = probes[-1], enough["size"]
+        less = probes[-2] if enough is best else enough
         yield Finding(
-            f"{enough['size']} px are enough for frozen features",
-            f"{percent(enough['accuracy'])} right, {percent(best['accuracy'])} at {best['size']} px",
-            f"Begin with --data.image_size {enough['size']}; a network that is trained may gain from more",
+            f"Images of less than {size} px lose accuracy" if enough is best else f"{size} px are enough",
+            f"{percent(less['accuracy'])} right by frozen features of {less['size']} px, {percent(best['accuracy'])} "
+            f"of {best['size']} px",
+            f"Begin with --data.image_size {size}; a network that is trained may gain from more",
             20,
         )

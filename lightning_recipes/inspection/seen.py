@@ -11,6 +11,7 @@ from lightning_recipes.inspection.images import ImageSet, choose
 from lightning_recipes.inspection.neighbours import (
     close_classes,
     disputed,
+    how_many,
     label_noise,
     look_alikes,
     nearest,
@@ -47,7 +48,7 @@ def look_with(
         return {**NOTHING, "embedded_images": len(chosen)}
     paths = [images.paths[place] for place in chosen.tolist()]
     labels = images.labels[chosen]
-    found = nearest(embedder.features(tree, paths, progress))
+    found = nearest(embedder.features(tree, paths, progress), how_many(len(chosen), len(images.classes)))
     doubted = disputed(found, labels, len(images.classes))
 
     def named(row: int, **more: Any) -> dict[str, Any]:

@@ -26,7 +26,7 @@ PAIR_SHEETS = {
     "near_duplicates": "Nearly the same",
     "look_alikes": "Nearly the same to the backbone",
 }
-CELL_SHEETS = {"outliers": "Like no other", "disputed_labels": "Labels that the nearest neighbours dispute"}
+CELL_SHEETS = {"outliers": "Least like all others", "disputed_labels": "Labels that the nearest neighbours dispute"}
 
 
 def draw_sheets(folder: Path, report: Mapping[str, Any], images: ImageSet, parts: Mapping[str, FileSource]) -> None:

@@ -13,6 +13,7 @@ from lightning_recipes.inspection.inspect import inspect
 from lightning_recipes.inspection.neighbours import (
     close_classes,
     disputed,
+    how_many,
     label_noise,
     look_alikes,
     nearest,
@@ -40,10 +41,14 @@ def test_neighbours_are_those_of_scikit_learn() -> None:
     np.testing.assert_allclose(1 - found.cosine, distance[:, 1:], atol=1e-5)
 
 
+def test_as_many_neighbours_are_asked_as_a_class_can_have() -> None:
+    assert [how_many(images, 10) for images in (100, 800, 5000)] == [10, 20, 30]
+
+
 def test_an_outlier_is_named_first_with_how_far_it_is() -> None:
     features, _ = clouds(apart=12.0)
     features[17] = -12.0 * np.eye(12)[7]
-    place, times, deviations = outliers(nearest(features))[0]
+    (place, times, deviations), _ = outliers(nearest(features, 10))  # of 180 images, the farthest two
     assert place == 17
     assert times > 3
     assert deviations > 4
@@ -55,7 +60,7 @@ def test_flipped_labels_are_disputed_with_the_right_suggestion_and_counted_by_cl
     flipped = {0: 1, 3: 1, 6: 2}
     for row, label in flipped.items():
         given[row] = label
-    found = disputed(nearest(features), given, 3)
+    found = disputed(nearest(features, 10), given, 3)
     assert {row: other for row, other, _ in found} == dict.fromkeys(flipped, 0)
     noise = {one["name"]: one for one in label_noise(found, given, CLASSES)}
     assert {name: one["disputed"] for name, one in noise.items()} == {"a": 0, "b": 2, "c": 1}
@@ -65,7 +70,7 @@ def test_flipped_labels_are_disputed_with_the_right_suggestion_and_counted_by_cl
 def test_classes_that_overlap_are_the_closest() -> None:
     features, labels = clouds(apart=8.0)
     features[labels == 2] = clouds(apart=8.0, seed=1)[0][labels == 1]
-    (pair,) = close_classes(nearest(features), labels, CLASSES)
+    (pair,) = close_classes(nearest(features, 10), labels, CLASSES)
     assert pair["classes"] == ["b", "c"]
     assert 0.35 < pair["share"] < 0.65
 
@@ -73,7 +78,7 @@ def test_classes_that_overlap_are_the_closest() -> None:
 def test_two_of_the_same_are_alike() -> None:
     features, _ = clouds()
     features[1] = features[0] + 0.01
-    ((first, second, cosine),) = [pair for pair in look_alikes(nearest(features)) if pair[2] > 0.99]
+    ((first, second, cosine),) = [pair for pair in look_alikes(nearest(features, 10)) if pair[2] > 0.99]
     assert (first, second) == (0, 1)
     assert cosine <= 1.0 + 1e-6
 
