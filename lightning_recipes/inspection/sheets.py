@@ -74,11 +74,10 @@ def _pairs(found: Sequence[Mapping[str, Any]], title: str, pictures: _Pictures) 
     pairs = []
     for one in shown:
         kind = one.get("kind") or (f"cosine {one['cosine']:.2f}" if "cosine" in one else "exact")
-        first, second = (
-            Cell(pictures.of(path), path, f"{split}, {name}")
-            for path, split, name in zip(one["paths"][:2], one["splits"], one["classes"])
-        )
-        pairs.append((first, Cell(second.image, second.name, f"{second.note}: {kind}")))
+        (first, second), (split, other_split), (of, other) = (one[key][:2] for key in ("paths", "splits", "classes"))
+        differs = [new for old, new in ((split, other_split), (of, other)) if old != new]
+        note = ": ".join([*([", ".join(differs)] if differs else []), kind])
+        pairs.append((Cell(pictures.of(first), first, f"{split}, {of}"), Cell(pictures.of(second), second, note)))
     return pair_sheet(pairs, title=f"{title}: {len(pairs)} of {len(found):,}")
 
 
