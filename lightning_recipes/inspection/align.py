@@ -37,7 +37,9 @@ STEPS = 5
 FARTHEST = 0.12  # that a side or a place may end from where it began
 BLOCK = 128  # pairs
 THREADS = 8
-KEPT = 4096  # small pictures
+KEPT = 8192  # small pictures
+MANY, MOST = 5_000, 50_000
+"""Pairs above which all are compared at 32 pixels, as the frames of films are, and pairs that are compared at most."""
 
 Read = Callable[[int], NDArray[np.uint8]]
 """From a place to a picture (H, W, 3); raises :class:`ValueError` where it cannot be read any more."""
@@ -51,8 +53,11 @@ def confirm(found: Verified, sides: NDArray[np.integer], read: Read) -> Verified
         sides: (N,), shorter sides of all pictures in pixels.
         read: Where the pictures come from.
     """
+    found = _most_alike(found)
     steps, shorter = np.array(sorted(LEAST)), sides[found.pairs].min(axis=1)
     size = steps[np.maximum(np.searchsorted(steps, shorter, side="right") - 1, 0)]
+    if len(found.pairs) > MANY:
+        size[:] = min(LEAST)
     correlation, side = np.zeros(len(found.pairs), np.float32), np.ones(len(found.pairs), np.float32)
     for pixels in LEAST:
         grey = lru_cache(KEPT)(lambda place, pixels=pixels: _grey(read, place, pixels))
@@ -60,7 +65,7 @@ def confirm(found: Verified, sides: NDArray[np.integer], read: Read) -> Verified
         with ThreadPoolExecutor(THREADS) as pool:
             for start in range(0, len(rows), BLOCK):
                 some = rows[start : start + BLOCK]
-                whole, part = (torch.stack(list(pool.map(grey, found.pairs[some, i].tolist()))) for i in (0, 1))
+                whole, part = (torch.stack(list(pool.map(grey, found.pairs[some, i].tolist()))).float() for i in (0, 1))
                 flip = torch.from_numpy(found.mirrored[some])[:, None, None, None]
                 part = torch.where(flip, part.flip(-1), part)
                 told, crops = aligned(whole, part, torch.from_numpy(found.crop[some]))
@@ -69,19 +74,24 @@ def confirm(found: Verified, sides: NDArray[np.integer], read: Read) -> Verified
     small, whole = size == min(LEAST), found.crop[:, 0] == 1.0
     lost = LOST * (small & whole & (found.correlation >= UNMISTAKABLE))
     kept = np.flatnonzero(correlation >= least - lost)
-    crop = np.concatenate([side[:, None], found.crop[:, 1:]], axis=1)[kept]
-    return replace(
-        found, pairs=found.pairs[kept], correlation=correlation[kept], mirrored=found.mirrored[kept], crop=crop
-    )
+    crop = np.concatenate([side[:, None], found.crop[:, 1:]], axis=1)
+    return replace(found, correlation=correlation, crop=crop).rows(kept)
+
+
+def _most_alike(found: Verified) -> Verified:
+    if len(found.pairs) <= MOST:
+        return found
+    rows = np.sort(np.argsort(-found.correlation, kind="stable")[:MOST])
+    return replace(found.rows(rows), complete=False)
 
 
 def _grey(read: Read, place: int, pixels: int) -> Tensor:
     try:
         picture = Image.fromarray(read(place)).convert("L")
     except ValueError:  # it was there when it was measured
-        return torch.zeros(1, pixels, pixels)
+        return torch.zeros(1, pixels, pixels, dtype=torch.uint8)
     small = picture.resize((pixels, pixels), Image.Resampling.BILINEAR, reducing_gap=3.0)
-    return torch.from_numpy(np.asarray(small, np.float32))[None]
+    return torch.from_numpy(np.array(small))[None]
 
 
 @torch.inference_mode()

@@ -26,7 +26,7 @@ CELL = 256  # pictures in a cell, about
 PROBED = 8  # cells that a query looks into
 ROUNDS = 4  # of k-means
 BLOCK = 8192  # queries at a time
-MOST_PER_IMAGE = 20
+MOST_PER_IMAGE = 4
 
 
 @dataclass(frozen=True)

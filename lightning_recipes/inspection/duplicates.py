@@ -132,4 +132,4 @@ def find_duplicates(images: ImageSet, read: Read, progress: Callable[[int, int],
         for row, (a, b) in enumerate(found.pairs)
     ]
     near.sort(key=lambda pair: (-pair.correlation, pair.places))
-    return Duplicates(exact, near, candidates.complete, members)
+    return Duplicates(exact, near, candidates.complete and found.complete, members)

@@ -134,6 +134,10 @@ def _twice(report: Report) -> Iterator[Finding]:
     if not copies and not near:
         return
     kinds = ", ".join(f"{n:,} {kind}" for kind, n in Counter(pair["kind"] for pair in near).most_common())
+    said = [f"{copies:,} image{'s are exact copies of others' if copies > 1 else ' is an exact copy of another'}"]
+    said = (said if copies else []) + (
+        [f"{len(near):,} pair{'s are' if len(near) > 1 else ' is'} nearly the same"] * bool(near)
+    )
     alone = len(report["splits"]) == 1
     advice = "Keep one of each" + (
         ": a random split would put copies on both sides" if alone else ": copies count several times"

@@ -134,7 +134,7 @@ def _open(root: str) -> Mapping[str, FileSource]:
 
 def _own_folder(source: Path, out: str | None) -> Path:
     """Return the folder to write, which is this data's or new."""
-    folder = Path("inspect", source.stem or source.resolve().name) if out is None else Path(out).expanduser()
+    folder = Path("inspect", source.resolve().stem) if out is None else Path(out).expanduser()
     if folder.exists() and not folder.is_dir():
         raise UserError(f"out: '{folder}' is a file; name a folder")
     inside = folder.resolve()

@@ -91,14 +91,14 @@ def cues(images: ImageSet, chosen: NDArray[np.int64]) -> Mapping[str, NDArray[np
     """
     records = images.records[chosen]
     width, height = records["width"].astype(float), records["height"].astype(float)
-    colour = records["colour"].reshape(len(chosen), -1, 3).astype(float)
+    colour = records["colour"].astype(float)
     notes = [images.notes[place] for place in chosen.tolist()]
     kinds = [(n.format, n.mode, PurePosixPath(images.paths[i]).suffix) for n, i in zip(notes, chosen.tolist())]
     found = {
         "file size": np.stack([records["bytes"].astype(float)], axis=1),
         "width and height": np.stack([width, height, width / height], axis=1),
         "file format": np.stack([_codes(column) for column in zip(*kinds)] + [records["bits"]], axis=1),
-        "brightness": np.stack([colour.mean(axis=(1, 2)), records["grey"].std(axis=(1, 2))], axis=1),
+        "brightness": np.stack([colour.mean(axis=(1, 2, 3)), records["grey"].std(axis=(1, 2))], axis=1),
         "corner pixels": records["corners"].reshape(len(chosen), -1).astype(float),
     }
     order = name_order([images.paths[i] for i in chosen.tolist()], [images.class_of(i) for i in chosen.tolist()])

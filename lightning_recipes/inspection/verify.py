@@ -35,12 +35,20 @@ class Verified:
         correlation: (K,), over 16 x 16 frequencies.
         mirrored: (K,).
         crop: (K, 3), what of the whole picture the other shows; a side of 1 is all of it.
+        complete: False where there were so many that the least alike were left out.
     """
 
     pairs: NDArray[np.int64]
     correlation: NDArray[np.float32]
     mirrored: NDArray[np.bool_]
     crop: NDArray[np.float32]
+    complete: bool = True
+
+    def rows(self, kept: NDArray[np.int64]) -> "Verified":
+        """Return some of the pairs."""
+        return Verified(
+            self.pairs[kept], self.correlation[kept], self.mirrored[kept], self.crop[kept], complete=self.complete
+        )
 
     def kind(self, row: int) -> str:
         """Say what was done to one of a pair."""
@@ -128,6 +136,6 @@ def _crops(view: Crop) -> list[Crop]:
 def _alike_in_colour(
     colour: NDArray[np.uint8], first: NDArray[np.int64], second: NDArray[np.int64]
 ) -> NDArray[np.bool_]:
-    means = colour.reshape(len(colour), -1, 3).mean(axis=1)
+    means = colour.mean(axis=(1, 2))
     tints = means - means.mean(axis=1, keepdims=True)
     return np.asarray(np.abs(tints[first] - tints[second]).max(axis=1) <= COLOUR_LEVELS)

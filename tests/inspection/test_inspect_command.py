@@ -258,6 +258,19 @@ def test_python_gets_the_same_error(tmp_path: Path) -> None:
 
 
 @pytest.mark.usefixtures("quick")
+def test_a_set_without_one_whole_picture_is_survived(tmp_path: Path) -> None:
+    for name in ("ant", "bee"):
+        (tmp_path / "photos" / name).mkdir(parents=True)
+        (tmp_path / "photos" / name / "0.jpg").write_bytes(b"no picture")
+    report = inspect(
+        str(tmp_path / "photos"), workers=1, backbone="test_resnet", pretrained=False, image_size=32
+    ).report
+    assert len(report["corrupt"]) == 2
+    assert (report["shortcuts"], report["outliers"], report["near_duplicates"]) == ([], [], [])
+    assert Path("inspect/photos/inspect.html").exists()
+
+
+@pytest.mark.usefixtures("quick")
 def test_a_name_that_is_no_text_is_survived(tmp_path: Path) -> None:
     photos = folders(tmp_path / "photos", 2)
     odd = os.fsdecode(b"\xff.png")

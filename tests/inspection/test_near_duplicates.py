@@ -56,6 +56,17 @@ def test_outlines_that_agree_are_not_enough() -> None:
     assert not len(confirm(seen, np.array([96, 96]), colours.__getitem__).pairs)
 
 
+def test_of_more_pairs_than_can_be_compared_the_most_alike_are(monkeypatch: pytest.MonkeyPatch) -> None:
+    picture = np.asarray(scene(5))
+    pictures = [picture, picture, np.asarray(CHANGES["recompressed"](scene(5), 0))]
+    records = records_of(pictures)
+    seen = verify(records["grey"], records["colour"], find_candidates(records["grey"]))
+    assert len(seen.pairs) == 3
+    monkeypatch.setattr("lightning_recipes.inspection.align.MOST", 1)
+    found = confirm(seen, np.full(3, 72), pictures.__getitem__)
+    assert (found.pairs.tolist(), found.complete) == ([[0, 1]], False)
+
+
 def test_a_picture_is_laid_upon_the_crop_of_it_to_the_pixel() -> None:
     picture = scene(4, 400, 400)
     crop = picture.crop((36, 4, 388, 356))  # side 0.88, 4 and 36 of 48 px that are left over
