@@ -144,7 +144,8 @@ def _judged(cue: str, values: NDArray[np.float64], labels: NDArray[np.int64]) ->
     right = np.zeros(len(labels), bool)
     for train, test in StratifiedKFold(FOLDS, shuffle=True, random_state=0).split(values, labels):
         leaf = max(2, len(train) // 200)
-        trees = ExtraTreesClassifier(TREES, min_samples_leaf=leaf, class_weight="balanced", random_state=0)
+        options = {"min_samples_leaf": leaf, "max_features": None, "class_weight": "balanced"}
+        trees = ExtraTreesClassifier(TREES, **options, random_state=0)
         right[test] = trees.fit(values[train], labels[train]).predict(values[test]) == labels[test]
     classes = np.unique(labels)
     accuracy, low, high = _mean_over_classes(right, labels, classes)
