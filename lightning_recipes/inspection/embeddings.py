@@ -1,6 +1,7 @@
 """Features of a frozen backbone for some of the images, kept as they are made."""
 
 import hashlib
+import logging
 import os
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -54,12 +55,16 @@ class Embedder:
         Raises:
             UserError: Unknown name, weights that cannot be had or do not fit, or a size that it cannot take.
         """
+        said = logging.getLogger(create_backbone.__module__)
+        said.setLevel(logging.WARNING)  # of a classifier that nobody asks for
         try:
             backbone = create_backbone(name, num_classes=2, pretrained=pretrained, image_size=image_size)
             if image_size is not None:
                 check_image_size(backbone.features, image_size)
         except UserError as error:
             raise UserError(str(error).replace("model.", "").replace("data.", "")) from None
+        finally:
+            said.setLevel(logging.NOTSET)
         device = "cuda" if torch.cuda.is_available() else "cpu"
         size = image_size or backbone.input.image_size
         status = os.stat(pretrained) if isinstance(pretrained, str) and os.path.isfile(pretrained) else None

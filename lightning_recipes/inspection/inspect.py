@@ -1,7 +1,6 @@
 """``inspect``: what is in a set of images, looked at file by file, and what follows from it."""
 
 import json
-import os
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -23,12 +22,13 @@ from lightning_recipes.inspection.page import write_page
 from lightning_recipes.inspection.report import make_report
 from lightning_recipes.inspection.sheets import draw_sheets
 from lightning_recipes.inspection.shortcuts import find_shortcuts
-from lightning_recipes.inspection.workers import KIND, Progress, measure_all
+from lightning_recipes.inspection.workers import KIND, Progress, cores, measure_all
 
 __all__ = ["Inspection", "inspect"]
 
 CACHE = ".cache"
 OWNER = "data.json"
+ORDER = ("train", "val", "test")
 
 
 class Inspection(NamedTuple):
@@ -85,7 +85,7 @@ def inspect(
     source = Path(data).expanduser()
     folder = _own_folder(source, out)
     parts = _open(str(source))
-    processes = workers or len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    processes = workers or cores()
     embedder = None
     if backbone is not None:  # before the files are read, which takes long, so that a mistake is found at once
         from lightning_recipes.inspection.embeddings import Embedder
@@ -123,7 +123,8 @@ def _refuse(
 
 def _open(root: str) -> Mapping[str, FileSource]:
     try:
-        return read_parts(root)
+        parts = read_parts(root)
+        return {split: parts[split] for split in ORDER if split in parts}
     except UserError as error:
         text = str(error).replace("data.root:", "data:")
         if "model.task: multilabel" in text:

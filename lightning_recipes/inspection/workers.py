@@ -19,7 +19,7 @@ from lightning_recipes.inspection.chunks import Chunks
 from lightning_recipes.inspection.measure import RECORD, Note, measure_files
 from lightning_recipes.inspection.remarks import Remark
 
-__all__ = ["Measured", "Progress", "measure_all"]
+__all__ = ["Measured", "Progress", "cores", "measure_all"]
 
 TASK = 64  # files; few enough that the last ones do not keep one process alone
 KIND = "files-1"
@@ -45,6 +45,11 @@ class Measured:
     reused: int
 
 
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
 def measure_all(tree: FileTree, names: Sequence[str], chunks: Chunks, *, workers: int, progress: Progress) -> Measured:
     """Measure files, those alone that are not known; the result is the same for any number of workers.
 
@@ -63,14 +68,16 @@ def measure_all(tree: FileTree, names: Sequence[str], chunks: Chunks, *, workers
     left = [place for place in range(len(names)) if place not in known]
     done = len(known)
     progress("Reading images", done, len(names))
-    for places, found, said in _measured(tree, names, left, min(workers, len(left) // TASK + 1)):
-        records[places] = found
-        for place, note in zip(places, said, strict=True):
-            notes[place] = note
-        chunks.add([files[place] for place in places], found, said)
-        done += len(places)
-        progress("Reading images", done, len(names))
-    chunks.flush()
+    try:
+        for places, found, said in _measured(tree, names, left, min(workers, len(left) // TASK + 1)):
+            records[places] = found
+            for place, note in zip(places, said, strict=True):
+                notes[place] = note
+            chunks.add([files[place] for place in places], found, said)
+            done += len(places)
+            progress("Reading images", done, len(names))
+    finally:
+        chunks.flush()
     return Measured(records, notes, len(known))
 
 
