@@ -24,7 +24,7 @@ def sizes_below(largest: int) -> list[int]:
 
     Example:
         >>> sizes_below(224)
-        [64, 128, 160, 224]
+        [64, 128, 192, 224]
     """
     parts = (max(STEP, -(-largest * quarters // (4 * STEP)) * STEP) for quarters in (1, 2, 3))
     return sorted({size for size in parts if size < largest} | {largest})
