@@ -134,17 +134,19 @@ def _twice(report: Report) -> Iterator[Finding]:
     if not copies and not near:
         return
     kinds = ", ".join(f"{n:,} {kind}" for kind, n in Counter(pair["kind"] for pair in near).most_common())
-    said = [f"{copies:,} image{'s are exact copies of others' if copies > 1 else ' is an exact copy of another'}"]
-    said = (said if copies else []) + (
-        [f"{len(near):,} pair{'s are' if len(near) > 1 else ' is'} nearly the same"] * bool(near)
-    )
+    said = []
+    if copies:
+        what = "images are exact copies of others" if copies > 1 else "image is an exact copy of another"
+        said.append(f"{copies:,} {what}")
+    if near:
+        said.append(f"{len(near):,} pair{'s of images are' if len(near) > 1 else ' of images is'} nearly the same")
     alone = len(report["splits"]) == 1
     advice = "Keep one of each" + (
         ": a random split would put copies on both sides" if alone else ": copies count several times"
     )
     limit = "" if report["duplicates_complete"] else " at least; the pictures are all alike"
     yield Finding(
-        f"{copies:,} images are exact copies of others, {len(near):,} pairs are nearly the same",
+        ", ".join(said),
         (kinds or f"{len(exact):,} groups of equal pixels") + limit,
         advice,
         88 if alone else 70,

@@ -93,6 +93,9 @@ def test_the_most_important_is_said_first_with_its_number(made: tuple[Path, dict
     assert found[0]["what"] == "2 of the 23 images of val are in train too"
     assert found[0]["number"].startswith("8.7 % of val (95 %: ")
     assert "broken.jpg" in found[1]["what"]
+    assert "1 image is an exact copy of another, 3 pairs of images are nearly the same" in [
+        one["what"] for one in found
+    ]
     assert [one["weight"] for one in found] == sorted((one["weight"] for one in found), reverse=True)
 
 
