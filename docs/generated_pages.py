@@ -14,6 +14,8 @@ GROUPS = {
     "callbacks": ("Callbacks", lambda home: home.startswith("callbacks.")),
     "modules": ("Modules, data and stages", lambda home: not home.startswith("callbacks.")),
 }
+FUNCTIONS = {"inspect": "inspection.inspect.inspect", "prepare": "data.prepare.prepare"}
+"""Of the commands that take no recipe."""
 FAMILIES = {
     "decay": "Classical decays of the learning rate, each one line away from `decay/constant`.",
     "ablations": "Each technique on its own, one line away from `ablations/baseline`.",
@@ -50,7 +52,7 @@ def _commands() -> str:
             keys = rest.partition("Keys used most:\n")[2].partition("\nThe rest:")[0]
             lines.append(f"```text\n{usage}\n\n{keys.rstrip()}\n```\n")
         else:
-            lines.append(_documented("function", "data.prepare.prepare"))
+            lines.append(_documented("function", FUNCTIONS[name]))
     return "\n".join(lines)
 
 

@@ -19,7 +19,7 @@ from lightning_recipes.cli.packaged import name_recipes
 from lightning_recipes.engine.stop_signals import Stopped, StopSignals
 from lightning_recipes.errors import UserError
 
-__all__ = ["OnRecipe", "run"]
+__all__ = ["OnRecipe", "choose_what_is_said", "run"]
 
 PACKAGE = Path(__file__).parents[1]
 usual_format = warnings.formatwarning  # Lightning's
@@ -48,7 +48,7 @@ def run(command: type[OnRecipe], words: Sequence[str]) -> int:
         command: Its class.
         words: That were typed after its name.
     """
-    _choose_what_is_said()
+    choose_what_is_said()
     try:
         with ExitStack() as held, StopSignals() as signals:
             return command(name_recipes(words), held, signals).execute()
@@ -77,7 +77,7 @@ def _users_mistake(error: BaseException | None) -> BaseException | None:
     return error
 
 
-def _choose_what_is_said() -> None:
+def choose_what_is_said() -> None:
     """Say what our own callbacks find; leave out what Lightning says at every start, and warnings of what is meant."""
     own = logging.getLogger("lightning_recipes")
     own.setLevel(logging.INFO)

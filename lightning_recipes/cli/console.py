@@ -5,6 +5,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from rich import box
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
@@ -25,6 +26,7 @@ __all__ = [
     "print_evaluation",
     "print_explanation",
     "print_gain",
+    "print_inspection",
     "print_range_test",
     "print_stopped",
     "print_suggestion",
@@ -192,6 +194,32 @@ def print_explanation(folder: Path) -> None:
     path = folder / "figures" / "gradcam.png"
     if path.exists():
         _say(f"What it gets wrong is in {path}, each image on its own in {path.with_suffix('')}")
+
+
+def print_inspection(folder: Path, report: Mapping[str, Any], reused: int) -> None:
+    """Print what an inspection found, the most important first, each with its number and what to do.
+
+    Args:
+        folder: Where it lies.
+        report: What ``inspect.json`` holds.
+        reused: Files that were known from before.
+    """
+    splits = ", ".join(f"{count:,} {name}" for name, count in report["splits"].items())
+    said = f"{report['images']:,} images ({splits}) of {len(report['classes']):,} classes"
+    known = f", {reused:,} known from before" if reused else ""
+    _say(f"{said} in {report['seconds']:,.0f} s{known}")
+    if report["findings"]:
+        found = Table(box=box.SIMPLE_HEAD, show_lines=True, padding=(0, 1))
+        found.add_column("found and what to do", overflow="fold", ratio=3)
+        found.add_column("number", overflow="fold", ratio=2)
+        for one in report["findings"]:
+            found.add_row(Text.assemble((f"{one['what']}.", "bold"), f"\n{one['advice']}."), Text(one["number"]))
+        Console().print(found)
+    else:
+        _say("Nothing was found that needs a hand.")
+    if report["backbone"] is None:
+        _say("Left out: outliers, wrong labels, close classes (--backbone resnet18 looks)")
+    _say(f"Everything is in {folder}; {folder / 'inspect.html'} shows it")
 
 
 def write_predictions(path: Path, predictions: Mapping[str, Any], classes: Sequence[str]) -> None:

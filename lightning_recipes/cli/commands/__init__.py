@@ -30,6 +30,9 @@ COMMANDS = {
     "suggest": Row(
         f"{HERE}.suggest:Suggest", "Write a recipe for the data, the machine and the time, with its reasons."
     ),
+    "inspect": Row(
+        f"{HERE}.inspect:Inspect", "Say what is in the data: bad files, duplicates, leaks, wrong labels, shortcuts."
+    ),
     "check": Row(
         f"{HERE}.check:CheckPipeline", "Check a recipe's pipeline before it trains: inputs, loss, gradients, a batch."
     ),

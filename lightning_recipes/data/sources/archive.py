@@ -62,11 +62,22 @@ class Zip:
     def names(self) -> Names:  # noqa: D102
         return self._names
 
-    def open(self, name: str) -> BinaryIO:  # noqa: D102
+    def stamp(self, name: str) -> str:  # noqa: D102
+        try:
+            _, _, size, _, crc = self._entry(name)
+        except FileNotFoundError:
+            return ""
+        return f"{size}-{crc:08x}"
+
+    def _entry(self, name: str) -> tuple[int, int, int, int, int]:
         position = bisect.bisect_left(self._names, name)
         if position == len(self._names) or self._names[position] != name:
             raise FileNotFoundError(f"the zip has no file '{name}'")
         offset, packed, size, method, crc = self._entries[position].tolist()
+        return offset, packed, size, method, crc
+
+    def open(self, name: str) -> BinaryIO:  # noqa: D102
+        offset, packed, size, method, crc = self._entry(name)
         if size > MAX_BYTES:
             raise OSError(f"{size:,} bytes, more than {MAX_BYTES:,}")
         if packed > self._size or (method == zipfile.ZIP_STORED and packed != size):

@@ -38,6 +38,10 @@ class FileTree(Protocol):
         """
         ...
 
+    def stamp(self, name: str) -> str:
+        """Return what changes when the file does: its size, and its time or checksum; empty where it cannot be read."""
+        ...
+
 
 def is_visible(name: str) -> bool:
     """Tell whether a file is the user's own, by its path: not hidden, and not of an operating system."""
@@ -64,6 +68,13 @@ class Folder:
 
     def open(self, name: str) -> BinaryIO:  # noqa: D102
         return Path(self.root, name).open("rb")
+
+    def stamp(self, name: str) -> str:  # noqa: D102
+        try:
+            status = os.stat(os.path.join(self.root, name))
+        except OSError:
+            return ""
+        return f"{status.st_size}-{status.st_mtime_ns}"
 
 
 def _below(folder: str, prefix: str, above: frozenset[tuple[int, int]]) -> Iterator[str]:

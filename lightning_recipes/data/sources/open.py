@@ -23,7 +23,7 @@ from lightning_recipes.data.sources.splits import few_per_class, refuse_draw
 from lightning_recipes.data.sources.torchvision_sets import open_torchvision
 from lightning_recipes.errors import UserError, did_you_mean
 
-__all__ = ["EMBEDDED", "OpenedData", "open_parts", "open_splits", "open_unlabelled"]
+__all__ = ["EMBEDDED", "OpenedData", "open_parts", "open_splits", "open_unlabelled", "read_parts"]
 
 EMBEDDED: dict[str, Callable[[], ImageSource]] = {"sklearn:digits": open_digits, "fonts:letters": open_letters}
 TORCHVISION = "torchvision:"
@@ -99,11 +99,18 @@ def open_parts(
     Raises:
         UserError: As :func:`open_splits`.
     """
+    return drop_bad(read_parts(root, several_labels=several_labels, group=group), on_bad_image)
+
+
+def read_parts(root: str, *, several_labels: bool = False, group: str | None = None) -> Mapping[str, FileSource]:
+    """Return the files of each split that a folder, a zip or a CSV file has, whatever is in them.
+
+    Raises:
+        UserError: As :func:`open_splits`, but for files that are no pictures: none is opened.
+    """
     if _is_manifest(root):
-        found = read_manifest(root, several_labels=several_labels, group=group)
-    else:
-        found = read_class_folders(open_tree(root, "data.root"))
-    return drop_bad(found.parts, on_bad_image)
+        return read_manifest(root, several_labels=several_labels, group=group).parts
+    return read_class_folders(open_tree(root, "data.root")).parts
 
 
 def _is_manifest(root: str) -> bool:
