@@ -151,7 +151,7 @@ def _end_with(parent: int) -> None:
     """End this process when its parent has been killed; it would wait for tasks forever."""
     while os.getppid() == parent:
         time.sleep(0.5)
-    os._exit(1)
+    os.kill(os.getpid(), signal.SIGTERM)
 
 
 def _task(names: Sequence[str]) -> tuple[NDArray[np.void], list[Note]]:

@@ -184,25 +184,29 @@ def shuffled(labels: NDArray[np.int64]) -> NDArray[np.int64]:
 
 MODELS: list[tuple[type[ImageClassifier], str, str]] = [
     (SoftmaxInForward, "logits", "probabilities that add up to one"),
-    (SigmoidInForward, "logits", "as after a sigmoid"),
-    (LogOfLogits, "logits", "not finite"),
-    (SoftmaxInLoss, "loss", "a softmax too much"),
     (LossOverImages, "loss", "a softmax over the images"),
-    (SummedLoss, "loss", "a sum"),
-    (LossWithoutLabels, "loss", "where wrong"),
-    (WideHead, "first_loss", ""),
     (ForgottenFreeze, "gradients of stage 'all'", "are frozen: backbone.conv1.0.weight"),
-    (UnusedLayer, "gradients of stage 'all'", "no gradient: head.unused"),
-    (DetachedFeatures, "gradients of stage 'all'", "no gradient: backbone"),
     (EvalWhileTraining, "modes of stage 'all'", "in eval mode while training"),
     (MixesImages, "own_image", "others of its batch"),
-    (LooksAtNothing, "own_image", "do not change with their image"),
     (NormalizesAgain, "normalization", "normalised twice"),
     (DrawsAtRandom, "repeats", ""),
 ]
+MORE: list[tuple[type[ImageClassifier], str, str]] = [
+    (SigmoidInForward, "logits", "as after a sigmoid"),
+    (LogOfLogits, "logits", "not finite"),
+    (SoftmaxInLoss, "loss", "a softmax too much"),
+    (SummedLoss, "loss", "a sum"),
+    (LossWithoutLabels, "loss", "where wrong"),
+    (WideHead, "first_loss", ""),
+    (UnusedLayer, "gradients of stage 'all'", "no gradient: head.unused"),
+    (DetachedFeatures, "gradients of stage 'all'", "no gradient: backbone"),
+    (LooksAtNothing, "own_image", "do not change with their image"),
+]
 
 
-@pytest.mark.parametrize(("kind", "name", "said"), MODELS)
+@pytest.mark.parametrize(
+    ("kind", "name", "said"), [*MODELS, *(pytest.param(*row, marks=pytest.mark.slow) for row in MORE)]
+)
 def test_a_mistake_in_the_model_is_named(kind: type[ImageClassifier], name: str, said: str) -> None:
     found = faults(checked(classifier(kind), digits()))
     assert said in found[name]

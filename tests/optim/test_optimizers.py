@@ -89,7 +89,9 @@ def every_name() -> list[str]:
 
 
 @pytest.mark.filterwarnings("ignore:.*opt_einsum.*", "ignore:.*create_graph=True.*")
-@pytest.mark.parametrize("name", every_name())
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.slow) if name in ("kron", "kronc") else name for name in every_name()]
+)
 def test_every_optimizer_of_torch_and_timm_goes_downhill_from_a_recipe(name: str) -> None:
     torch.manual_seed(0)
     matrix, bias = nn.Parameter(torch.randn(8, 8)), nn.Parameter(torch.randn(8))

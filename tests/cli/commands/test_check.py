@@ -54,6 +54,7 @@ def test_a_mistake_ends_in_code_3_and_says_what_to_do(
     assert "Leave the softmax out of forward; the loss has it." in out
 
 
+@pytest.mark.slow
 def test_several_labels_are_checked_too(tmp_path: Path) -> None:
     from tests.shapes import draw_shapes
 
