@@ -42,7 +42,7 @@ class PipelineChecks(pl.Callback):
 
     Attributes:
         found: The checks so far.
-        trained: Images as training sees them, for a figure; None where no stage of ours trains on images.
+        trained: Images as training sees them, for a figure; None before they are looked at, and of foreign data.
     """
 
     def __init__(self, steps: int, say: Callable[[Check], None]) -> None:
@@ -61,7 +61,7 @@ class PipelineChecks(pl.Callback):
             if data is not None and judges:
                 self._add(_of_outputs(trainer, pl_module, data))
         if data is not None and judges and epoch == _first_with_images(plan.stages):
-            self._add(self._of_inputs(trainer, pl_module, data))
+            self._add(self._of_inputs(trainer, pl_module, data, stage))
             if offers(pl_module, HasBackbone) and not data.several_labels:
                 self._add(_of_features(pl_module, data, stage))
         batch = next(iter(trainer.train_dataloader or []))
@@ -77,12 +77,15 @@ class PipelineChecks(pl.Callback):
     def _passed(self, name: str) -> bool:
         return any(one.name == name and one.status == "passed" for one in self.found)
 
-    def _of_inputs(self, trainer: pl.Trainer, module: Any, data: ImageDataModule) -> Iterator[Check]:
+    def _of_inputs(self, trainer: pl.Trainer, module: Any, data: ImageDataModule, stage: Stage) -> Iterator[Check]:
         some, used = _some(data, LOOKED_AT), module.input_judged
         with isolate_rng(), _evaluated(module):
             evaluated = inputs.seen(trainer, module, data.evaluation_loader("train", used, some), LOOKED_AT)
-            validated = [inputs.seen(trainer, module, data.val_dataloader(), LOOKED_AT) for _ in range(2)]
-            self.trained = inputs.seen(trainer, module, trainer.train_dataloader, LOOKED_AT)
+            # Features that were stored are those of evaluation images.
+            cached = stage.cache_features
+            judged = [data.evaluation_loader("val", used) if cached else data.val_dataloader() for _ in range(2)]
+            validated = [inputs.seen(trainer, module, loader, LOOKED_AT) for loader in judged]
+            self.trained = evaluated if cached else inputs.seen(trainer, module, trainer.train_dataloader, LOOKED_AT)
         evaluated = replace(evaluated, indices=torch.tensor(some)[evaluated.indices])
         yield inputs.check_normalization(data, evaluated, used, module.input_config if _pretrained(module) else None)
         yield inputs.check_channels(data, evaluated)
@@ -166,7 +169,8 @@ def _of_step(trainer: pl.Trainer, module: Any, batch: Any, stage: Stage) -> Iter
 
 
 def _first_with_images(stages: Iterable[Stage]) -> int:
-    return next((position for position, stage in enumerate(stages) if not stage.cache_features), -1)
+    """Position of the first stage that trains on images; the first of all where none does."""
+    return next((position for position, stage in enumerate(stages) if not stage.cache_features), 0)
 
 
 def _some(data: ImageDataModule, most: int) -> list[int]:

@@ -186,7 +186,7 @@ def check_learns(
 
     Learnt is what has more of them right than the most frequent class has, or, with several labels an image, a lower
     loss than the classes' shares have; neither of which looks at an image. Where nothing is, a tenth of the rate is
-    tried, and then a hundredth.
+    tried, which a warm-up may make up for, and then a hundredth.
 
     Args:
         trainer: Of a fit that is in its last stage.
@@ -198,7 +198,7 @@ def check_learns(
         sure: Whether the features are known to tell the classes apart, so that nothing learnt is a fault.
 
     Returns:
-        ``learns`` and ``shuffled_labels``; ``learning_rate`` where the hundredth learns.
+        ``learns`` and ``shuffled_labels``; ``learning_rate`` in the place of the first where a lower one learns.
     """
     held_out = list(data.rehearsal_dataloaders(1, held_out=HELD_OUT)[1])
     labels = torch.as_tensor(data.opened.splits.train.labels)
@@ -213,8 +213,8 @@ def check_learns(
         return _Gain(*paired_difference((scores - blind).numpy()), times * steps, what)
 
     found, mixed = gain(), gain(labels[order])
-    if not found.shown:  # the highest rate of a schedule may be too high to begin with
-        found = gain(slower=NEAR) if sure else gain(slower=NEAR, times=LONGER)
+    if not found.shown and fresh:  # which takes more steps, and the highest rate of a schedule only once it is warm
+        found = gain(slower=NEAR, times=LONGER)
     name, expected = "shuffled_labels", f"less than {AS_MUCH:g} of what true labels teach ({found.said})"
     advice = "look for labels that reach the network by another way than the batch's"
     # Not none: of few classes, shuffled labels agree with the true ones by chance, and all images of a class with them.
@@ -223,10 +223,11 @@ def check_learns(
     name, expected = "learns", f"better {known}, on {len(blind)} validation images"
     if found.shown:
         return [passed(name, found.said, expected), shuffled]
-    if (slow := gain(slower=FAR_OFF)).shown:
-        lr = factor * module.base_lr
-        what, advice = f"{found.said} at {lr:g}, {slow.said} at {lr / FAR_OFF:g}", f"set it near {lr / FAR_OFF:g}"
-        return [failed("learning_rate", what, expected, f"{advice}; lr-find says more"), shuffled]
+    for slower, verdict_of in ((NEAR, warned), (FAR_OFF, failed)):
+        if (slow := gain(slower=slower)).shown:
+            lr = factor * module.base_lr
+            what, advice = f"{found.said} at {lr:g}, {slow.said} at {lr / slower:g}", f"try one near {lr / slower:g}"
+            return [verdict_of("learning_rate", what, expected, f"{advice}; lr-find says more"), shuffled]
     if fresh:
         return [passed(name, f"not shown: {found.said}", f"{expected}; a fresh network may need more"), shuffled]
     advice = "look whether labels and images are paired in training (figures/batch.png); or give it more --steps"
