@@ -33,8 +33,8 @@ AT_ONCE = 32
 class PipelineChecks(pl.Callback):
     """Make the checks of a recipe while a fit of a step a stage goes through its stages.
 
-    What :class:`~lightning_recipes.cli.commands.check.Check` adds to the recipe's callbacks, as the last of them. Every
-    check leaves weights, optimizer and randomness as they were.
+    What :class:`~lightning_recipes.cli.commands.check.CheckPipeline` adds to the recipe's callbacks, as the last of
+    them. Every check leaves weights, optimizer and randomness as they were.
 
     Args:
         steps: Optimizer steps of each small training, at most; 0 leaves out what trains.

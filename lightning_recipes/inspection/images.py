@@ -1,8 +1,9 @@
 """A set of images, all splits in one row of arrays."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -61,6 +62,15 @@ class ImageSet:
     def split_of(self, place: int) -> str:
         """Name of an image's split."""
         return self.splits[int(self.split[place])]
+
+    def named(self, place: int, **more: Any) -> dict[str, Any]:
+        """Return path, split and class of an image, and what is said of it."""
+        return {"path": self.path(place), "split": self.split_of(place), "class": self.class_of(place), **more}
+
+    def named_together(self, places: Iterable[int]) -> dict[str, Any]:
+        """Return paths, splits and classes of several images."""
+        each = [self.named(place) for place in places]
+        return {f"{key}{'es' if key == 'class' else 's'}": [one[key] for one in each] for key in each[0]}
 
 
 def gather(parts: Mapping[str, FileSource]) -> tuple[FileTree, list[str], NDArray[np.int64], NDArray[np.int64]]:

@@ -43,9 +43,9 @@ def make_report(
         **formats(images),
         "sizes": sizes(images),
         "centre_crop": quantiles(cut_by_crop(images)),
-        "corrupt": [_image(images, i, what=images.notes[i].fault) for i in range(len(images)) if images.notes[i].fault],
+        "corrupt": [images.named(i, what=images.notes[i].fault) for i in range(len(images)) if images.notes[i].fault],
         "suspicious": _suspicious(images),
-        "exact_duplicates": [_several(images, group) for group in duplicates.exact],
+        "exact_duplicates": [images.named_together(group) for group in duplicates.exact],
         "near_duplicates": [_pair(images, pair) for pair in duplicates.near],
         "duplicates_complete": duplicates.complete,
         "leaks": _pairs(images, duplicates.across(images.split)),
@@ -58,21 +58,8 @@ def make_report(
     return report
 
 
-def _image(images: ImageSet, place: int, **more: Any) -> dict[str, Any]:
-    """Path, split and class of an image, and what is said of it."""
-    return {"path": images.path(place), "split": images.split_of(place), "class": images.class_of(place), **more}
-
-
-def _several(images: ImageSet, places: Sequence[int]) -> dict[str, Any]:
-    return {
-        "paths": [images.path(place) for place in places],
-        "splits": [images.split_of(place) for place in places],
-        "classes": [images.class_of(place) for place in places],
-    }
-
-
 def _pair(images: ImageSet, pair: Pair) -> dict[str, Any]:
-    return {**_several(images, pair.places), "kind": pair.kind, "correlation": pair.correlation}
+    return {**images.named_together(pair.places), "kind": pair.kind, "correlation": pair.correlation}
 
 
 def _pairs(images: ImageSet, pairs: Iterable[Pair]) -> list[dict[str, Any]]:
@@ -82,7 +69,7 @@ def _pairs(images: ImageSet, pairs: Iterable[Pair]) -> list[dict[str, Any]]:
 def _suspicious(images: ImageSet) -> list[dict[str, Any]]:
     """Files that can be read and are unusual, each with its kind."""
     found = [
-        _image(images, place, kind=remark.kind, what=remark.what)
+        images.named(place, kind=remark.kind, what=remark.what)
         for place in images.whole.tolist()
         for remark in images.notes[place].remarks
     ]
@@ -91,5 +78,5 @@ def _suspicious(images: ImageSet) -> list[dict[str, Any]]:
         least = tiny_side(sides, MIN_IMAGE_SIZE)
         for place, side in zip(images.whole[sides < least].tolist(), sides[sides < least].tolist(), strict=True):
             what = f"{side} px, an eighth of the usual {np.median(sides):.0f} px or less"
-            found.append(_image(images, place, kind="tiny", what=what))
+            found.append(images.named(place, kind="tiny", what=what))
     return found

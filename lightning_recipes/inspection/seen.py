@@ -52,20 +52,14 @@ def look_with(
     doubted = disputed(found, labels, len(images.classes))
 
     def named(row: int, **more: Any) -> dict[str, Any]:
-        place = int(chosen[row])
-        of = {"path": images.path(place), "split": images.split_of(place), "class": images.class_of(place)}
-        return {**of, **{key: round(value, 4) if isinstance(value, float) else value for key, value in more.items()}}
+        rounded = {key: round(value, 4) if isinstance(value, float) else value for key, value in more.items()}
+        return images.named(int(chosen[row]), **rounded)
 
     return {
         "embedded_images": len(chosen),
         "outliers": [named(row, times=times, deviations=by) for row, times, by in outliers(found)],
         "look_alikes": [
-            {
-                "paths": [images.path(int(chosen[row])) for row in pair],
-                "splits": [images.split_of(int(chosen[row])) for row in pair],
-                "classes": [images.class_of(int(chosen[row])) for row in pair],
-                "cosine": round(cosine, 4),
-            }
+            {**images.named_together(int(chosen[row]) for row in pair), "cosine": round(cosine, 4)}
             for *pair, cosine in look_alikes(found)
         ],
         "close_classes": close_classes(found, labels, images.classes),
