@@ -20,6 +20,7 @@ from .callbacks.sam import SAM as SAM
 from .callbacks.snapshots import SnapshotEnsemble as SnapshotEnsemble
 from .callbacks.stages import Stages as Stages
 from .callbacks.stochastic_depth import StochasticDepth as StochasticDepth
+from .callbacks.training_doctor import TrainingDoctor as TrainingDoctor
 from .callbacks.wandb_tracker import WandbTracker as WandbTracker
 from .data.datamodule import ImageDataModule as ImageDataModule
 from .errors import UserError as UserError

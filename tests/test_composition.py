@@ -24,6 +24,7 @@ from lightning_recipes.callbacks.best_checkpoint import BestCheckpoint
 from lightning_recipes.callbacks.checkpoints import LastCheckpoint
 from lightning_recipes.callbacks.error_analysis import ErrorAnalysis
 from lightning_recipes.callbacks.recording.run_summary import RunSummary
+from lightning_recipes.callbacks.training_doctor import TrainingDoctor
 from lightning_recipes.modules.step_additions import StepAdditions
 from tests.agreement import disagreements
 from tests.catalogue import FACTORS, Recipe, data_of, every_pair, pairwise_recipes, run, uses
@@ -62,11 +63,13 @@ def train(connection: Any, recipe: Recipe, folder: Path, kill: int | None, ckpt_
     """Run a recipe, keep ``last.ckpt`` after each step, and send back steps, fingerprint and what it reports."""
     torch.set_num_threads(1)
     warnings.simplefilter("ignore")
-    reports = [ErrorAnalysis(), RunSummary(str(folder), "recipe"), BestCheckpoint()]
+    doctor = TrainingDoctor(["waits_for_images"])
+    reports = [ErrorAnalysis(), doctor, RunSummary(str(folder), "recipe"), BestCheckpoint()]
     more = [*reports, LastCheckpoint(every_n_train_steps=1), *([KillAt(kill)] if kill is not None else [])]
     trainer, sha = run(recipe, folder, *more, ckpt_path=ckpt_path)
     summary = json.loads((folder / "summary.json").read_text())
     reported = {name: summary[name] for name in ("best_epoch", "val_loss", "val_accuracy")}
+    reported["symptoms"] = json.loads((folder / "symptoms.json").read_text())
     precision: dict[str, Any] = {"precision": "bf16-mixed"} if recipe.get("precision") == "bf16" else {}
     if recipe.get("precision") == "fp16":
         precision = {"plugins": [MixedPrecision("16-mixed", "cpu", torch.amp.GradScaler("cpu"))]}
@@ -122,7 +125,7 @@ def test_the_catalogue_has_every_callback_that_acts_on_a_step() -> None:
     folder = Path(__file__).parents[1] / "lightning_recipes" / "callbacks"
     at_the_end = {"error_analysis", "gradcam"}
     others = {"__init__", "best_checkpoint", "checkpoints", "epoch_lines", "progress_bar", "stages", "stop_on_signal"}
-    others |= {"pipeline_checks"}  # of a command of its own
+    others |= {"pipeline_checks", "training_doctor"}  # of a command of its own, and of every recipe
     modules = {path.stem for path in folder.glob("*.py")} - others - at_the_end
     assert {_module_of(name) for name in names} == modules
 

@@ -17,7 +17,7 @@ from lightning_recipes.compat.lightning import gradient_scaler, wrap_again
 from lightning_recipes.modules.keyed_steps import KeyedSteps
 from lightning_recipes.optim.own_state import untouched_optimizer
 
-__all__ = ["no_trace", "rehearse_loss", "rehearse_step"]
+__all__ = ["no_trace", "once_more", "rehearse_loss", "rehearse_step"]
 
 
 @contextmanager
@@ -62,6 +62,34 @@ def no_trace(trainer: pl.Trainer, module: pl.LightningModule) -> Iterator[Optimi
         if scaler is not None:
             scaler.load_state_dict(scale)
         wrap_again(trainer.strategy)  # DDP orders its buckets after the first step it sees
+
+
+@contextmanager
+def once_more(module: pl.LightningModule) -> Iterator[None]:
+    """Take a training step inside once more, in the midst of the same one, which goes on as if nothing had been.
+
+    Statistics and metrics inside are copies: what the step's gradient is still to be computed of is not touched.
+    Nothing is logged, and nothing must be learnt.
+
+    Args:
+        module: Whose training steps are keyed.
+    """
+    assert isinstance(module, KeyedSteps)
+    buffers = dict(module.named_buffers())
+    metrics = {path: part for path, part in module.named_modules() if isinstance(part, Metric)}
+    try:
+        for path, buffer in buffers.items():
+            _replace(module, path, buffer.clone())
+        for path, metric in metrics.items():
+            _replace(module, path, copy.deepcopy(metric))
+        module.log = _log_nothing  # type: ignore[method-assign]
+        with isolate_rng():
+            yield
+    finally:
+        del module.log
+        module.trial_key = None
+        for path, part in (metrics | buffers).items():
+            _replace(module, path, part)
 
 
 def rehearse_step(
@@ -114,7 +142,7 @@ def _training_loss(trainer: pl.Trainer, batch: Any, number: int) -> Tensor:
     return loss
 
 
-def _replace(module: torch.nn.Module, path: str, child: torch.nn.Module) -> None:
+def _replace(module: torch.nn.Module, path: str, child: torch.nn.Module | Tensor) -> None:
     parent, _, name = path.rpartition(".")
     setattr(module.get_submodule(parent), name, child)
 

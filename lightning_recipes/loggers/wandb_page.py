@@ -23,6 +23,7 @@ def tables_of(contents: RunContents, *, most_rows: int) -> dict[str, Table]:
         "confusion_matrix": _confusion(contents),
         "classes": _classes(contents),
         "label_issues": _as_they_are(contents.label_issues),
+        "symptoms": _as_they_are(contents.symptoms),
     }
     return {name: (columns, rows[:most_rows]) for name, (columns, rows) in tables.items() if rows}
 
@@ -103,6 +104,9 @@ def log_tables(run: Any, contents: RunContents, *, step: int, most_rows: int) ->
     run.log({**row, "trainer/global_step": step})
     skipped = ("stages", "snapshots")
     run.summary.update({f"run/{name}": value for name, value in contents.summary.items() if name not in skipped})
+    for symptom in contents.symptoms:
+        where = f"epoch {symptom['epoch']}, step {symptom['step']}"
+        run.summary[f"symptoms/{symptom['name']}"] = f"{symptom['what']} ({where}): {symptom['number']}"
     for finding in contents.errors.get("diagnosis", []):
         run.summary[f"diagnosis/{finding['what']}"] = f"{finding['number']}: {finding['advice']}"
 

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import yaml
 
@@ -18,6 +18,7 @@ TITLES = {
     "val_f1": "F1, mean of the classes",
 }
 ENSEMBLE = "ensemble_"
+Found = TypeVar("Found", dict[str, Any], list[dict[str, Any]])
 
 
 class Measured(NamedTuple):
@@ -66,7 +67,7 @@ class RunContents:
     @cached_property
     def summary(self) -> dict[str, Any]:
         """``summary.json``: what was reached."""
-        return self._json("summary.json")
+        return self._json("summary.json", {})
 
     @property
     def measured(self) -> list[Measured]:
@@ -78,17 +79,22 @@ class RunContents:
     @cached_property
     def environment(self) -> dict[str, Any]:
         """``environment.json``: what it ran on."""
-        return self._json("environment.json")
+        return self._json("environment.json", {})
 
     @cached_property
     def errors(self) -> dict[str, Any]:
         """``errors.json``: what it gets wrong."""
-        return self._json("errors.json")
+        return self._json("errors.json", {})
+
+    @cached_property
+    def symptoms(self) -> list[dict[str, Any]]:
+        """``symptoms.json``: what went wrong while it trained, in the order in which it was seen."""
+        return self._json("symptoms.json", [])
 
     @cached_property
     def range_tests(self) -> dict[str, Any]:
         """``lr_finder.json``: the range test of each stage that had one."""
-        return self._json("lr_finder.json")
+        return self._json("lr_finder.json", {})
 
     @cached_property
     def metrics(self) -> list[dict[str, str]]:
@@ -116,9 +122,9 @@ class RunContents:
         folder = self.folder / "figures"
         return {path.relative_to(folder).with_suffix("").as_posix(): path for path in sorted(folder.rglob("*.png"))}
 
-    def _json(self, name: str) -> dict[str, Any]:
+    def _json(self, name: str, empty: Found) -> Found:
         path = self.folder / name
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
+        found: Found = json.loads(path.read_text(encoding="utf-8")) if path.exists() else empty
         return found
 
     def _rows(self, name: str) -> list[dict[str, str]]:

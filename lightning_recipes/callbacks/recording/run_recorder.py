@@ -17,6 +17,7 @@ from lightning_recipes.callbacks.recording.first_loss import FirstLoss
 from lightning_recipes.callbacks.recording.run_figures import RunFigures
 from lightning_recipes.callbacks.recording.run_report import RunReport
 from lightning_recipes.callbacks.recording.run_summary import RunSummary
+from lightning_recipes.callbacks.training_doctor import TrainingDoctor
 from lightning_recipes.callbacks.wandb_tracker import WandbTracker
 from lightning_recipes.compat.lightning import write_into
 from lightning_recipes.engine.trainer_defaults import (
@@ -39,17 +40,17 @@ class RunRecorder(pl.Callback):
 
     ``trainer = L.Trainer(callbacks=[RunRecorder("runs/x"), Stages([...])])``, then ``trainer.fit(model,
     datamodule=data)``, writes ``checkpoints/best.ckpt`` and ``last.ckpt``, ``metrics.csv``, ``summary.json``,
-    ``val_predictions.csv``, ``errors.json``, ``label_issues.csv``, ``figures/`` with GradCAM, ``report.html``,
-    ``environment.json`` and ``wandb/``. The fit goes on by ``trainer.fit(model, datamodule=data,
+    ``val_predictions.csv``, ``errors.json``, ``label_issues.csv``, ``symptoms.json``, ``figures/`` with GradCAM,
+    ``report.html``, ``environment.json`` and ``wandb/``. The fit goes on by ``trainer.fit(model, datamodule=data,
     ckpt_path="runs/x/checkpoints/last.ckpt")``; a folder that holds a run is refused otherwise.
 
     When the fit begins, it gives the trainer :class:`BestCheckpoint`, :class:`LastCheckpoint`, :class:`ErrorAnalysis`,
-    :class:`MisclassifiedGradCAM`, :class:`RunSummary`, the figures, the report, and :class:`WandbTracker`, which writes
-    offline unless told otherwise. One of these that stands in the trainer's own list takes the recorder's place, but
-    for the summary. The trainer's options mean what they mean on the command line: without
-    ``enable_checkpointing`` there are no checkpoints; with ``logger=False``, or only loggers of other kinds, no W&B;
-    ``fast_dev_run`` writes nothing. Your own ``ModelCheckpoint`` and loggers write beside; the ones that Lightning adds
-    by itself are left out. What the trainer validates, tests or predicts after the fit is no part of the run.
+    :class:`MisclassifiedGradCAM`, :class:`TrainingDoctor`, :class:`RunSummary`, the figures, the report, and
+    :class:`WandbTracker`, which writes offline unless told otherwise. One of these that stands in the trainer's own
+    list takes the recorder's place, but for the summary. The trainer's options mean what they mean on the command line:
+    without ``enable_checkpointing`` there are no checkpoints; with ``logger=False``, or only loggers of other kinds, no
+    W&B; ``fast_dev_run`` writes nothing. Your own ``ModelCheckpoint`` and loggers write beside; the ones that Lightning
+    adds by itself are left out. What the trainer validates, tests or predicts after the fit is no part of the run.
 
     There is no ``config.yaml``, as there is no recipe: the checkpoints hold the arguments of model and data,
     ``environment.json`` the script and its commit; the trainer's options and other callbacks are written down nowhere,
@@ -90,6 +91,7 @@ class RunRecorder(pl.Callback):
         self.analysis: list[pl.Callback] = [errors or ErrorAnalysis(), gradcam or MisclassifiedGradCAM()]
         written = str(self.folder)
         self.first_loss = FirstLoss()
+        self.doctor = TrainingDoctor()
         self.written = [RunSummary(written, recipe or self.folder.name), RunFigures(written), RunReport(written)]
         self.saving: list[pl.Callback] = [best_checkpoint or BestCheckpoint(), last_checkpoint or LastCheckpoint()]
         self.metrics = MetricsCSV(written)
@@ -116,7 +118,7 @@ class RunRecorder(pl.Callback):
         return [
             *tracker,  # sees gradients as they are, before others change them
             *others,
-            *self._unless_given(self.analysis, given),
+            *self._unless_given([*self.analysis, self.doctor], given),
             self.first_loss,
             *self.written,  # the summary reads what is above it, the report what the summary wrote
             self,
@@ -129,7 +131,7 @@ class RunRecorder(pl.Callback):
         return [self.metrics, *given]
 
     def _unless_given(self, members: Sequence[pl.Callback], given: Sequence[pl.Callback]) -> list[pl.Callback]:
-        kinds = (BestCheckpoint, LastCheckpoint, ErrorAnalysis, MisclassifiedGradCAM, WandbTracker)
+        kinds = (BestCheckpoint, LastCheckpoint, ErrorAnalysis, MisclassifiedGradCAM, TrainingDoctor, WandbTracker)
         there = tuple(kind for kind in kinds if any(isinstance(callback, kind) for callback in given))
         return [member for member in members if not isinstance(member, there)]
 
@@ -157,7 +159,7 @@ class RunRecorder(pl.Callback):
 
     def _join(self, trainer: pl.Trainer, module: pl.LightningModule, default: Sequence[Logger]) -> None:
         there: list[pl.Callback] = trainer.callbacks  # type: ignore[attr-defined]
-        own = [self, self.tracker, self.first_loss, *self.analysis, *self.written, *self.saving]
+        own = [self, self.tracker, self.first_loss, self.doctor, *self.analysis, *self.written, *self.saving]
         tracked = bool(default) or self.tracker in there or any(isinstance(one, WandbLogger) for one in trainer.loggers)
         given = [callback for callback in there if callback not in own and not is_default_checkpoint(callback)]
         callbacks = self.callbacks(given, checkpoints=bool(trainer.checkpoint_callbacks), tracked=tracked)

@@ -69,13 +69,20 @@ def tiles_of(run: RunContents) -> list[Tile]:
 
 def sections_of(run: RunContents) -> list[Section]:
     """Return all sections that have something to show."""
-    makers = (_next, _curves, _plan, _finder, _ensemble, _errors, _mistakes, _labels, _recipe)
+    makers = (_next, _symptoms, _curves, _plan, _finder, _ensemble, _errors, _mistakes, _labels, _recipe)
     return [section for section in (make(run) for make in makers) if section.parts]
 
 
 def _next(run: RunContents) -> Section:
     findings = [finding(f["what"], f["number"], f["advice"]) for f in run.errors.get("diagnosis", [])]
     return Section("next", "What to try next", [*_of_before(run), *findings] if findings else [])
+
+
+def _symptoms(run: RunContents) -> Section:
+    found = [
+        finding(f"{s['what']} (epoch {s['epoch']}, step {s['step']:,})", s["number"], s["advice"]) for s in run.symptoms
+    ]
+    return Section("symptoms", "Seen while it trained", found)
 
 
 def analysed_before(run: RunContents) -> str:

@@ -136,12 +136,12 @@ def test_the_list_is_in_the_order_in_which_they_act() -> None:
     records = RunRecorder("run")
     listed = records.callbacks([saves, own], checkpoints=True, tracked=True)
     assert [type(callback).__name__ for callback in listed] == [
-        "WandbTracker", "Callback", "ErrorAnalysis", "MisclassifiedGradCAM", "FirstLoss", "RunSummary",
-        "RunFigures", "RunReport", "RunRecorder", "ModelCheckpoint", "BestCheckpoint", "LastCheckpoint",
+        "WandbTracker", "Callback", "ErrorAnalysis", "MisclassifiedGradCAM", "TrainingDoctor", "FirstLoss",
+        "RunSummary", "RunFigures", "RunReport", "RunRecorder", "ModelCheckpoint", "BestCheckpoint", "LastCheckpoint",
     ]  # fmt: skip
-    assert (listed[1], listed[9]) == (own, saves)
+    assert (listed[1], listed[10]) == (own, saves)
     bare = records.callbacks([], checkpoints=False, tracked=False)
-    assert [c for c in listed[2:9] if c not in bare] == [] == bare[7:]
+    assert [c for c in listed[2:10] if c not in bare] == [] == bare[8:]
     pickle.loads(pickle.dumps(records))  # as a trainer is that spawns its processes
 
 
@@ -304,8 +304,8 @@ def test_a_module_of_anyones_is_recorded_as_far_as_it_goes(tmp_path: Path) -> No
     trainer.fit(Regression(), loader, loader)
     assert (contents(tmp_path)["epochs"], contents(tmp_path)["finished"]) == (2, True)
     saved = {f"checkpoints/{name}.ckpt" for name in ("best", "last", "previous")}
-    written = {"environment.json", "metrics.csv", "report.html", "summary.json", "figures/curves.png"}
-    assert files(tmp_path) == saved | written
+    written = {"environment.json", "metrics.csv", "report.html", "summary.json", "symptoms.json"}
+    assert files(tmp_path) == saved | written | {"figures/curves.png"}
 
 
 def test_what_the_trainer_does_after_the_fit_is_no_part_of_the_run(tmp_path: Path) -> None:

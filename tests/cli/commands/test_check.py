@@ -73,7 +73,7 @@ def test_several_labels_are_checked_too(tmp_path: Path) -> None:
     limits = ["--trainer.accelerator", "cpu", "--trainer.max_epochs", "1", "--images", "40", "--steps", "30"]
     assert main(["check", *given, *limits, "--run_dir", str(tmp_path / "checked")]) == 0
     names = [one["name"] for one in json.loads((tmp_path / "checked" / "check.json").read_text())]
-    assert {"loss", "one_batch", "learns"} <= set(names)
+    assert {"loss", "one_batch", "shuffled_labels"} <= set(names)  # of twelve images, a lower rate may learn sooner
 
 
 def test_a_number_that_makes_no_sense_is_refused(recipe: Path, capsys: pytest.CaptureFixture[str]) -> None:
