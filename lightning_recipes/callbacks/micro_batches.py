@@ -11,6 +11,7 @@ from typing_extensions import override
 from lightning_recipes.compat.lightning import garbage_collection_cuda, is_oom_error
 from lightning_recipes.data.batch import batch_length
 from lightning_recipes.data.of_trainer import image_data_of
+from lightning_recipes.engine.forward import on_device
 from lightning_recipes.engine.trial_steps import no_trace
 from lightning_recipes.errors import UserError, refuse_bad_values
 from lightning_recipes.modules.protocols import Staged, require_staged, staged_of
@@ -78,8 +79,7 @@ class MicroBatches(pl.Callback):
         """Return the number of parts that fit, on all processes."""
         data = image_data_of(trainer)
         loader = (trainer.train_dataloader or []) if data is None else data.rehearsal_dataloaders()[0]
-        batch = next(iter(loader))
-        batch = trainer.strategy.batch_to_device(trainer.precision_plugin.convert_input(batch))
+        batch = on_device(trainer, next(iter(loader)))
         parts, images = self.start, batch_length(batch)
         with no_trace(trainer, module) as optimizer:
             while not self._fits(trainer, module, optimizer, batch, parts):

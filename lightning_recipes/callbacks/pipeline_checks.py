@@ -1,7 +1,6 @@
 """The checks of a recipe, each made where a fit has what it looks at: at its start, and as each stage begins."""
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
 
@@ -11,13 +10,15 @@ from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor
 from typing_extensions import override
 
-from lightning_recipes.checks import features, inputs, learning, network, outputs
+from lightning_recipes.checks import features, inputs, learning, network, one_batch, outputs
 from lightning_recipes.checks.check import Check, passed, warned
 from lightning_recipes.checks.inputs import Seen
+from lightning_recipes.checks.small_training import first_part
 from lightning_recipes.compat.lightning import gradient_scaler
 from lightning_recipes.data.batch import Batch
 from lightning_recipes.data.datamodule import ImageDataModule
 from lightning_recipes.data.of_trainer import image_data_of
+from lightning_recipes.engine.forward import in_eval_mode, logits_of, on_device
 from lightning_recipes.engine.trial_steps import no_trace
 from lightning_recipes.models.dropout_order import dropout_before_norm
 from lightning_recipes.modules.protocols import GivesProbabilities, HasBackbone, offers, require_staged
@@ -79,7 +80,7 @@ class PipelineChecks(pl.Callback):
 
     def _of_inputs(self, trainer: pl.Trainer, module: Any, data: ImageDataModule, stage: Stage) -> Iterator[Check]:
         some, used = _some(data, LOOKED_AT), module.input_judged
-        with isolate_rng(), _evaluated(module):
+        with isolate_rng(), in_eval_mode(module):
             evaluated = inputs.seen(trainer, module, data.evaluation_loader("train", used, some), LOOKED_AT)
             # Features that were stored are those of evaluation images.
             cached = stage.cache_features
@@ -95,13 +96,13 @@ class PipelineChecks(pl.Callback):
     def _of_training(
         self, trainer: pl.Trainer, module: Any, data: ImageDataModule | None, batch: Any
     ) -> Iterator[Check]:
-        yield learning.check_repeats(trainer, module, batch)
+        yield one_batch.check_repeats(trainer, module, batch)
         scaler = gradient_scaler(trainer)
         if scaler is not None:
             yield passed("loss_scale", f"{scaler.get_scale():g}", "> 0")
         if not self.steps:
             return
-        learnt = learning.check_one_batch(trainer, module, batch, steps=self.steps)
+        learnt = one_batch.check_one_batch(trainer, module, batch, steps=self.steps)
         found = {check.name: check for check, _ in learnt}
         if data is not None and offers(module, GivesProbabilities):
             known = {"fresh": not _pretrained(module), "sure": _pretrained(module) and self._passed("labels")}
@@ -121,15 +122,13 @@ def _of_layers(module: pl.LightningModule) -> Iterator[Check]:
 
 def _of_outputs(trainer: pl.Trainer, module: Any, data: ImageDataModule) -> Iterator[Check]:
     loader = data.evaluation_loader("train", module.input_judged, _some(data, 32))
-    with isolate_rng(), _evaluated(module):
-        batch = trainer.strategy.batch_to_device(trainer.precision_plugin.convert_input(next(iter(loader))))
-        with torch.no_grad(), trainer.precision_plugin.forward_context():
-            logits = module.logits_of(batch)
-        yield from outputs.check_outputs(module, logits, batch[1])
+    with isolate_rng(), in_eval_mode(module):
+        batch = on_device(trainer, next(iter(loader)))
+        yield from outputs.check_outputs(module, logits_of(trainer, module, batch), batch[1])
     with no_trace(trainer, module) as optimizer:
         network.take_steps(trainer, optimizer, [next(iter(trainer.train_dataloader or []))])
-        with _evaluated(module), trainer.precision_plugin.forward_context():
-            yield network.check_own_image(module, learning.first_part(batch, 8))
+        with in_eval_mode(module), trainer.precision_plugin.forward_context():
+            yield network.check_own_image(module, first_part(batch, 8))
 
 
 def _of_features(module: Any, data: ImageDataModule, stage: Stage) -> Iterator[Check]:
@@ -179,13 +178,3 @@ def _some(data: ImageDataModule, most: int) -> list[int]:
 
 def _pretrained(module: Any) -> bool:
     return module.hparams.get("pretrained") not in (None, False)
-
-
-@contextmanager
-def _evaluated(module: pl.LightningModule) -> Iterator[None]:
-    """Have the module in eval mode inside, and what trains in training mode again behind it."""
-    module.eval()
-    try:
-        yield
-    finally:
-        module.train()

@@ -242,12 +242,13 @@ class TrainingDoctor(pl.Callback):
         row["steps"] = self.losses.steps - sum(one["steps"] for one in course.rows.values())
         row["lr"] = max(float(group["lr"]) for one in trainer.optimizers for group in one.param_groups)
         course.rows[trainer.current_epoch] = row
+        lowers_later = _lowers_later(trainer, staged)
         workers = getattr(trainer.train_dataloader, "num_workers", None)
         self._say(
             trainer,
             crawls(self.losses, course.rate) if course.half_over else None,
-            overfits(course, score),
-            stands_still(course, self.losses.first, lowers_later=_lowers_later(trainer, staged)),
+            overfits(course, score, lowers_later=lowers_later),
+            stands_still(course, self.losses.first, lowers_later=lowers_later),
             all_known(course),
             always_clipped(course),
             waits_for_images(self._waited, self._worked, workers),

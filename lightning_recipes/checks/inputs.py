@@ -13,6 +13,7 @@ from torch import Tensor
 
 from lightning_recipes.checks.check import Check, failed, passed, warned
 from lightning_recipes.data.datamodule import ImageDataModule
+from lightning_recipes.engine.forward import logits_of, on_device
 from lightning_recipes.input_config import InputConfig
 from lightning_recipes.modules.protocols import GivesProbabilities, backbone_of
 
@@ -41,7 +42,6 @@ class Seen:
     indices: Tensor
 
 
-@torch.no_grad()
 def seen(trainer: pl.Trainer, module: GivesProbabilities, batches: Any, most: int) -> Seen:
     """Return images as they come to the backbone, whatever a module of one's own does to them before.
 
@@ -55,9 +55,9 @@ def seen(trainer: pl.Trainer, module: GivesProbabilities, batches: Any, most: in
     for batch in islice(batches, most):
         if sum(len(images) for images, *_ in parts) >= most:
             break
-        batch = trainer.strategy.batch_to_device(trainer.precision_plugin.convert_input(batch))
-        with _at_backbone(trainer.lightning_module) as came, trainer.precision_plugin.forward_context():
-            module.logits_of(batch)
+        batch = on_device(trainer, batch)
+        with _at_backbone(trainer.lightning_module) as came:
+            logits_of(trainer, module, batch)
         images = came[0] if came else batch[0]
         parts.append((images.float().cpu(), batch[1].cpu(), batch[2].cpu()))
     images, labels, indices = (torch.cat(part)[:most] for part in zip(*parts, strict=True))

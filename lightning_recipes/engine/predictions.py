@@ -19,6 +19,7 @@ from lightning_recipes.compat.lightning import validating
 from lightning_recipes.data.datamodule import Split
 from lightning_recipes.data.of_trainer import image_data_of
 from lightning_recipes.engine.best import Best, best_of
+from lightning_recipes.engine.forward import on_device
 from lightning_recipes.evaluation.gather import gather_by_index
 from lightning_recipes.evaluation.metrics import loss_mean
 from lightning_recipes.modules.protocols import GivesProbabilities, require_probabilities
@@ -109,7 +110,7 @@ def _over(
     parts, seen = [], 0
     with _judging(trainer, module):
         for batch in batches:
-            batch = trainer.strategy.batch_to_device(trainer.precision_plugin.convert_input(batch))
+            batch = on_device(trainer, batch)
             with trainer.precision_plugin.forward_context():
                 probabilities = probabilities_of(batch)
             index = batch[2] if len(batch) > 2 else torch.arange(seen, seen + len(batch[1]))

@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 from torchmetrics import Metric
 
 from lightning_recipes.compat.lightning import gradient_scaler, wrap_again
+from lightning_recipes.engine.forward import on_device
 from lightning_recipes.modules.keyed_steps import KeyedSteps
 from lightning_recipes.optim.own_state import untouched_optimizer
 
@@ -136,8 +137,7 @@ def rehearse_loss(trainer: pl.Trainer, batches: Sequence[Any], *, key: tuple[str
 
 
 def _training_loss(trainer: pl.Trainer, batch: Any, number: int) -> Tensor:
-    batch = trainer.strategy.batch_to_device(trainer.precision_plugin.convert_input(batch))
-    output: Any = trainer.strategy.training_step(batch, number)
+    output: Any = trainer.strategy.training_step(on_device(trainer, batch), number)
     loss: Tensor = output["loss"] if isinstance(output, Mapping) else output
     return loss
 

@@ -30,17 +30,20 @@ def losses(*values: float) -> StepLosses:
 
 
 def test_validation_rises_while_training_falls() -> None:
+    told = partial(overfits, lowers_later=False)
     falls = [1.0, 0.8, 0.6, 0.4, 0.2, 0.1]
-    found = overfits(course(train_loss=falls, val_loss=[0.9, 0.7, 0.5, 0.6, 0.65, 0.7]), ACCURACY)
+    found = told(course(train_loss=falls, val_loss=[0.9, 0.7, 0.5, 0.6, 0.65, 0.7]), ACCURACY)
     assert found is not None
     assert found.number == "since epoch 2: validation 0.5 to 0.7, training 0.6 to 0.1"
     # Only two validations above the lowest one; a rise of a tenth; the training loss stays; the accuracy still rises.
-    assert overfits(course(train_loss=falls, val_loss=[0.9, 0.7, 0.6, 0.5, 0.65, 0.7]), ACCURACY) is None
-    assert overfits(course(train_loss=falls, val_loss=[0.9, 0.7, 0.5, 0.52, 0.53, 0.55]), ACCURACY) is None
-    assert overfits(course(train_loss=[0.6] * 6, val_loss=[0.9, 0.7, 0.5, 0.6, 0.65, 0.7]), ACCURACY) is None
+    assert told(course(train_loss=falls, val_loss=[0.9, 0.7, 0.6, 0.5, 0.65, 0.7]), ACCURACY) is None
+    assert told(course(train_loss=falls, val_loss=[0.9, 0.7, 0.5, 0.52, 0.53, 0.55]), ACCURACY) is None
+    assert told(course(train_loss=[0.6] * 6, val_loss=[0.9, 0.7, 0.5, 0.6, 0.65, 0.7]), ACCURACY) is None
     better = [0.5, 0.6, 0.7, 0.71, 0.72, 0.73]
     rises = course(train_loss=falls, val_loss=[0.9, 0.7, 0.5, 0.6, 0.65, 0.7], val_accuracy=better)
-    assert overfits(rises, ACCURACY) is None
+    assert told(rises, ACCURACY) is None
+    rises = course(train_loss=falls, val_loss=[0.9, 0.7, 0.5, 0.6, 0.65, 0.7])
+    assert overfits(rises, ACCURACY, lowers_later=True) is None
 
 
 def test_losses_that_stand_still_at_a_rate_that_is_not_lowered() -> None:

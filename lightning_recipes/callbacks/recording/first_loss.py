@@ -13,6 +13,7 @@ from lightning_recipes.data.batch import Batch
 from lightning_recipes.data.datamodule import ImageDataModule
 from lightning_recipes.data.of_trainer import image_data_of
 from lightning_recipes.data.sources.labels import label_tensor
+from lightning_recipes.engine.forward import in_eval_mode, logits_of, on_device
 from lightning_recipes.modules.protocols import GivesProbabilities, offers
 
 __all__ = ["FirstLoss"]
@@ -45,18 +46,8 @@ class FirstLoss(pl.Callback):
 
 def _looked_at(trainer: pl.Trainer, module: Any, data: ImageDataModule) -> Any:
     indices = list(range(min(LOOKED_AT, len(data.opened.splits.train))))
-    modes = {layer: layer.training for layer in module.modules()}
-    with isolate_rng(), torch.no_grad():
-        module.eval()
-        try:
-            images = data.evaluation_images("train", indices, module.input_judged)
-            labels = label_tensor(data.opened.splits.train.labels[: len(indices)])
-            batch = trainer.strategy.batch_to_device(
-                trainer.precision_plugin.convert_input(Batch(images, labels, torch.tensor(indices)))
-            )
-            with trainer.precision_plugin.forward_context():
-                logits = module.logits_of(batch)
-            return check_outputs(module, logits, batch.labels)
-        finally:
-            for layer, mode in modes.items():
-                layer.training = mode
+    with isolate_rng(), in_eval_mode(module):
+        images = data.evaluation_images("train", indices, module.input_judged)
+        labels = label_tensor(data.opened.splits.train.labels[: len(indices)])
+        batch = on_device(trainer, Batch(images, labels, torch.tensor(indices)))
+        return check_outputs(module, logits_of(trainer, module, batch), batch.labels)

@@ -55,15 +55,18 @@ class StageCourse:
         return self.epochs is not None and 2 * len(self.rows) >= self.epochs
 
 
-def overfits(course: StageCourse, score: tuple[str, str]) -> Symptom | None:
+def overfits(course: StageCourse, score: tuple[str, str], *, lowers_later: bool) -> Symptom | None:
     """Tell whether the validation loss rises while the training loss falls, and no score has become better since.
+
+    Where the rate is to be lowered, as in the middle of one cycle, a loss that has risen falls again with it.
 
     Args:
         course: Of the stage.
         score: Name of the metric that decides which epoch is best, and ``max`` or ``min``.
+        lowers_later: Whether the rate is to be lowered to less than half in what is left of the stage.
     """
     rows = {epoch: row for epoch, row in course.rows.items() if "val_loss" in row and "train_loss" in row}
-    if len(rows) <= RISING:
+    if len(rows) <= RISING or lowers_later:
         return None
     best, last = min(rows, key=lambda epoch: rows[epoch]["val_loss"]), max(rows)
     since = [row for epoch, row in rows.items() if epoch > best]
