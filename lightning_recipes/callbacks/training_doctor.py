@@ -279,10 +279,12 @@ class TrainingDoctor(pl.Callback):
         for symptom in symptoms:
             if symptom is None or self._knows(symptom.name):
                 continue
-            self.said.append({"epoch": trainer.current_epoch, "step": trainer.global_step, **symptom._asdict()})
+            epoch = trainer.current_epoch if trainer.training else max(self.course.rows, default=0)  # it is over
+            self.said.append({"epoch": epoch, "step": trainer.global_step, **symptom._asdict()})
             if trainer.is_global_zero:
-                where = f"epoch {trainer.current_epoch}, step {trainer.global_step}"
-                log.warning("%s (%s): %s. %s.", symptom.what, where, symptom.number, symptom.advice)
+                log.warning(
+                    "%s (step %d): %s. %s.", symptom.what, trainer.global_step, symptom.number, symptom.advice
+                )
                 self._write(trainer)
 
     def _write(self, trainer: pl.Trainer) -> None:

@@ -52,10 +52,10 @@ def never_predicted(seen: NeverPredicted, names: Sequence[str] | None, *, over: 
         return None
     called = [f"'{names[position]}'" if names else f"{position}" for position in missed]
     many = f"{len(missed)} of {len(seen.missed)} classes are" if len(missed) > 1 else f"Class {called[0]} is"
-    counts = ", ".join(f"{name} ({seen.images[i]} images)" for name, i in list(zip(called, missed, strict=True))[:5])
+    counts = ", ".join(f"{name} ({seen.images[i]} images)" for name, i in list(zip(called, missed, strict=True))[:3])
     return Symptom(
         "class_never_predicted",
         f"{many} never predicted" + (f": {first_few(called)}" if len(missed) > 1 else ""),
-        f"in {enough} validations none of the images was taken for {counts}",
+        f"in {enough} validations none of the images was taken for {counts}" + (", ..." if len(missed) > 3 else ""),
         "Look at their images and labels (inspect), weight the loss or balance the batches (data.balance)",
     )
