@@ -1,6 +1,6 @@
 """The checks of a recipe, each made where a fit has what it looks at: at its start, and as each stage begins."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -88,8 +88,10 @@ class PipelineChecks(pl.Callback):
             validated = [inputs.seen(trainer, module, loader, LOOKED_AT) for loader in judged]
             self.trained = evaluated if cached else inputs.seen(trainer, module, trainer.train_dataloader, LOOKED_AT)
         evaluated = replace(evaluated, indices=torch.tensor(some)[evaluated.indices])
-        yield inputs.check_normalization(data, evaluated, used, module.input_config if _pretrained(module) else None)
-        yield inputs.check_channels(data, evaluated)
+        pictures = inputs.PictureColours.of(data, evaluated.indices.tolist())
+        known = module.input_config if _pretrained(module) else None
+        yield inputs.check_normalization(pictures, evaluated, used, known)
+        yield inputs.check_channels(pictures, evaluated)
         yield inputs.check_evaluation_repeats(*validated)
         yield inputs.check_training_images(self.trained, evaluated, used)
 
@@ -133,18 +135,18 @@ def _of_outputs(trainer: pl.Trainer, module: Any, data: ImageDataModule) -> Iter
 
 def _of_features(module: Any, data: ImageDataModule, stage: Stage) -> Iterator[Check]:
     used, extract = module.input_judged, module.extract_features
-    train, order = _features_of(extract, data.evaluation_loader("train", used))
-    val, _ = _features_of(extract, data.evaluation_loader("val", used))
+    m, s = (torch.tensor(values)[:, None, None] for values in (used.mean, used.std))
+    views: list[Callable[[Tensor], Tensor]] = [extract]
+    if _pretrained(module):
+        views.append(lambda images: extract(((images * s + m).flip(1) - m) / s))  # red and blue swapped
+    (train, *swapped), order = _features_of(views, data.evaluation_loader("train", used))
+    (val,), _ = _features_of([extract], data.evaluation_loader("val", used))
     probe = features.Probe.of(train)
     yield features.check_baselines(probe)
     yield features.check_labels(probe)
     yield features.check_class_order(probe, val, data.classes)
-    if _pretrained(module):
-        m, s = (torch.tensor(values)[:, None, None] for values in (used.mean, used.std))
-        swapped, _ = _features_of(
-            lambda images: extract(((images * s + m).flip(1) - m) / s), data.evaluation_loader("train", used)
-        )
-        yield features.check_colours(probe, swapped.features)
+    for other in swapped:
+        yield features.check_colours(probe, other.features)
     settings = data.settings_of(stage)
     if settings.augment != "none":
         dataset = settings.dataset(data.opened.splits.train, train=True)
@@ -152,11 +154,13 @@ def _of_features(module: Any, data: ImageDataModule, stage: Stage) -> Iterator[C
         yield features.check_augmentation(probe, torch.cat([extract(part) for part in images]))
 
 
-def _features_of(extract: Callable[[Tensor], Tensor], loader: Iterable[Batch]) -> tuple[features.Features, Tensor]:
-    """Return features and labels of images, and their positions in the split."""
-    rows = [(extract(batch.images), batch.labels, batch.indices) for batch in loader]
-    found, labels, positions = (torch.cat(part) for part in zip(*rows, strict=True))
-    return features.Features(found, labels), positions
+def _features_of(
+    views: Sequence[Callable[[Tensor], Tensor]], loader: Iterable[Batch]
+) -> tuple[list[features.Features], Tensor]:
+    """Return features of each view of images with their labels, and their positions in the split."""
+    rows = [(batch.labels, batch.indices, *(view(batch.images) for view in views)) for batch in loader]
+    labels, positions, *found = (torch.cat(part) for part in zip(*rows, strict=True))
+    return [features.Features(one, labels) for one in found], positions
 
 
 def _of_step(trainer: pl.Trainer, module: Any, batch: Any, stage: Stage) -> Iterator[Check]:

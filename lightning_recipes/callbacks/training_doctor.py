@@ -282,9 +282,7 @@ class TrainingDoctor(pl.Callback):
             epoch = trainer.current_epoch if trainer.training else max(self.course.rows, default=0)  # it is over
             self.said.append({"epoch": epoch, "step": trainer.global_step, **symptom._asdict()})
             if trainer.is_global_zero:
-                log.warning(
-                    "%s (step %d): %s. %s.", symptom.what, trainer.global_step, symptom.number, symptom.advice
-                )
+                log.warning("%s (step %d): %s. %s.", symptom.what, trainer.global_step, symptom.number, symptom.advice)
                 self._write(trainer)
 
     def _write(self, trainer: pl.Trainer) -> None:

@@ -17,7 +17,15 @@ from lightning_recipes.engine.forward import logits_of, on_device
 from lightning_recipes.input_config import InputConfig
 from lightning_recipes.modules.protocols import GivesProbabilities, backbone_of
 
-__all__ = ["Seen", "check_channels", "check_evaluation_repeats", "check_normalization", "check_training_images", "seen"]
+__all__ = [
+    "PictureColours",
+    "Seen",
+    "check_channels",
+    "check_evaluation_repeats",
+    "check_normalization",
+    "check_training_images",
+    "seen",
+]
 
 CLOSE_MEAN = 0.1
 """By which the mean of a channel may differ from that of the pictures, from 0 to 1: a crop leaves out what is there."""
@@ -64,6 +72,27 @@ def seen(trainer: pl.Trainer, module: GivesProbabilities, batches: Any, most: in
     return Seen(images, labels, indices)
 
 
+@dataclass(frozen=True)
+class PictureColours:
+    """Red, green and blue of pictures as they are read, from 0 to 1.
+
+    Attributes:
+        means: (N, 3).
+        stds: (N, 3), within a picture.
+    """
+
+    means: Tensor
+    stds: Tensor
+
+    @classmethod
+    def of(cls, data: ImageDataModule, indices: Sequence[int]) -> "PictureColours":
+        """Read training images, one at a time: a whole photograph is large."""
+        pictures = map(data.opened.splits.train.read, indices)
+        rows = [(one.mean(axis=(0, 1)) / 255, one.std(axis=(0, 1)) / 255) for one in pictures]
+        means, stds = (torch.tensor(np.array(part), dtype=torch.float32) for part in zip(*rows, strict=True))
+        return cls(means, stds)
+
+
 @contextmanager
 def _at_backbone(module: pl.LightningModule) -> Iterator[list[Tensor]]:
     """Note what the backbone is given; nothing where there is none."""
@@ -80,14 +109,14 @@ def _at_backbone(module: pl.LightningModule) -> Iterator[list[Tensor]]:
 
 
 def check_normalization(
-    data: ImageDataModule, evaluated: Seen, used: InputConfig, weights: InputConfig | None
+    pictures: PictureColours, evaluated: Seen, used: InputConfig, weights: InputConfig | None
 ) -> Check:
     """Tell whether images are normalised once, by the mean and std that the weights were made for.
 
     The pictures themselves say what the network should see: ``(mean - m) / s`` in each channel.
 
     Args:
-        data: Whose training images they are.
+        pictures: Training images as they are read.
         evaluated: As evaluation sees them.
         used: How pictures become inputs.
         weights: How they did where the backbone's weights were made; None of weights that are fresh.
@@ -98,7 +127,7 @@ def check_normalization(
         measured = f"mean {_row(used.mean)}, std {_row(used.std)}"
         known = f"mean {_row(weights.mean)}, std {_row(weights.std)}, which the weights were made for"
         return failed(name, measured, known, "leave data.mean and data.std out; the weights' own are then used")
-    mean, std = _pictures(data, evaluated.indices.tolist())
+    mean, std = pictures.means.mean(dim=0), pictures.stds.mean(dim=0)
     given = _channels(evaluated.images)
     what = _nearest_normalization(given, mean, std, used)
     measured = f"channels of mean {_row(given[0])} and std {_row(given[1])}"
@@ -132,32 +161,22 @@ def _nearest_normalization(given: tuple[Tensor, Tensor], mean: Tensor, std: Tens
     return best if near[best] < 1.0 else "not as mean and std say"
 
 
-def _pictures(data: ImageDataModule, indices: Sequence[int]) -> tuple[Tensor, Tensor]:
-    """Mean and std of each channel of pictures as they are read, from 0 to 1."""
-    pictures = [data.opened.splits.train.read(index).reshape(-1, 3) / 255 for index in indices]
-    means, stds = (np.mean([f(one, axis=0) for one in pictures], axis=0) for f in (np.mean, np.std))
-    return torch.tensor(means, dtype=torch.float32), torch.tensor(stds, dtype=torch.float32)
-
-
 def _channels(images: Tensor) -> tuple[Tensor, Tensor]:
     """Mean and std of each channel within an image, as means over the images."""
     return images.mean(dim=(2, 3)).mean(dim=0), images.std(dim=(2, 3)).mean(dim=0)
 
 
-def check_channels(data: ImageDataModule, evaluated: Seen) -> Check:
+def check_channels(pictures: PictureColours, evaluated: Seen) -> Check:
     """Tell whether red, green and blue come to the network in the order in which the pictures are read.
 
     By the correlation over images of each channel's mean with that of the pictures; grey pictures tell nothing.
 
     Args:
-        data: Whose training images they are.
+        pictures: Training images as they are read.
         evaluated: As evaluation sees them.
     """
     name, expected = "channels", "red, green, blue, as the pictures are read"
-    read = torch.tensor(
-        np.array([data.opened.splits.train.read(i).mean(axis=(0, 1)) / 255 for i in evaluated.indices.tolist()])
-    ).float()
-    given = evaluated.images.mean(dim=(2, 3))
+    read, given = pictures.means, evaluated.images.mean(dim=(2, 3))
     # What sets a channel apart from the grey of its picture.
     colours = [each - each.mean(dim=1, keepdim=True) for each in (read, _standardised(given, read))]
     if float(colours[0].abs().mean()) < 0.005:

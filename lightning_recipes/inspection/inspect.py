@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 from lightning_recipes.atomic_io import write_json
 from lightning_recipes.data.sources.files import FileSource
 from lightning_recipes.data.sources.open import read_parts
+from lightning_recipes.engine.peak_memory import peak_memory
 from lightning_recipes.errors import UserError
 from lightning_recipes.input_config import MIN_IMAGE_SIZE
 from lightning_recipes.inspection.align import LEAST
@@ -16,7 +17,6 @@ from lightning_recipes.inspection.chunks import Chunks
 from lightning_recipes.inspection.duplicates import Duplicates, find_duplicates
 from lightning_recipes.inspection.images import ImageSet, gather, reader
 from lightning_recipes.inspection.measure import RECORD
-from lightning_recipes.inspection.memory import peak_memory
 from lightning_recipes.inspection.names import find_name_groups
 from lightning_recipes.inspection.page import write_page
 from lightning_recipes.inspection.report import make_report

@@ -1,8 +1,6 @@
 """What a training step costs on this machine: a few of them are taken, and thrown away."""
 
-import resource
 import statistics
-import sys
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -17,6 +15,7 @@ from typing_extensions import override
 from lightning_recipes.callbacks.stages import Stages
 from lightning_recipes.data.datamodule import ImageDataModule
 from lightning_recipes.data.some_images import some_images
+from lightning_recipes.engine.peak_memory import peak_memory
 from lightning_recipes.engine.stage_totals import stage_name
 from lightning_recipes.modules.classifier import ImageClassifier
 from lightning_recipes.stages.plan import Stage
@@ -103,11 +102,5 @@ def step_costs(
         all_layers={n: statistics.median(watch.batches[str(n)]) for n in sizes},
         head=statistics.median(watch.batches["head"]),
         checkpoint=time.perf_counter() - began,
-        peak_memory=_peak_memory(),
+        peak_memory=torch.cuda.max_memory_allocated() if torch.cuda.is_available() else peak_memory() or 0,
     )
-
-
-def _peak_memory() -> int:
-    if torch.cuda.is_available():
-        return torch.cuda.max_memory_allocated()
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)

@@ -1,17 +1,17 @@
-"""How much memory a command took."""
+"""How much memory of the machine a command took."""
 
 import sys
 
 __all__ = ["peak_memory"]
 
 
-def peak_memory(workers: int) -> int | None:
+def peak_memory(workers: int = 1) -> int | None:
     """Return bytes: the peak of this process, and as many times that of the largest child as there were workers.
 
     An upper bound, as workers share what they were forked with. None where the system does not say.
 
     Args:
-        workers: Child processes at a time.
+        workers: Child processes at a time; 1 for none beside this one.
     """
     try:
         import resource
