@@ -133,6 +133,7 @@ def test_a_key_that_a_page_names_is_there(key: str) -> None:
 
 
 @pytest.mark.filterwarnings("ignore")
+@pytest.mark.slow
 def test_the_site_is_built_without_a_warning(tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     with warnings.catch_warnings():  # Sphinx's own of what it means to change
         warnings.simplefilter("ignore")

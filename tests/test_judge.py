@@ -72,6 +72,7 @@ def test_the_size_that_the_best_epoch_was_judged_at_travels_with_its_weights(
     assert not disagreements(tmp_path, digits(val_fraction=0.1, image_size=40))  # the file knows better
 
 
+@pytest.mark.slow
 def test_a_best_epoch_of_all_layers_before_a_stage_of_cached_features_is_judged_on_images(tmp_path: Path) -> None:
     ruin = Stage("ruin", epochs=1, lr=BAD_RATE)
     again = Stage("again", epochs=1, train="head", lr=0.01, cache_features=True)
@@ -121,6 +122,7 @@ def test_features_of_a_backbone_that_froze_with_an_average_are_those_of_its_imag
     assert shas[0] == shas[1]
 
 
+@pytest.mark.slow
 def test_checkpoints_of_the_users_own_change_nothing_of_what_is_best(tmp_path: Path) -> None:
     for name, more in (
         ("without", []),
@@ -176,6 +178,7 @@ def test_a_run_that_goes_on_knows_its_best_epoch_by_the_folder_and_not_by_its_na
         assert not disagreements(folder, digits(val_fraction=0.1))
 
 
+@pytest.mark.slow
 def test_a_fork_reports_its_own_epochs_and_names_files_that_are_there(tmp_path: Path) -> None:
     good, ruin = Stage("good", epochs=2, train="head", lr=0.01), Stage("ruin", epochs=1, lr=BAD_RATE)
     train(tmp_path / "old", [good, ruin], max_epochs=2)

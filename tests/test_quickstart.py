@@ -40,18 +40,16 @@ def quickstart(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
         yield train(tmp_path_factory.mktemp("quickstart") / "run", "--wandb.mode", "offline", *SELDOM)
 
 
-def test_a_backbone_that_knows_letters_learns_digits_from_five_of_each(quickstart: Path, tmp_path: Path) -> None:
-    scratch = train(tmp_path / "scratch", *SCRATCH, *SELDOM)
+def test_a_backbone_that_knows_letters_learns_digits_from_five_of_each(quickstart: Path) -> None:
     assert accuracy(quickstart) >= 0.90
-    assert accuracy(quickstart) >= accuracy(scratch) + 0.10
-    assert not (scratch / "wandb").exists()
 
 
 @pytest.mark.slow
-def test_the_recipe_as_it_is_reaches_it_too(tmp_path: Path) -> None:
+def test_the_recipe_as_it_is_reaches_it_too_and_from_scratch_falls_short(tmp_path: Path) -> None:
     whole, scratch = train(tmp_path / "run", *UNREPORTED), train(tmp_path / "scratch", *SCRATCH)
     assert accuracy(whole) >= 0.90
     assert accuracy(whole) >= accuracy(scratch) + 0.10
+    assert not (scratch / "wandb").exists()
 
 
 def test_the_run_folder_holds_everything_and_wandb_has_all_of_it(quickstart: Path) -> None:

@@ -90,7 +90,8 @@ def test_fewer_members_can_be_asked_for(tmp_path: Path) -> None:
 
 
 # Inside the second cycle, at its end, inside the third.
-@pytest.mark.parametrize("stops", [["10"], pytest.param(["12", "15"], marks=pytest.mark.slow)], ids=str)
+@pytest.mark.slow
+@pytest.mark.parametrize("stops", [["10"], ["12", "15"]], ids=str)
 def test_a_run_with_snapshots_is_the_run_without_them_and_a_resumed_one_has_the_same(
     stops: list[str], tmp_path: Path
 ) -> None:

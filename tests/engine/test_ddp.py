@@ -112,6 +112,7 @@ def finder_and_snapshots(folder: Path, finder: bool, **options: Any) -> None:
     fit(model, data, *callbacks, max_epochs=-1, default_root_dir=str(folder), **options)
 
 
+@pytest.mark.slow
 def test_the_finder_leaves_no_trace_on_two_processes_and_the_ensemble_is_judged_on_all_images(tmp_path: Path) -> None:
     finder_and_snapshots(tmp_path / "with", True, **TWO)
     finder_and_snapshots(tmp_path / "without", False, **TWO)

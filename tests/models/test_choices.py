@@ -152,6 +152,7 @@ def test_channels_last_is_how_images_and_weights_lie_in_memory_and_not_what_they
         torch.testing.assert_close(model.eval()(images), plain.eval()(images))
 
 
+@pytest.mark.slow
 def test_a_compiled_run_is_frozen_and_unfrozen_and_its_checkpoint_is_a_plain_one() -> None:
     model = classifier(compile={"backend": "aot_eager"})
     stages = [Stage("head", epochs=1, train="head"), Stage("all", epochs=1)]

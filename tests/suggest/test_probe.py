@@ -47,6 +47,7 @@ def test_a_class_of_one_image_is_no_error() -> None:
     assert probe(data, pixels, LOOKED_AT, [int(i) for i in few]).correct >= 12
 
 
+@pytest.mark.slow
 def test_two_images_of_many_classes_say_little_and_warn_of_nothing() -> None:
     data = ImageDataModule("fonts:letters", val_fraction=0.5)
     labels = np.asarray(data.opened.splits.train.labels)

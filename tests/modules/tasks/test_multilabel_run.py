@@ -155,6 +155,7 @@ def test_a_loss_of_one_label_and_folds_of_training_labels_are_refused(manifest: 
 
 
 @pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork.*", "ignore:.*fork.*:DeprecationWarning")
+@pytest.mark.slow
 def test_two_processes_train_and_judge_as_one_of_twice_the_batch(manifest: Path, tmp_path: Path) -> None:
     def train(folder: str, batch_size: int, **options: Any) -> dict[str, Any]:
         data = lr.ImageDataModule(
