@@ -23,7 +23,7 @@ KINDS: dict[str, Callable[[Decision], bool]] = {
     "repaired": lambda one: one.done == "repaired",
     "dropped: unreadable": lambda one: one.cause == "unreadable",
     "dropped: wrong label": lambda one: one.cause == "label",
-    "dropped: several labels": lambda one: one.cause == "conflict",
+    "dropped: label conflict": lambda one: one.cause == "conflict",
     "dropped: copy": lambda one: one.cause == "duplicate",
 }
 """What may become of an image, and which ones it is; each image is one of them."""
@@ -36,7 +36,7 @@ def print_plan(plan: Plan) -> None:
     if changed := _by_class(plan):
         console.print(changed)
     for text in (*_examples(plan), *plan.notes):
-        _say(f"{text}.")
+        _say(text)
 
 
 def print_prepared(done: Prepared, out: str, *, dry_run: bool) -> None:
@@ -127,12 +127,12 @@ def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:
 
 
 def _examples(plan: Plan) -> list[str]:
-    """The first few of each kind but those that stay as they are."""
-    said = []
+    """The first few of each kind but those that stay as they are, a line each."""
+    lines = []
     for kind, is_one in KINDS.items():
         of_kind = [one for one in plan.decisions if is_one(one)] if kind != "kept as it is" else []
         if of_kind:
-            more = f"; and {len(of_kind) - EXAMPLES:,} more" if len(of_kind) > EXAMPLES else ""
-            some = "; ".join(f"{one.image.path} ({one.reason})" for one in of_kind[:EXAMPLES])
-            said.append(f"{kind[:1].upper()}{kind[1:]}: {some}{more}")
-    return said
+            lines += [kind, *(f"  {one.image.path}: {one.reason}" for one in of_kind[:EXAMPLES])]
+        if len(of_kind) > EXAMPLES:
+            lines.append(f"  and {len(of_kind) - EXAMPLES:,} more")
+    return lines

@@ -85,16 +85,15 @@ def decide(
     made = [_alone(known, place) for place in range(len(known.images))]
     words = how_copied(known.copies)
     for group in groups_of_copies(known.copies, len(known.images)):
-        left = [place for place in group if made[place].done != "dropped"]
-        labels = {made[place].label for place in left}
-        if len(labels) > 1 and conflicts == "drop":
-            for place in left:
-                other = next(one for one in left if made[one].label != made[place].label)
-                said = f"labelled '{made[other].label}' as {known.images[other].path} ({words(place, other)})"
+        label = {place: made[place].label for place in group if made[place].done != "dropped"}
+        if len(set(label.values())) > 1 and conflicts == "drop":
+            for place in label:
+                other = next(one for one in label if label[one] != label[place])
+                said = f"labelled '{label[other]}' as {known.images[other].path} ({words(place, other)})"
                 made[place] = _dropped(made[place], "conflict", said)
         elif duplicates == "drop":
-            for label in labels:
-                same = [place for place in left if made[place].label == label]
+            for name in sorted(set(label.values())):
+                same = [place for place in label if label[place] == name]
                 kept = best_of(same, known.images, known.pixels, judged_first=judged_first)
                 for place in (one for one in same if one != kept):
                     said = f"copy of {known.images[kept].path} ({words(place, kept)})"

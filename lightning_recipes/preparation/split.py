@@ -100,7 +100,13 @@ def draw_splits(
             raise UserError(_own_words(str(error), name)) from None
         split |= dict.fromkeys(places[drawn.indices].tolist(), name)
         left, places = left.keep(rest.indices.tolist()), places[rest.indices]
-    return [one._replace(split=split.get(place, one.split)) for place, one in enumerate(decisions)]
+    return [_moved(one, split.get(place, one.split)) for place, one in enumerate(decisions)]
+
+
+def _moved(one: Decision, split: str) -> Decision:
+    """Put an image into a split; that it was in another is said, where it was in one."""
+    said = f"was in {one.split}" if one.split and split != one.split else ""
+    return one._replace(split=split, reason="; ".join(filter(None, (one.reason, said))))
 
 
 def _own_words(text: str, split: str) -> str:
