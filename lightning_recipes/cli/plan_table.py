@@ -53,9 +53,10 @@ def print_prepared(done: Prepared, out: str, *, dry_run: bool) -> None:
         f"{done.skipped} unreadable{repaired}"
     )
     if dry_run:
-        _say(f"Nothing was written; without --dry_run, {out} is made, and {out}/prepared.csv lists every image")
+        _say(f"Nothing was written; {out}/prepared.csv will list every image and why")
     else:
-        _say(f"{out}/prepared.csv lists every image and why; {out} or {out}/manifest.csv can be data.root")
+        _say(f"{out}/prepared.csv lists every image and why")
+        _say(f"{out} and {out}/manifest.csv can be data.root")
 
 
 def _say(text: str) -> None:

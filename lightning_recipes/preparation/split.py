@@ -97,7 +97,8 @@ def draw_splits(
         try:
             rest, drawn = draw_validation(left, share, shares.seed, "group" if grouped else None)
         except UserError as error:
-            raise UserError(_own_words(str(error), name)) from None
+            key = "group" if any(one.image.group for one in decisions) else "split"
+            raise UserError(_own_words(str(error), name, key)) from None
         split |= dict.fromkeys(places[drawn.indices].tolist(), name)
         left, places = left.keep(rest.indices.tolist()), places[rest.indices]
     return [_moved(one, split.get(place, one.split)) for place, one in enumerate(decisions)]
@@ -109,13 +110,12 @@ def _moved(one: Decision, split: str) -> Decision:
     return one._replace(split=split, reason="; ".join(filter(None, (one.reason, said))))
 
 
-def _own_words(text: str, split: str) -> str:
-    """An error of the draw with the keys of this command, and what is drawn by its name."""
-    fraction = f"{split}_fraction:"
-    for key, own in (
-        ("data.group:", "split:"), ("data.val_fraction:", fraction), ("data.split_seed", "split_seed")
+def _own_words(text: str, split: str, key: str) -> str:
+    """An error of the draw with the arguments of this command, and what is drawn by its name."""
+    for theirs, ours in (
+        ("data.group:", f"{key}:"), ("data.val_fraction:", f"{split}_fraction:"), ("data.split_seed", "split_seed"),
     ):  # fmt: skip
-        text = text.replace(key, own)
+        text = text.replace(theirs, ours)
     return text.replace("validation", "test") if split == "test" else text
 
 
