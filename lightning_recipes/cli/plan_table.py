@@ -68,32 +68,27 @@ def _say(text: str) -> None:
 def _by_reason(plan: Plan) -> Table:
     """Count the images of each split of the data by what becomes of them."""
     splits = list(plan.splits) or [""]
+    kinds = {kind: [one for one in plan.decisions if is_one(one)] for kind, is_one in KINDS.items()}
+    moved = {
+        f"of these {'moved to' if plan.splits else 'in'} {split}": [
+            one for one in plan.decisions if one.done != "dropped" and one.split == split != _came_from(plan, one)
+        ]
+        for split in ORDER
+    }
+    left = {kind: some for kind, some in kinds.items() if not kind.startswith("dropped")}
+    counted = {**left, **moved, **{kind: some for kind, some in kinds.items() if kind not in left}}
     rows = [
-        (
-            kind,
-            [
-                sum(is_one(one) and one.image.split == (split or one.image.split) for one in plan.decisions)
-                for split in splits
-            ],
-        )
-        for kind, is_one in KINDS.items()
+        (kind, [sum(_came_from(plan, one) == split for one in some) for split in splits])
+        for kind, some in counted.items()
+        if some
     ]
-    moved = [
-        one for one in plan.decisions if one.done != "dropped" and one.split and one.split != _came_from(plan, one)
-    ]
-    rows = [(kind, counts) for kind, counts in rows if any(counts)]
-    for split in ORDER:
-        counts = [sum(one.split == split and _came_from(plan, one) == of for one in moved) for of in splits]
-        if any(counts):
-            rows.append((f"of these to {split}", counts))
-    rows.append(
-        ("in all", [sum(one.image.split == (split or one.image.split) for one in plan.decisions) for split in splits])
-    )
+    rows.append(("in all", [sum(_came_from(plan, one) == split for one in plan.decisions) for split in splits]))
     headings = ["what is done", *(f"of {split}" if split else "images" for split in splits)]
     return _table(headings, [[kind, *(f"{count:,}" if count else "-" for count in counts)] for kind, counts in rows])
 
 
 def _came_from(plan: Plan, one: Decision) -> str:
+    """The split that the data have an image in; empty where they have none."""
     return one.image.split if plan.splits else ""
 
 
@@ -103,19 +98,29 @@ def _by_class(plan: Plan) -> Table | None:
     after = Counter((one.label, one.split) for one in plan.decisions if one.done != "dropped")
     if before == after:
         return None
-    splits = [split for split in ("", *ORDER) if any(key[1] == split for key in (*before, *after))]
-    changed = [name for name in plan.classes if any(before[name, split] != after[name, split] for split in splits)]
-    changed.sort(key=lambda name: -sum(abs(before[name, split] - after[name, split]) for split in splits))
-    rows = [
-        [writable(name), *(_change(before[name, split], after[name, split]) for split in splits)] for name in changed
+    splits = [split for split in ORDER if any(key[1] == split for key in (*before, *after))]
+    in_all = [
+        Counter({name: sum(of[name, split] for split in ("", *ORDER)) for name in plan.classes})
+        for of in (before, after)
     ]
-    rows = rows if len(rows) <= CLASSES else [*rows[: CLASSES - 1], [f"and {len(rows) - CLASSES + 1} more classes"]]
-    whole = [_change(*(sum(of[name, split] for name in plan.classes) for of in (before, after))) for split in splits]
-    return _table(["images of class", *(split or "all" for split in splits)], [*rows, ["all classes", *whole]])
+
+    def row(shown: str, names: Sequence[str]) -> list[str]:
+        counts = [[sum(of[name] for name in names) for of in in_all]]
+        counts += [[sum(of[name, split] for name in names) for of in (before, after)] for split in splits]
+        return [shown, *(_change(*pair) for pair in counts)]
+
+    def change(name: str) -> int:
+        return sum(abs(before[name, split] - after[name, split]) for split in ("", *ORDER))
+
+    changed = sorted((name for name in plan.classes if change(name)), key=change, reverse=True)
+    rows = [row(writable(name), [name]) for name in changed]
+    if len(rows) > CLASSES:
+        rows = [*rows[: CLASSES - 1], row(f"{len(rows) - CLASSES + 1} more", changed[CLASSES - 1 :])]
+    return _table(["images of class", "all", *splits], [*rows, row("all classes", plan.classes)])
 
 
 def _change(before: int, after: int) -> str:
-    return f"{before:,}" if before == after else f"{before:,} → {after:,}"
+    return f"{after:,}" if before in (0, after) else f"{before:,} → {after:,}"
 
 
 def _table(headings: Sequence[str], rows: Sequence[Sequence[str]]) -> Table:

@@ -165,7 +165,7 @@ def test_a_dry_run_shows_the_plan_and_writes_nothing(
     assert "Nothing was written" in shown
     rows = [" ".join(line.split()) for line in shown.splitlines()]
     assert {"kept as it is 18 21", "dropped: label conflict 1 1", "dropped: copy 3 -", "in all 22 22"} <= set(rows)
-    assert {"ant 12 → 8 11", "bee 10 11 → 10", "all classes 22 → 18 22 → 21"} <= set(rows)
+    assert {"ant 23 → 19 12 → 8 11", "bee 21 → 20 10 11 → 10", "all classes 44 → 39 22 → 18 22 → 21"} <= set(rows)
     assert "  train/ant/copy.png: copy of train/ant/0.png (exact)" in shown.splitlines()
     assert all(len(line) <= 80 for line in shown.splitlines())
     assert main(words) == 0
