@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lightning_recipes.preparation.images import ORDER, Image
-from lightning_recipes.preparation.inspection_file import Tie
+from lightning_recipes.preparation.inspection_file import EXACT, Tie
 
 __all__ = ["best_of", "connected", "groups_of_copies", "how_copied"]
 
@@ -67,13 +67,13 @@ def how_copied(ties: Sequence[Tie]) -> Callable[[int, int], str]:
 
     Of copies that are equal to the pixel a report has the first stand for all in its pairs.
     """
-    exact = {place: tie.places[0] for tie in ties if tie.kind == "exact" for place in tie.places}
+    exact = {place: tie.places[0] for tie in ties if tie.kind == EXACT for place in tie.places}
     kinds = {frozenset(tie.places): tie.kind for tie in ties}
 
     def words(one: int, other: int) -> str:
         first, second = exact.get(one, one), exact.get(other, other)
         if first == second:
-            return "exact"
+            return EXACT
         return kinds.get(frozenset((first, second)), "by way of others that are like both")
 
     return words

@@ -8,8 +8,9 @@ from typing import Any, NamedTuple
 from lightning_recipes.errors import UserError
 from lightning_recipes.preparation.images import Image, writable
 
-__all__ = ["Found", "Tie", "read_inspection"]
+__all__ = ["EXACT", "Found", "Tie", "read_inspection"]
 
+EXACT = "exact"
 SAME = {"same": "recompressed or resized"}
 """In words, of the kinds of near duplicates; other kinds are words already."""
 
@@ -55,11 +56,7 @@ def read_inspection(given: str, source: Path, images: Sequence[Image]) -> Found:
             f"inspection: '{given}' is of '{report['data']}', and the data are '{source.resolve()}'; inspect these"
         )
     places = _places(images)
-    pairs = [(one["paths"], SAME.get(one["kind"], one["kind"])) for one in report["near_duplicates"]]
-    groups = [one["paths"] for one in report["exact_duplicates"]]
-    alike = [one["paths"] for one in report["look_alikes"]]
-    named = [one["path"] for one in report["corrupt"]]
-    for path in (path for paths in (named, *groups, *(pair for pair, _ in pairs), *alike) for path in paths):
+    for path in _paths(report):
         if path not in places:
             raise UserError(
                 f"inspection: '{given}' names '{path}', which is not in the data; they have changed: inspect them again"
@@ -70,9 +67,25 @@ def read_inspection(given: str, source: Path, images: Sequence[Image]) -> Found:
         raise UserError(
             f"inspection: '{given}' is of {report['images']} images, the data have {len(images)}; inspect them again"
         )
-    copies = [Tie((places[paths[0]][0], places[path][0]), "exact") for paths in groups for path in paths[1:]]
-    copies += [Tie((places[a][0], places[b][0]), kind) for (a, b), kind in pairs]
-    return Found(copies, [(places[a][0], places[b][0]) for a, b in alike])
+    place = {path: found[0] for path, found in places.items()}
+    copies = [
+        Tie((place[one["paths"][0]], place[path]), EXACT)
+        for one in report["exact_duplicates"]
+        for path in one["paths"][1:]
+    ]
+    copies += [Tie(_two(one, place), SAME.get(one["kind"], one["kind"])) for one in report["near_duplicates"]]
+    return Found(copies, [_two(one, place) for one in report["look_alikes"]])
+
+
+def _paths(report: Mapping[str, Any]) -> list[str]:
+    """All paths that are of use here."""
+    together = (*report["exact_duplicates"], *report["near_duplicates"], *report["look_alikes"])
+    return [one["path"] for one in report["corrupt"]] + [path for one in together for path in one["paths"]]
+
+
+def _two(one: Mapping[str, Any], place: Mapping[str, int]) -> tuple[int, int]:
+    first, second = one["paths"]
+    return place[first], place[second]
 
 
 def _places(images: Sequence[Image]) -> dict[str, list[int]]:
@@ -86,17 +99,17 @@ def _places(images: Sequence[Image]) -> dict[str, list[int]]:
 def _read(given: str) -> Mapping[str, Any]:
     path = Path(given).expanduser()
     path = path / "inspect.json" if path.is_dir() else path
-    keys = ("data", "images", "corrupt", "exact_duplicates", "near_duplicates", "look_alikes")
     try:
-        report = json.loads(path.read_text(encoding="utf-8"))
-        missing = [key for key in keys if key not in report]
+        report: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        said = [report["data"], report["images"], _paths(report), [one["kind"] for one in report["near_duplicates"]]]
+        pairs = (*report["near_duplicates"], *report["look_alikes"])
+        whole = all(len(one["paths"]) == 2 for one in pairs) and all(isinstance(one, str) for one in said[2])
     except OSError as error:
         raise UserError(
             f"inspection: '{path}' cannot be read ({error.strerror}); give the folder that inspect wrote"
         ) from None
-    except (ValueError, TypeError) as error:
-        raise UserError(f"inspection: '{path}' is no inspect.json ({error}); inspect the data again") from None
-    if not isinstance(report, dict) or missing:
-        what = f"has no '{missing[0]}'" if missing else "is no inspect.json"
-        raise UserError(f"inspection: '{path}' {what}; inspect the data again")
+    except (ValueError, TypeError, KeyError, AttributeError):
+        whole = False
+    if not whole:
+        raise UserError(f"inspection: '{path}' is no whole inspect.json; inspect the data again")
     return report

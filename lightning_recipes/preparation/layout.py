@@ -4,12 +4,20 @@ import os
 from collections.abc import Callable, Sequence
 from pathlib import PurePosixPath
 
-from lightning_recipes.data.sources.files import is_visible
+from lightning_recipes.data.sources.files import is_picture, is_visible
 from lightning_recipes.data.sources.folders import SPLIT_NAMES
 from lightning_recipes.errors import UserError
 from lightning_recipes.preparation.images import ORDER, Decision, writable
 
-__all__ = ["in_order", "manifest_table", "needs_split_folders", "paths_of", "prepared_table", "refuse_class_names"]
+__all__ = [
+    "in_order",
+    "manifest_table",
+    "needs_split_folders",
+    "paths_of",
+    "prepared_table",
+    "refuse_class_names",
+    "said_of_names",
+]
 
 
 def in_order(decisions: Sequence[Decision]) -> list[int]:
@@ -23,6 +31,18 @@ def refuse_class_names(classes: Sequence[str]) -> None:
     for name in classes:
         if not is_visible(name) or any(sign in name for sign in "/\\\0"):
             raise UserError(f"data_dir: class '{name}' cannot be the name of a folder; call it otherwise")
+
+
+def said_of_names(classes: Sequence[str], paths: Sequence[str]) -> list[str]:
+    """Say where the folder and the manifest are not of one use."""
+    several = next((name for name in classes if "|" in name), None)
+    strange = [path for path in paths if path and not is_picture(path)]
+    said = []
+    if several is not None:
+        said.append(f"'{several}' has a | in it, which sets labels apart: manifest.csv cannot be data.root")
+    if strange:
+        said.append(f"{len(strange)} images, such as {strange[0]}, are seen by manifest.csv alone, not in the folder")
+    return said
 
 
 def paths_of(decisions: Sequence[Decision], *, with_splits: bool) -> list[str]:

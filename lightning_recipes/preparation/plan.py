@@ -87,8 +87,9 @@ def decide(
     for group in groups_of_copies(known.copies, len(known.images)):
         label = {place: made[place].label for place in group if made[place].done != "dropped"}
         if len(set(label.values())) > 1 and conflicts == "drop":
+            first = {name: place for place, name in reversed(label.items())}
             for place in label:
-                other = next(one for one in label if label[one] != label[place])
+                other = next(one for name, one in first.items() if name != label[place])
                 said = f"labelled '{label[other]}' as {known.images[other].path} ({words(place, other)})"
                 made[place] = _dropped(made[place], "conflict", said)
         elif duplicates == "drop":

@@ -24,6 +24,7 @@ from lightning_recipes.preparation.layout import (
     paths_of,
     prepared_table,
     refuse_class_names,
+    said_of_names,
 )
 from lightning_recipes.preparation.look import OnBadImage, Seen, look_at_files, mending_of, pixels_of
 from lightning_recipes.preparation.plan import Known, Plan, decide, refuse_empty_classes
@@ -199,7 +200,8 @@ def _plan(decisions: Sequence[Decision], seen: Seen, classes: Sequence[str], spl
     listed = [named[place] for place in order]
     torn = torn_units(listed)
     paths = paths_of(listed, with_splits=needs_split_folders(listed, classes))
-    return Plan(listed, paths, order, classes, splits, [said_of_torn(torn)] if torn else [], out)
+    notes = [*([said_of_torn(torn)] if torn else []), *said_of_names(classes, paths)]
+    return Plan(listed, paths, order, classes, splits, notes, out)
 
 
 def _write(plan: Plan, whole: FileSource, seen: Seen, out: Path, progress: Progress) -> None:

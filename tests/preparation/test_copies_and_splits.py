@@ -199,6 +199,19 @@ def test_a_file_that_is_no_inspection_is_refused(photos: Path, tmp_path: Path, c
 
 
 @pytest.mark.parametrize(
+    "change",
+    [{"near_duplicates": 7}, {"near_duplicates": [{"paths": ["train/ant/0.png"], "kind": "same"}]},
+     {"near_duplicates": [{"paths": ["train/ant/0.png"] * 2}]}, {"look_alikes": [{}]}, {"corrupt": [{"path": 3}]}],
+)  # fmt: skip
+def test_an_inspection_that_was_edited_badly_is_refused(
+    photos: Path, inspected: str, tmp_path: Path, change: dict[str, Any]
+) -> None:
+    edited(inspected, tmp_path / "inspect.json", **change)
+    with pytest.raises(UserError, match=r"^inspection: .* inspect the data again"):
+        prepare(str(photos), str(tmp_path / "out"), inspection=str(tmp_path))
+
+
+@pytest.mark.parametrize(
     ("options", "text"),
     [
         ({"val_fraction": 0.2}, "val_fraction: the data bring val images; give split new"),
