@@ -5,12 +5,14 @@ import errno
 import json
 import math
 import os
+import shutil
+import tempfile
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["WriteError", "failed_write", "named_failures", "whole_file", "write_csv", "write_json"]
+__all__ = ["WriteError", "failed_write", "named_failures", "whole_file", "whole_folder", "write_csv", "write_json"]
 
 
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
@@ -58,6 +60,56 @@ def whole_file(path: Path) -> Iterator[Path]:
             _flush(path.parent)
         finally:
             part.unlink(missing_ok=True)
+
+
+@contextmanager
+def whole_folder(path: Path) -> Iterator[Path]:
+    """Give a folder to fill, beside ``path``; it becomes ``path`` when the block has ended well, and else is removed.
+
+    What a process that was killed has left, ``.NAME.unfinished-*`` beside ``path``, is removed by the next that makes
+    the same folder, unless a process is still at it (where files cannot be locked, as on Windows, it stays).
+
+    Raises:
+        OSError: The folder cannot be made; ``path`` is there with something in it.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    prefix = f".{path.name}.unfinished-"
+    for left in [one for one in path.parent.iterdir() if one.name.startswith(prefix)]:
+        with _locked(left) as ours:
+            if ours:
+                shutil.rmtree(left, ignore_errors=True)
+    aside = Path(tempfile.mkdtemp(prefix=prefix, dir=path.parent))
+    with _locked(aside):
+        whole = aside / path.name  # not `aside` itself, which nobody else may read
+        try:
+            whole.mkdir()
+            yield whole
+            whole.rename(path)
+        finally:
+            shutil.rmtree(aside, ignore_errors=True)
+
+
+@contextmanager
+def _locked(folder: Path) -> Iterator[bool]:
+    """Lock a folder until the block ends, or the process; tell whether nobody else had."""
+    try:
+        import fcntl
+    except ImportError:  # Windows
+        yield False
+        return
+    number = -1
+    try:
+        number = os.open(folder, os.O_RDONLY)
+        fcntl.flock(number, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:  # another process has it, or it is gone, or the drive has no locks
+        ours = False
+    else:
+        ours = True
+    try:
+        yield ours
+    finally:
+        if number >= 0:
+            os.close(number)
 
 
 def _flush(path: Path) -> None:

@@ -10,7 +10,7 @@ from lightning_recipes.cli.key_hints import arguments_of, class_hint, key_hint
 from lightning_recipes.components import import_object
 from lightning_recipes.errors import UserError, did_you_mean
 
-__all__ = ["one_line", "refuse_null"]
+__all__ = ["RECIPE", "one_line", "refuse_null"]
 
 KEY = re.compile(r"""Parser key ["'](?P<key>[^"']+)["']:?\s*""")
 CLASS = re.compile(r"""Problem with given class_path ["'](?P<path>[^"']+)["']:?\s*""")

@@ -72,7 +72,8 @@ class ImageDataModule(pl.LightningDataModule):
         images_per_class: Train on so many images a class, drawn at random (default: all).
         balance: Draw images of smaller classes again until all classes are of one size; ``batches``: and let every
             batch hold every class equally often, exactly so where its size is a multiple of their number.
-        on_bad_image: ``error`` lists unreadable files and stops; ``skip`` leaves them out and counts them.
+        on_bad_image: ``error`` lists unreadable files, by their heads and ends, and stops; ``skip`` decodes each file
+            before the run, and leaves out and counts those that cannot be.
         fit: How a picture becomes a square: ``crop`` cuts off what lies beyond the middle, and in evaluation the border
             that the weights were made without (timm's ``crop_pct``); ``pad`` lays it on a square of the mean colour and
             ``squish`` changes its proportions, and both are seen whole (default: as the weights were judged, else

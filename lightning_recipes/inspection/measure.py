@@ -16,6 +16,7 @@ from lightning_recipes.data.sources.checks import LARGE
 from lightning_recipes.data.sources.faults import look_at
 from lightning_recipes.data.sources.files import FileTree
 from lightning_recipes.errors import UserError
+from lightning_recipes.inspection.png import png_fault
 from lightning_recipes.inspection.remarks import Remark, of_header, of_pixels
 
 __all__ = ["COLOUR", "RECORD", "SIDE", "Note", "measure", "measure_files"]
@@ -108,7 +109,10 @@ def _measure(data: bytes, name: str, record: np.void) -> Note:
     if (rgb.shape[0] > rgb.shape[1]) != (record["height"] > record["width"]):  # turned, as the camera says
         record["width"], record["height"] = record["height"], record["width"]
     _look(rgb, record)
-    return Note(format=kind, mode=mode, remarks=remarks + of_pixels(rgb, kind))
+    remarks += of_pixels(rgb, kind)
+    if kind == "PNG" and (found := png_fault(data, rgb)) is not None:
+        remarks += (Remark(*found),)
+    return Note(format=kind, mode=mode, remarks=remarks)
 
 
 def _look(rgb: NDArray[np.uint8], record: np.void) -> None:

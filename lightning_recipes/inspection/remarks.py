@@ -1,7 +1,6 @@
 """What is unusual about an image file that can be read, and what training makes of it."""
 
 import os
-from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -9,6 +8,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from lightning_recipes.data.images.depth import is_deep
+from lightning_recipes.data.images.formats import family, format_by_name
 from lightning_recipes.data.sources.checks import LARGE
 
 __all__ = ["Remark", "of_header", "of_pixels", "tiny_side"]
@@ -75,22 +75,10 @@ def tiny_side(sides: NDArray[np.integer], smallest: int) -> int:
 
 
 def _extension(image: Image.Image, name: str) -> tuple[str, str] | None:
-    suffix = os.path.splitext(name)[1].lower()
-    meant = _formats().get(suffix)
-    kind = _family(image.format or "")
-    if meant is None or _family(meant) == kind:
+    meant = format_by_name(name)
+    if meant is None or meant == family(image.format or ""):
         return None
-    return "wrong extension", f"is called {suffix}, and is {image.format}"
-
-
-@cache
-def _formats() -> dict[str, str]:
-    Image.init()
-    return {**Image.registered_extensions(), ".jfif": "JPEG"}
-
-
-def _family(kind: str) -> str:
-    return {"MPO": "JPEG", "DIB": "BMP", "APNG": "PNG", "JPEG2000": "JP2"}.get(kind, kind)
+    return "wrong extension", f"is called {os.path.splitext(name)[1].lower()}, and is {image.format}"
 
 
 def _frames(image: Image.Image, name: str) -> tuple[str, str] | None:

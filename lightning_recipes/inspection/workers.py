@@ -22,7 +22,7 @@ from lightning_recipes.inspection.remarks import Remark
 __all__ = ["Measured", "Progress", "cores", "measure_all"]
 
 TASK = 64  # files; few enough that the last ones do not keep one process alone
-KIND = "files-1"
+KIND = "files-2"
 KILLS = "kills the program that decodes it"
 
 Progress = Callable[[str, int, int], None]

@@ -41,7 +41,7 @@ COMMANDS = {
     "lr_find": Row(f"{HERE}.lr_find:LrFind", "Run the learning rate range test alone: figure, JSON and suggestions."),
     "explain": Row(f"{HERE}.explain:Explain", "Draw what a checkpoint gets wrong, and where it looked (GradCAM)."),
     "prepare": Row(
-        f"{HERE}.prepare:Prepare", "Copy data without the images whose labels are wrong, or with the labels mended."
+        f"{HERE}.prepare:Prepare", "Copy data without bad files, copies and wrong labels, or mended, and split them."
     ),
     "predict": Row(f"{HERE}.predict:Predict", "Write the predictions of a checkpoint for a folder of images."),
 }

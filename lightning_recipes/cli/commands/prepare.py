@@ -3,32 +3,43 @@
 import sys
 from collections.abc import Sequence
 
-from jsonargparse import ArgumentError, auto_cli
+from jsonargparse import ArgumentError, ArgumentParser
 
+from lightning_recipes.cli.app import choose_what_is_said
+from lightning_recipes.cli.error_messages import RECIPE, one_line
 from lightning_recipes.cli.help_pages import with_page
-from lightning_recipes.data.prepare import Prepared, prepare
+from lightning_recipes.cli.plan_table import print_plan, print_prepared
+from lightning_recipes.cli.progress import telling
 from lightning_recipes.errors import UserError
+from lightning_recipes.preparation.prepare import prepare
 
 __all__ = ["Prepare"]
 
+INTERRUPTED = 130
+
 
 class Prepare:
-    """Its arguments are those of :func:`lightning_recipes.data.prepare.prepare`; it takes no recipe."""
+    """Its arguments are those of :func:`lightning_recipes.preparation.prepare.prepare`; it takes no recipe."""
 
     name = "prepare"
 
     @classmethod
     def main(cls, words: Sequence[str]) -> int:
         """Run the command and return its exit code."""
+        choose_what_is_said()
+        parser = ArgumentParser(prog="lightning-recipes prepare", exit_on_error=False)
+        parser.add_function_arguments(prepare, as_group=False, as_positional=True, skip={"show", "progress"})
         try:
-            done: Prepared = auto_cli(prepare, args=list(words), exit_on_error=False, prog="lightning-recipes prepare")
+            given = parser.parse_args(list(words)).as_dict()
+            with telling() as progress:
+                done = prepare(**given, show=print_plan, progress=progress)
         except (UserError, ArgumentError) as error:
             cause = error.__cause__ if isinstance(error.__cause__, UserError) else error
-            text = " ".join(str(cause).split()).replace("data.root:", "data_dir:").replace("data.on_bad", "on_bad")
+            text = one_line(cause).replace(RECIPE, "give the data and a new folder, as in prepare my_images cleaned")
             print(f"lightning-recipes: {with_page(text)}", file=sys.stderr)
             return 2
-        print(
-            f"{done.kept} images kept as they are, {done.relabelled} relabelled, {done.dropped} dropped, "
-            f"{done.skipped} unreadable"
-        )
+        except KeyboardInterrupt:
+            print("\nStopped; nothing was left behind.", file=sys.stderr)
+            return INTERRUPTED
+        print_prepared(done, given["out_dir"], dry_run=given["dry_run"])
         return 0

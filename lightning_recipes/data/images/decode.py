@@ -9,7 +9,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from lightning_recipes.data.images.depth import deep_colour, is_deep, is_deep_grey, scale_to_8_bit
 from lightning_recipes.errors import UserError
 
-__all__ = ["IMAGE_SUFFIXES", "MAX_PIXELS", "decode_rgb", "open_image", "reason", "to_rgb"]
+__all__ = ["IMAGE_SUFFIXES", "MAX_PIXELS", "decode_rgb", "open_image", "reason", "to_rgb", "try_to_decode"]
 
 IMAGE_SUFFIXES = frozenset(
     f".{kind}"
@@ -50,17 +50,30 @@ def decode_rgb(file: BinaryIO, name: str, min_size: int | None = None) -> NDArra
     Raises:
         UserError: It cannot be decoded, or has more than ``MAX_PIXELS``.
     """
+    fault, rgb = try_to_decode(file, min_size)
+    if rgb is None:
+        raise UserError(f"{name}: cannot be decoded ({fault}); replace or remove the file")
+    return rgb
+
+
+def try_to_decode(file: BinaryIO, min_size: int | None = None) -> tuple[str, NDArray[np.uint8] | None]:
+    """Return an empty text and the image, as :func:`decode_rgb`, or why it cannot be decoded and None.
+
+    Args:
+        file: The picture, from its start.
+        min_size: As for :func:`decode_rgb`.
+    """
     try:
         with open_image(file) as image:
             if min_size is not None:
                 image.draft("RGB", (min_size, min_size))  # of JPEG alone, which decodes to a smaller picture for free
             if is_deep(image) and not is_deep_grey(image):
-                return np.asarray(to_rgb(ImageOps.exif_transpose(deep_colour(image, file))))
-            return np.asarray(to_rgb(ImageOps.exif_transpose(image)))
+                return "", np.asarray(to_rgb(ImageOps.exif_transpose(deep_colour(image, file))))
+            return "", np.asarray(to_rgb(ImageOps.exif_transpose(image)))
     except MemoryError:
         raise
     except Exception as error:  # every format's library has errors of its own: AVIF's RuntimeError, struct.error ...
-        raise UserError(f"{name}: cannot be decoded ({reason(error)}); replace or remove the file") from None
+        return reason(error), None
 
 
 def open_image(file: BinaryIO) -> Image.Image:

@@ -1,6 +1,7 @@
 """Which files of a set are no whole pictures, before anything is trained."""
 
-from collections.abc import Mapping, Sequence
+import warnings
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal, NamedTuple
 
@@ -10,7 +11,7 @@ from lightning_recipes.data.sources.labels import class_counts
 from lightning_recipes.data.sources.remarks import warn_of_deep, warn_of_large
 from lightning_recipes.errors import UserError
 
-__all__ = ["LARGE", "Looks", "drop_bad", "look_over"]
+__all__ = ["LARGE", "Looks", "drop_bad", "listed", "look_over"]
 
 LARGE = 100_000_000
 """Pixels above which a picture takes a second or more to decode."""
@@ -34,15 +35,27 @@ class Looks(NamedTuple):
     deep: list[int]
 
 
-def look_over(source: FileSource) -> Looks:
-    """Read the header of every picture, and find those that cannot be read, are empty, no picture, or cut short."""
+def look_over(source: FileSource, *, whole: bool = False, tell: Callable[[int], None] | None = None) -> Looks:
+    """Read the header of every picture, and find those that cannot be read, are empty, no picture, or cut short.
+
+    Args:
+        source: The pictures.
+        whole: Decode each, a JPEG to an eighth of its sides: damage inside of a file shows in no other way. 2,000
+            photographs of 224 px took 0.5 s in the place of 0.2 s on two cores.
+        tell: Told now and then how many have been looked at.
+    """
 
     def heads(start: int) -> list[tuple[int, Head]]:
-        looked = ((index, _head(source, index)) for index in range(start, min(start + CHUNK, len(source))))
+        looked = ((index, _head(source, index, whole)) for index in range(start, min(start + CHUNK, len(source))))
         return [(i, head) for i, head in looked if head.fault is not None or head.deep or _is_large(head)]
 
-    with ThreadPoolExecutor(THREADS) as pool:
-        found = [pair for pairs in pool.map(heads, range(0, len(source), CHUNK)) for pair in pairs]
+    found = []
+    with warnings.catch_warnings(), ThreadPoolExecutor(THREADS) as pool:
+        warnings.simplefilter("ignore")  # of Pillow, on metadata that are not read here
+        for start, pairs in zip(range(0, len(source), CHUNK), pool.map(heads, range(0, len(source), CHUNK))):
+            found += pairs
+            if tell is not None:
+                tell(min(start + CHUNK, len(source)))
     bad = {index: head.fault for index, head in found if head.fault is not None}
     large = {index: head.size for index, head in found if index not in bad and _is_large(head)}
     return Looks(bad, large, [index for index, head in found if index not in bad and head.deep])
@@ -52,10 +65,10 @@ def _is_large(head: Head) -> bool:
     return head.size[0] * head.size[1] > LARGE
 
 
-def _head(source: FileSource, index: int) -> Head:
+def _head(source: FileSource, index: int, whole: bool) -> Head:
     try:
         with source.tree.open(source.paths[index]) as file:
-            return look_at(file)
+            return look_at(file, whole=whole)
     except OSError as error:
         return Head(error.strerror or str(error))
 
@@ -65,12 +78,13 @@ def drop_bad(
 ) -> tuple[dict[str, FileSource], tuple[str, ...]]:
     """Return the splits without their bad files, and these with what is wrong with each.
 
-    Warns of pictures that are very large, and of what those of more than 8 bits a channel are taken for.
+    Warns of pictures that are very large, and of what those of more than 8 bits a channel are taken for. Who has bad
+    files skipped has each file decoded first: one that only fails then would end the run in the middle of an epoch.
 
     Raises:
         UserError: There are bad files and they are not to be skipped, or a class would be left without images.
     """
-    looks = {split: look_over(source) for split, source in parts.items()}
+    looks = {split: look_over(source, whole=on_bad_image == "skip") for split, source in parts.items()}
     bad = {split: found.bad for split, found in looks.items()}
     named = [f"{parts[split].paths[i]} ({fault})" for split, found in bad.items() for i, fault in found.items()]
     if not named:
@@ -78,7 +92,7 @@ def drop_bad(
         return dict(parts), ()
     root = next(iter(parts.values())).tree.root
     if on_bad_image == "error":
-        raise UserError(f"data.on_bad_image: {_listed(root, named)}; mend or remove them, or give skip")
+        raise UserError(f"data.on_bad_image: {listed(root, named)}; mend or remove them, or give skip")
     good = {
         split: source.keep([i for i in range(len(source)) if i not in bad[split]]) for split, source in parts.items()
     }
@@ -88,7 +102,7 @@ def drop_bad(
             lost = source.classes[counts.index(0)]
             raise UserError(
                 f"data.on_bad_image: class '{lost}' has no whole image left in {split}; mend some of its files, "
-                f"or remove the class: {_listed(root, named)}"
+                f"or remove the class: {listed(root, named)}"
             )
     _warn(parts, looks)
     return good, tuple(named)
@@ -100,7 +114,13 @@ def _warn(parts: Mapping[str, FileSource], looks: Mapping[str, Looks]) -> None:
     warn_of_deep([(parts[s], i) for s, found in looks.items() for i in found.deep if i not in found.large])
 
 
-def _listed(root: str, names: Sequence[str]) -> str:
+def listed(root: str, names: Sequence[str]) -> str:
+    """Return how many bad files there are, and the first of them, in a line.
+
+    Args:
+        root: Where they are.
+        names: Of each: the file and, in brackets, what is wrong with it.
+    """
     more = f" and {len(names) - SHOWN} more" if len(names) > SHOWN else ""
     plural = "s are" if len(names) > 1 else " is"
     return f"{len(names)} file{plural} no whole picture in '{root}': {', '.join(names[:SHOWN])}{more}"

@@ -1,13 +1,14 @@
-"""What is wrong with the file of a picture, told from its head and its end without decoding it."""
+"""What is wrong with the file of a picture, told from its head and its end, or by decoding it."""
 
 import os
 from typing import BinaryIO, NamedTuple
 
-from lightning_recipes.data.images.decode import decode_rgb, open_image, reason
+from lightning_recipes.data.images.decode import open_image, reason, try_to_decode
 from lightning_recipes.data.images.depth import is_deep
-from lightning_recipes.errors import UserError
 
-__all__ = ["Head", "fault_of", "look_at"]
+__all__ = ["CUT_SHORT", "Head", "fault_of", "look_at"]
+
+CUT_SHORT = "cut short"
 
 TAIL = 4096
 """Bytes at the end of a file among which its kind's end marker is looked for."""
@@ -36,7 +37,7 @@ def fault_of(file: BinaryIO) -> str | None:
     return look_at(file).fault
 
 
-def look_at(file: BinaryIO) -> Head:
+def look_at(file: BinaryIO, *, whole: bool = False) -> Head:
     """Return what a picture's header says, and what is wrong with the file.
 
     A file whose end is not where its kind has it, as in a phone's photo with a film behind it, is decoded; so only what
@@ -44,6 +45,7 @@ def look_at(file: BinaryIO) -> Head:
 
     Args:
         file: The whole file; only its head and its last bytes are read as a rule.
+        whole: Decode every file: damage between a head and an end that are as they should be shows in no other way.
     """
     size = file.seek(0, os.SEEK_END)
     if size == 0:
@@ -52,19 +54,17 @@ def look_at(file: BinaryIO) -> Head:
     try:
         with open_image(file) as image:
             kind, head = image.format or "", Head(None, image.size, is_deep(image))
-            if _has_end(file, size, kind):
+            ended = _has_end(file, size, kind)
+            if ended and not whole:
                 return head
     except MemoryError:
         raise
     except Exception as error:  # as in decode_rgb
         file.seek(0)
-        return Head("cut short" if _is_short_riff(file.read(12), size) else reason(error))
+        return Head(CUT_SHORT if _is_short_riff(file.read(12), size) else reason(error))
     file.seek(0)
-    try:
-        decode_rgb(file, "", min_size=1)
-    except UserError:
-        return Head("cut short")
-    return head
+    fault, _ = try_to_decode(file, min_size=1)
+    return Head(fault if ended else CUT_SHORT) if fault else head
 
 
 def _has_end(file: BinaryIO, size: int, kind: str) -> bool:

@@ -56,6 +56,7 @@ def _drawn(labels: np.ndarray, groups: np.ndarray, share: float, seed: int) -> t
     most = min(MOST_FOLDS, len(np.unique(groups)))
     if most < 2:
         raise UserError(f"data.group: all {len(labels)} images are of one group; name a finer one, or leave it out")
+    most = max(2, min(most, int(np.bincount(labels).max())))  # scikit-learn has no more folds than images of a class
     nearest = min(max(Fraction(share).limit_denominator(most), Fraction(1, most)), Fraction(most - 1, most))
     splitter = StratifiedGroupKFold(nearest.denominator, shuffle=True, random_state=seed)
     held_out = [val for _, val in islice(splitter.split(labels, labels, groups), nearest.numerator)]

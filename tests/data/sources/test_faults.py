@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 from lightning_recipes.data.images.decode import decode_rgb
-from lightning_recipes.data.sources.faults import fault_of
+from lightning_recipes.data.sources.faults import fault_of, look_at
 from lightning_recipes.errors import UserError
 
 
@@ -90,3 +90,12 @@ def test_only_the_head_and_the_end_of_a_large_file_are_read() -> None:
     data = stored(noise(1000), "JPEG", quality=95)
     assert fault_of(Counting(data)) is None
     assert Counting.count < len(data) / 20
+
+
+def test_damage_between_a_whole_head_and_a_whole_end_is_told_by_decoding() -> None:
+    jpeg = bytearray(stored(noise(), "JPEG"))
+    tables = jpeg.index(b"\xff\xc4") + 4
+    jpeg[tables : tables + 40] = b"\xfe" * 40
+    assert look_at(io.BytesIO(jpeg)).fault is None
+    assert look_at(io.BytesIO(jpeg), whole=True).fault == "broken data stream when reading image file"
+    assert look_at(io.BytesIO(stored(noise(), "JPEG")), whole=True) == look_at(io.BytesIO(stored(noise(), "JPEG")))

@@ -103,3 +103,11 @@ def labelled() -> Callable[[Path], Path]:
 def test_pictures_of_several_labels_stay_together_too(labelled: Callable[[Path], Path], tmp_path: Path) -> None:
     splits = open_splits(labelled(tmp_path), several_labels=True, group="f[0-9]+").splits
     assert not films_of(splits.train) & films_of(splits.val)
+
+
+def test_classes_of_fewer_images_than_folds_are_split_as_nearly_as_they_can_be(tmp_path: Path) -> None:
+    for name in ("cats", "dogs"):
+        for number in range(4):
+            picture(tmp_path / "few" / name / f"{name}_{number}.png", number)
+    splits = open_splits(tmp_path / "few", val_fraction=0.2, group="[a-z]+_[0-9]").splits
+    assert (len(splits.train), len(splits.val)) == (6, 2)

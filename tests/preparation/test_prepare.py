@@ -10,9 +10,9 @@ import pytest
 from PIL import Image
 
 from lightning_recipes.__main__ import main
-from lightning_recipes.data.prepare import prepare
 from lightning_recipes.data.sources.open import open_splits
 from lightning_recipes.errors import UserError
+from lightning_recipes.preparation.prepare import prepare
 
 HEADER = "split,path,given,suggested,margin,confident\n"
 
@@ -41,22 +41,22 @@ def files(folder: Path) -> dict[str, bytes]:
 
 
 def test_without_a_list_every_image_is_copied_to_the_byte(data: Path, tmp_path: Path) -> None:
-    assert prepare(str(data), str(tmp_path / "out")) == (12, 0, 0, 0)
+    assert prepare(str(data), str(tmp_path / "out")) == (12, 0, 0, 0, 0)
     assert files(tmp_path / "out") == files(data)
 
 
 def test_images_on_the_list_are_dropped_and_the_data_can_be_opened(data: Path, tmp_path: Path) -> None:
     listed = issues(tmp_path, "train,train/cat/1.png,cat,dog,-0.9,true", "val,val/dog/0.png,dog,cat,-0.1,false")
-    assert prepare(str(data), str(tmp_path / "out"), listed) == (11, 0, 1, 0)
+    assert prepare(str(data), str(tmp_path / "out"), listed) == (11, 0, 1, 0, 0)
     assert set(files(data)) - set(files(tmp_path / "out")) == {"train/cat/1.png"}
     opened = open_splits(tmp_path / "out").splits
     assert (len(opened.train), len(opened.val)) == (5, 6)
-    assert prepare(str(data), str(tmp_path / "all"), listed, only_confident=False) == (10, 0, 2, 0)
+    assert prepare(str(data), str(tmp_path / "all"), listed, only_confident=False) == (10, 0, 2, 0, 0)
 
 
 def test_images_on_the_list_are_relabelled_and_none_takes_the_place_of_another(data: Path, tmp_path: Path) -> None:
     listed = issues(tmp_path, "train,train/cat/1.png,cat,dog,-0.9,true")
-    assert prepare(str(data), str(tmp_path / "out"), listed, issues="relabel") == (11, 1, 0, 0)
+    assert prepare(str(data), str(tmp_path / "out"), listed, issues="relabel") == (11, 1, 0, 0, 0)
     moved, before = files(tmp_path / "out"), files(data)
     assert sorted(moved.values()) == sorted(before.values())
     (where,) = [name for name, content in moved.items() if content == before["train/cat/1.png"]]
@@ -65,6 +65,7 @@ def test_images_on_the_list_are_relabelled_and_none_takes_the_place_of_another(d
         rows = {row["source"]: row for row in csv.DictReader(file)}
     assert rows["train/cat/1.png"] == {
         "path": where, "source": "train/cat/1.png", "was": "cat", "label": "dog", "done": "relabelled",
+        "split": "train", "group": "", "reason": "was labelled 'cat'",
     }  # fmt: skip
     assert sum(row["done"] == "kept" for row in rows.values()) == 11
 
@@ -81,7 +82,7 @@ def test_a_class_that_is_no_name_of_a_folder_is_refused(data: Path, tmp_path: Pa
 def test_a_class_called_train_can_be_opened_again(data: Path, tmp_path: Path) -> None:
     rows = [f"train/{name}/{i}.png,{label}" for name, label in (("cat", "cat"), ("dog", "train")) for i in range(3)]
     (data / "labels.csv").write_text("\n".join(["path,label", *rows]) + "\n")
-    assert prepare(str(data / "labels.csv"), str(tmp_path / "out")) == (6, 0, 0, 0)
+    assert prepare(str(data / "labels.csv"), str(tmp_path / "out")) == (6, 0, 0, 0, 0)
     opened = open_splits(tmp_path / "out", val_fraction=0.4).splits
     assert opened.train.classes == ("cat", "train")
 
@@ -91,7 +92,7 @@ def test_a_zip_is_read_and_a_row_that_is_cut_short_is_enough_to_drop_an_image(da
         for path in (data / "train").rglob("*.png"):
             archive.write(path, path.relative_to(data / "train"))
     listed = issues(tmp_path, "train,cat/1.png,cat")  # cut short: to drop it, no class is needed
-    assert prepare(str(tmp_path / "data.zip"), str(tmp_path / "out"), listed) == (5, 0, 1, 0)
+    assert prepare(str(tmp_path / "data.zip"), str(tmp_path / "out"), listed) == (5, 0, 1, 0, 0)
     opened = open_splits(tmp_path / "out", val_fraction=0.4).splits
     assert len(opened.train) + len(opened.val) == 5
 
@@ -127,7 +128,7 @@ def test_the_command_says_what_it_did_and_never_writes_over_a_folder(
     listed = issues(tmp_path, "train,train/cat/1.png,cat,dog,-0.9,true")
     words = ["prepare", str(data), str(tmp_path / "out"), "--label_issues", listed]
     assert main(words) == 0
-    assert capsys.readouterr().out == "11 images kept as they are, 0 relabelled, 1 dropped, 0 unreadable\n"
+    assert "\n11 images kept as they are, 0 relabelled, 1 dropped, 0 unreadable\n" in capsys.readouterr().out
     assert main(words) == 2
     assert f"out_dir: '{tmp_path / 'out'}' exists already" in capsys.readouterr().err
     assert main([*words[:2]]) == 2
