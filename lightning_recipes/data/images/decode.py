@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from lightning_recipes.data.images.depth import deep_colour, is_deep, is_deep_grey, scale_to_8_bit
+from lightning_recipes.data.images.heif import register_heif
 from lightning_recipes.errors import UserError
 
 __all__ = ["IMAGE_SUFFIXES", "MAX_PIXELS", "decode_rgb", "open_image", "reason", "to_rgb", "try_to_decode"]
@@ -16,7 +17,7 @@ IMAGE_SUFFIXES = frozenset(
     for kind in (
         *("jpg", "jpeg", "jpe", "jfif", "png", "apng", "bmp", "dib", "gif", "webp", "tif", "tiff"),
         *("ppm", "pgm", "pbm", "pnm", "avif", "jp2", "tga", "psd"),
-        # Pillow alone cannot read these: they are told as bad, where other files would be passed over in silence.
+        # Pillow cannot read these (HEIC by a plugin): told as bad, where other files would be passed over in silence.
         *("heic", "heif", "jxl", "svg", "dng", "cr2", "nef", "arw"),
     )
 )
@@ -80,12 +81,13 @@ def open_image(file: BinaryIO) -> Image.Image:
     """Read the header of a picture; nothing is decoded.
 
     Raises:
-        ValueError: It has more than ``MAX_PIXELS``.
+        ValueError: It has more than ``MAX_PIXELS``, or is HEIC and no plugin of Pillow's reads that.
         Exception: Whatever Pillow raises for what is no picture.
     """
     # Pillow's own limit is a warning at 90 and an error at 179 megapixels, which scans and panoramas have.
     if Image.MAX_IMAGE_PIXELS is not None and Image.MAX_IMAGE_PIXELS < MAX_PIXELS:
         Image.MAX_IMAGE_PIXELS = MAX_PIXELS
+    register_heif(file)
     image = Image.open(file)
     width, height = image.size
     if width * height > MAX_PIXELS:

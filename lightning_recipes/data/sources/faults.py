@@ -85,7 +85,24 @@ def _has_end(file: BinaryIO, size: int, kind: str) -> bool:
     if kind == "WEBP":
         file.seek(0)
         return not _is_short_riff(file.read(12), size)
+    if kind in ("HEIF", "AVIF"):
+        return _boxes_end(file, size) <= size
     return True  # such as TIFF, which has its parts in any order
+
+
+def _boxes_end(file: BinaryIO, size: int) -> int:
+    """Return where the last of a file's boxes ends (ISO/IEC 14496-12, section 4.2), by what the boxes say."""
+    position = 0
+    while position < size:
+        file.seek(position)
+        head = file.read(16)
+        length = int.from_bytes(head[:4], "big")
+        if length == 1:
+            length = int.from_bytes(head[8:16], "big")
+        if length == 0:  # up to the end of the file, wherever that is
+            return size
+        position += max(length, 8)
+    return position
 
 
 def _is_short_riff(head: bytes, size: int) -> bool:
