@@ -191,9 +191,10 @@ def _crop(report: Report) -> Iterator[Finding]:
 
 def _suspicious(report: Report) -> Iterator[Finding]:
     kinds = Counter(one["kind"] for one in report["suspicious"])
+    files = len({one["path"] for one in report["suspicious"]})
     if kinds:
         yield Finding(
-            f"{len({one['path'] for one in report['suspicious']}):,} files are unusual",
+            f"{files:,} files are unusual" if files > 1 else "1 file is unusual",
             ", ".join(f"{n:,} {kind}" for kind, n in kinds.most_common(KINDS_IN_SHORT)),
             "Each is named in inspect.json under suspicious; look at those of few kinds first",
             40,
