@@ -35,17 +35,29 @@ class Looks(NamedTuple):
 
 
 def look_over(source: FileSource) -> Looks:
-    """Read the header of every picture, and find those that cannot be read, are empty, no picture, or cut short."""
+    """Find the pictures that cannot be read, are empty, no picture, or cut short, and what else to say of them.
+
+    The header of every picture is read, unless the tree knows already what there is to say of each.
+    """
+    noted = source.tree.noted()
+    if noted is not None:
+        found = [(i, noted[path]) for i, path in enumerate(source.paths) if path in noted] if noted else []
+    else:
+        found = _found(source)
+    bad = {index: head.fault for index, head in found if head.fault is not None}
+    large = {index: head.size for index, head in found if index not in bad and _is_large(head)}
+    return Looks(bad, large, [index for index, head in found if index not in bad and head.deep])
+
+
+def _found(source: FileSource) -> list[tuple[int, Head]]:
+    """Return what there is to say of pictures, by position, by their headers."""
 
     def heads(start: int) -> list[tuple[int, Head]]:
         looked = ((index, _head(source, index)) for index in range(start, min(start + CHUNK, len(source))))
         return [(i, head) for i, head in looked if head.fault is not None or head.deep or _is_large(head)]
 
     with ThreadPoolExecutor(THREADS) as pool:
-        found = [pair for pairs in pool.map(heads, range(0, len(source), CHUNK)) for pair in pairs]
-    bad = {index: head.fault for index, head in found if head.fault is not None}
-    large = {index: head.size for index, head in found if index not in bad and _is_large(head)}
-    return Looks(bad, large, [index for index, head in found if index not in bad and head.deep])
+        return [pair for pairs in pool.map(heads, range(0, len(source), CHUNK)) for pair in pairs]
 
 
 def _is_large(head: Head) -> bool:
