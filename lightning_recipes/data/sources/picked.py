@@ -1,6 +1,7 @@
 """Millions of names without a Python object each: forked workers copy the pages of a list by counting references."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import overload
 
 import numpy as np
@@ -56,7 +57,8 @@ class Names(Sequence[str]):
 
     def __iter__(self) -> Iterator[str]:
         """Yield the names in order."""
-        return (self[i] for i in range(len(self)))
+        ends = pairwise(memoryview(self._ends))
+        return (self._text[start:end].decode("utf-8", "surrogatepass") for start, end in ends)
 
 
 class Picked(Sequence[str]):
