@@ -57,7 +57,7 @@ class Names(Sequence[str]):
 
     def __iter__(self) -> Iterator[str]:
         """Yield the names in order."""
-        ends = pairwise(memoryview(self._ends))
+        ends = pairwise(self._ends.data)
         return (self._text[start:end].decode("utf-8", "surrogatepass") for start, end in ends)
 
 

@@ -4,7 +4,6 @@ import json
 import signal
 import time
 import zipfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,21 +15,14 @@ from PIL import Image
 
 from lightning_recipes.callbacks.recording.run_summary import RunSummary
 from lightning_recipes.data.datamodule import ImageDataModule
-from lightning_recipes.data.sources.open import read_parts
-from lightning_recipes.data.sources.write_shards import Stored, write_shards
+from lightning_recipes.data.sources.write_shards import write_shards
+from tests.pictures import stored
 from tests.processes import start
 from tests.small import SMALL, UNREPORTED, classifier, fit, two_stages
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork.*", "ignore:.*fork.*:DeprecationWarning")
 BATCH, BATCHES = 10, 10
 KINDS = ("folder", "folder.zip", "shards")
-
-
-def stored(root: Path) -> Iterator[Stored]:
-    for part in read_parts(str(root)).values():
-        for path, label in zip(part.paths, part.labels.tolist(), strict=True):
-            with part.tree.open(path) as file:
-                yield Stored(path, label, file.read())
 
 
 @pytest.fixture(scope="module")

@@ -32,6 +32,7 @@ from lightning_recipes.data.sources.shard_index import INDEX
 from lightning_recipes.data.sources.shards import Shards
 from lightning_recipes.data.sources.write_shards import Stored, write_shards
 from lightning_recipes.errors import UserError
+from tests.pictures import stored
 
 SAMPLE = re.compile(r"^((?:.*/|)[^.]+)[.]([^/]*)$")
 """What WebDataset splits a name in a tar into: the key of a sample, and the kind of file (its tariterators.py)."""
@@ -59,11 +60,6 @@ def folder(tmp_path: Path) -> str:
     for value, path in enumerate([*paths, "val/ants/x.jpg", "val/ants/y.jpg", "val/bees/0.jpg"]):
         picture(tmp_path / "folder" / path, value)
     return str(tmp_path / "folder")
-
-
-def stored(root: str) -> Iterator[Stored]:
-    for part in read_parts(root).values():
-        yield from (Stored(*picture) for picture in contents(part))
 
 
 @pytest.fixture
