@@ -115,6 +115,8 @@ def _agrees(index: ShardIndex) -> bool:
     (text, ends), rows = index.names.stored, index.pictures
     if rows.dtype != PICTURE or len(ends) != len(rows) + 1 or ends[0] != 0 or ends[-1] != len(text):
         return False
+    if any("/" in name or "\\" in name for name in index.shards):  # they are no paths of this machine
+        return False
     if not len(rows):
         return True
     shard, bytes_of = rows["shard"], np.array(index.shard_bytes, np.int64)
