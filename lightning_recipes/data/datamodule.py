@@ -40,17 +40,18 @@ MOST_AT_ONCE = 256  # images that are evaluated together, where the recipe does 
 
 
 class ImageDataModule(pl.LightningDataModule):
-    """Labelled images from a folder, a zip, a CSV file or a data set known by name.
+    """Labelled images from a folder, a zip, shards, a CSV file or a data set known by name.
 
     The training order and every augmentation are functions of (seed, epoch, image), so neither the number of workers
     nor a resume changes them.
 
     Args:
         root: A folder, or a ``.zip`` of one that is read in place, with ``train/`` and ``val/`` (``valid/``,
-            ``validation/``, ``test/`` are understood) or only class folders; a ``.csv`` with the columns path and
-            label; ``sklearn:digits`` (ships with scikit-learn); ``fonts:letters`` (drawn here); a data set of
-            torchvision by name, such as ``torchvision:CIFAR10``; or the import path of a function or class that gives
-            an :class:`~lightning_recipes.data.sources.source.ImageSource` or ``Splits`` of them.
+            ``validation/``, ``test/`` are understood) or only class folders; a folder of shards, or its URL, such as
+            ``s3://bucket/shards``; a ``.csv`` with the columns path and label; ``sklearn:digits`` (ships with
+            scikit-learn); ``fonts:letters`` (drawn here); a data set of torchvision by name, such as
+            ``torchvision:CIFAR10``; or the import path of a function or class that gives an
+            :class:`~lightning_recipes.data.sources.source.ImageSource` or ``Splits`` of them.
         image_size: Side of the square images, in pixels (default: what the backbone was made for).
         batch_size: Images a process a training batch; ``all``: the whole set, for gradient descent proper.
         eval_batch_size: Images a process a batch of evaluation (default: ``batch_size``, at most 256).
@@ -81,8 +82,8 @@ class ImageDataModule(pl.LightningDataModule):
         mean: Of the normalisation, per channel in [0, 1] (default: the backbone's own).
         std: Of the normalisation, likewise.
         download_dir: Where data sets known by name are kept.
-        predict_root: Unlabelled images for ``predict``: a folder, a ``.zip``, or one picture (default: the test or
-            validation split).
+        predict_root: Unlabelled images for ``predict``: a folder, a ``.zip``, shards, or one picture (default: the test
+            or validation split).
         task: ``multilabel``: an image may have several labels, which a ``.csv`` sets apart by ``|`` (on the command
             line: that of the model).
 

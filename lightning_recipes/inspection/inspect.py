@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from lightning_recipes.atomic_io import write_json
+from lightning_recipes.data.sources.byte_ranges import is_url
 from lightning_recipes.data.sources.files import FileSource
 from lightning_recipes.data.sources.open import read_parts
 from lightning_recipes.engine.peak_memory import peak_memory
@@ -66,7 +67,7 @@ def inspect(
     new and changed files alone.
 
     Args:
-        data: A folder or a .zip as for ``data.root``, or a .csv; one label an image.
+        data: A folder, a .zip, shards or a .csv as for ``data.root``; one label an image.
         out: Folder to write (default: ``inspect/`` and the name of the data).
         backbone: Name of a timm model to look for outliers, wrong labels and close classes with (default: none, and
             these are left out).
@@ -83,15 +84,16 @@ def inspect(
     began = time.monotonic()
     _refuse(backbone, pretrained, image_size, embedded_images, workers)
     source = Path(data).expanduser()
-    folder = _own_folder(source, out)
-    parts = _open(str(source))
+    where = data if is_url(data) else str(source.resolve())
+    folder = _own_folder(source, where, out)
+    parts = _open(data if is_url(data) else str(source))
     processes = workers or cores()
     embedder = None
     if backbone is not None:  # before the files are read, which takes long, so that a mistake is found at once
         from lightning_recipes.inspection.embeddings import Embedder
 
         embedder = Embedder.of(backbone, pretrained, image_size, folder / CACHE, processes)
-    _claim(folder, source)
+    _claim(folder, where)
     tree, names, labels, split = gather(parts)
     measured = measure_all(tree, names, Chunks(folder / CACHE, KIND, RECORD), workers=processes, progress=progress)
     classes = [name.encode("utf-8", "replace").decode() for name in next(iter(parts.values())).classes]
@@ -103,7 +105,7 @@ def inspect(
     shortcuts, groups = find_shortcuts(images, copies), find_name_groups(images)
     progress("Looking for shortcuts", 1, 1)
     seen = _seen(embedder, backbone, tree, images, copies, embedded_images, progress)
-    report = make_report(str(source.resolve()), images, duplicates, shortcuts, groups, seen)
+    report = make_report(where, images, duplicates, shortcuts, groups, seen)
     _write(folder, report, images, parts, began, processes if measured.reused < len(images) else 1)
     return Inspection(folder, report, measured.reused)
 
@@ -133,7 +135,7 @@ def _open(root: str) -> Mapping[str, FileSource]:
         raise UserError(text) from None
 
 
-def _own_folder(source: Path, out: str | None) -> Path:
+def _own_folder(source: Path, where: str, out: str | None) -> Path:
     """Return the folder to write, which is this data's or new."""
     folder = Path("inspect", source.resolve().stem) if out is None else Path(out).expanduser()
     if folder.exists() and not folder.is_dir():
@@ -142,7 +144,7 @@ def _own_folder(source: Path, out: str | None) -> Path:
     if source.is_dir() and (source.resolve() == inside or source.resolve() in inside.parents):
         raise UserError(f"out: '{folder}' is inside of the data, which would read it; give --out another folder")
     owner = _owner(folder)
-    if owner not in (None, str(source.resolve())):
+    if owner not in (None, where):
         raise UserError(f"out: '{folder}' holds the inspection of '{owner}'; name another folder")
     return folder
 
@@ -157,10 +159,10 @@ def _owner(folder: Path) -> str | None:
     return None
 
 
-def _claim(folder: Path, source: Path) -> None:
+def _claim(folder: Path, where: str) -> None:
     """Say whose a folder is, before anything is in it."""
     try:
-        write_json(folder / CACHE / OWNER, {"data": str(source.resolve())})
+        write_json(folder / CACHE / OWNER, {"data": where})
     except OSError as error:
         raise UserError(f"out: '{folder}' cannot be written ({error.strerror}); name another folder") from None
 

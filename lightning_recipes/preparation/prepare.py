@@ -12,7 +12,8 @@ from lightning_recipes.atomic_io import WriteError, whole_folder, write_csv
 from lightning_recipes.data.sources.files import FileSource
 from lightning_recipes.data.sources.groups import groups_of
 from lightning_recipes.data.sources.open import read_parts
-from lightning_recipes.errors import UserError
+from lightning_recipes.data.sources.write_shards import SHARD_BYTES
+from lightning_recipes.errors import UserError, refuse_bad_values
 from lightning_recipes.preparation.arguments import refuse_bad_arguments, refuse_bad_folders
 from lightning_recipes.preparation.images import ORDER, Decision, Image
 from lightning_recipes.preparation.inspection_file import Found, read_inspection
@@ -29,7 +30,7 @@ from lightning_recipes.preparation.layout import (
 from lightning_recipes.preparation.look import OnBadImage, Seen, look_at_files, mending_of, pixels_of
 from lightning_recipes.preparation.plan import Known, Plan, decide, refuse_empty_classes
 from lightning_recipes.preparation.split import Shares, draw_splits, name_units, said_of_torn, torn_units
-from lightning_recipes.preparation.write import Entry, write_folder
+from lightning_recipes.preparation.write import Entry, write_folder, write_into_shards
 
 __all__ = ["Prepared", "prepare"]
 
@@ -71,6 +72,8 @@ def prepare(
     test_fraction: float = 0.0,
     split_seed: int = 0,
     group: str | None = None,
+    shards: bool = False,
+    shard_bytes: int = SHARD_BYTES,
     dry_run: bool = False,
     show: Callable[[Plan], None] = _unseen,
     progress: Progress = _silent,
@@ -106,6 +109,8 @@ def prepare(
         test_fraction: Likewise for test; 0: none is drawn.
         split_seed: Of the draw.
         group: What belongs together, as ``data.group``: a column of the .csv, or a regular expression on the paths.
+        shards: Write tar files with an index beside them, for sets that outgrow a folder, in the place of files.
+        shard_bytes: Of a tar file, at most, > 0.
         dry_run: Show the plan and write nothing.
         show: Told the plan, before anything is written.
         progress: Told what is done, how much of it, and of how much.
@@ -118,6 +123,7 @@ def prepare(
     source, out = Path(data_dir).expanduser(), Path(out_dir).expanduser()
     refuse_bad_folders(source, out)
     refuse_bad_arguments(inspection, duplicates, conflicts, split, val_fraction, test_fraction, split_seed)
+    refuse_bad_values("prepare", ("shard_bytes", shard_bytes, shard_bytes > 0, "a number of bytes > 0"))
     parts = _open(str(source), group)
     images, whole = _listed(parts, group)
     classes = list(whole.classes)
@@ -149,7 +155,7 @@ def prepare(
     plan = _plan(decisions, seen, classes, list(parts) if len(parts) > 1 else [], out)
     show(plan)
     if not dry_run:
-        _write(plan, whole, seen, out, progress)
+        _write(plan, whole, seen, out, progress, shard_bytes if shards else None)
     return _counted(decisions)
 
 
@@ -204,11 +210,15 @@ def _plan(decisions: Sequence[Decision], seen: Seen, classes: Sequence[str], spl
     return Plan(listed, paths, order, classes, splits, notes, out)
 
 
-def _write(plan: Plan, whole: FileSource, seen: Seen, out: Path, progress: Progress) -> None:
+def _write(plan: Plan, whole: FileSource, seen: Seen, out: Path, progress: Progress, shard_bytes: int | None) -> None:
     """Write images and tables; under another name first, so that a folder that is there is whole."""
+    entries = _entries(plan, whole, seen, progress)
     try:
         with whole_folder(out) as folder:
-            write_folder(_entries(plan, whole, seen, progress), folder)
+            if shard_bytes is None:
+                write_folder(entries, folder)
+            else:
+                write_into_shards(entries, folder, classes=plan.classes, shard_bytes=shard_bytes)
             for name, table in (("prepared.csv", prepared_table), ("manifest.csv", manifest_table)):
                 write_csv(folder / name, *table(plan.decisions, plan.paths))
     except OSError as error:
@@ -219,9 +229,11 @@ def _write(plan: Plan, whole: FileSource, seen: Seen, out: Path, progress: Progr
 
 
 def _entries(plan: Plan, whole: FileSource, seen: Seen, progress: Progress) -> Iterator[Entry]:
-    kept = [(place, path) for place, path in zip(plan.places, plan.paths, strict=True) if path]
-    for done, (place, path) in enumerate(kept, 1):
-        yield Entry(path, lambda place=place: _opened(whole, place, seen))  # type: ignore[misc]
+    label = {name: number for number, name in enumerate(plan.classes)}
+    rows = zip(plan.places, plan.paths, plan.decisions, strict=True)
+    kept = [(place, path, label[one.label]) for place, path, one in rows if path]
+    for done, (place, path, number) in enumerate(kept, 1):
+        yield Entry(path, number, lambda place=place: _opened(whole, place, seen))  # type: ignore[misc]
         if done % STEP == 0 or done == len(kept):
             progress("Copying images", done, len(kept))
 

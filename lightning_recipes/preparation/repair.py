@@ -47,12 +47,11 @@ def mend(data: bytes, name: str, fault: str) -> Mending | None:
 
 
 def _rows_that_are_there(data: bytes) -> Mending | None:
-    """Decode twice, onto two grounds: where the two agree, it is the picture."""
+    """Decode twice, onto two grounds: where the two agree, it is the picture. A palette comes along with the pixels."""
     with open_image(io.BytesIO(data)) as image:
         if is_deep(image) and not is_deep_grey(image):  # of which Pillow drops the lower bits
             return None
         grounds = [Image.new(image.mode, image.size, value) for value in (0, 1)]
-        palette = image.palette.getdata() if image.palette is not None else None
         clear, turned = image.info.get("transparency"), _orientation(image)
     for ground in grounds:
         with open_image(io.BytesIO(data)) as image:
@@ -62,8 +61,6 @@ def _rows_that_are_there(data: bytes) -> Mending | None:
     if len(whole) < ENOUGH * len(one) or whole[-1] - whole[0] + 1 != len(whole):
         return None
     rows = grounds[0].crop((0, int(whole[0]), grounds[0].width, int(whole[-1]) + 1))
-    if palette is not None:
-        rows.putpalette(palette[1], palette[0])
     if rows.mode not in IN_PNG:
         rows = to_rgb(rows)
     rows.getexif()[ORIENTATION] = turned

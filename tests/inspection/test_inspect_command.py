@@ -16,10 +16,12 @@ import pytest
 from PIL import Image
 
 from lightning_recipes.__main__ import main
+from lightning_recipes.data.sources.write_shards import write_shards
 from lightning_recipes.errors import UserError
 from lightning_recipes.inspection.chunks import Chunks
 from lightning_recipes.inspection.inspect import inspect
 from tests.inspection.scenes import cropped, folders, mirrored, recompressed, scene
+from tests.pictures import stored
 
 KEYS = {
     "images", "classes", "corrupt", "exact_duplicates", "near_duplicates", "leaks", "label_conflicts", "outliers",
@@ -153,6 +155,15 @@ def test_a_zip_and_a_csv_of_the_same_say_the_same(made: tuple[Path, dict[str, An
 
 
 @pytest.mark.usefixtures("quick")
+@pytest.mark.usefixtures("quick")
+def test_shards_below_a_url_say_what_the_folder_says(made: tuple[Path, dict[str, Any]], tmp_path: Path) -> None:
+    write_shards(stored(planted(tmp_path / "photos")), tmp_path / "shards")
+    report = inspect(f"file://{tmp_path}/shards", str(tmp_path / "out"), workers=2).report
+    assert report["data"] == f"file://{tmp_path}/shards"
+    assert without_measured(report) == without_measured(made[1])
+    assert inspect(f"file://{tmp_path}/shards", str(tmp_path / "out"), workers=1).reused == report["images"]
+
+
 def test_known_files_are_not_measured_again_and_changed_ones_are(tmp_path: Path) -> None:
     photos = planted(tmp_path / "photos")
     first = inspect(str(photos), str(tmp_path / "out"), workers=1)

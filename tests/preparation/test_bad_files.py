@@ -5,6 +5,7 @@ import io
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image
@@ -197,3 +198,12 @@ def test_a_photograph_of_a_camera_that_was_turned_is_mended_upright() -> None:
     whole, found = (decode_rgb(io.BytesIO(one), "a.jpg") for one in (data, how.content))
     assert found.shape[0] == whole.shape[0]
     np.testing.assert_array_equal(found, whole[:, -found.shape[1] :])  # its top is at the right now
+
+
+def test_a_first_page_that_a_png_would_not_hold_as_it_is_read_is_left_as_it_is(tmp_path: Path) -> None:
+    """Colour of 12 bits in 16: Pillow keeps the higher eight, which are nearly black, and training scales all of it."""
+    pages = [np.asarray(picture(seed)).astype(np.uint16) * 16 for seed in (0, 1)]
+    assert cv2.imwritemulti(str(tmp_path / "deep.tif"), pages)
+    data = (tmp_path / "deep.tif").read_bytes()
+    assert decode_rgb(io.BytesIO(data), "deep.tif").max() > 200
+    assert mend(data, "deep.tif", "") is None

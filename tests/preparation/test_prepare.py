@@ -1,6 +1,7 @@
 """``prepare``: what is listed is dropped or relabelled, all else copied to the byte, and a mistake leaves nothing."""
 
 import csv
+import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ import pytest
 from PIL import Image
 
 from lightning_recipes.__main__ import main
-from lightning_recipes.data.sources.open import open_splits
+from lightning_recipes.data.sources.open import open_splits, read_parts
 from lightning_recipes.errors import UserError
 from lightning_recipes.preparation.prepare import prepare
 
@@ -133,3 +134,48 @@ def test_the_command_says_what_it_did_and_never_writes_over_a_folder(
     assert f"out_dir: '{tmp_path / 'out'}' exists already" in capsys.readouterr().err
     assert main([*words[:2]]) == 2
     assert "out_dir" in capsys.readouterr().err
+
+
+def test_odd_names_of_classes_and_files_can_be_read_back_from_both(tmp_path: Path) -> None:
+    """Commas, quotes, a line break, spaces around, bytes that are no text, a hidden file, and one without a suffix."""
+    for number, label in enumerate(("a,b", 'c"d', "e\nf", " g ", os.fsdecode(b"caf\xe9"))):
+        folder = tmp_path / "odd" / label
+        folder.mkdir(parents=True)
+        for name in ("0.png", "1,'.png", "2.png"):
+            Image.new("RGB", (4, 4), (40 * number, len(name), 0)).save(folder / name)
+    assert prepare(str(tmp_path / "odd"), str(tmp_path / "out")) == (15, 0, 0, 0, 0)
+    for root in (tmp_path / "out", tmp_path / "out" / "manifest.csv"):
+        opened = open_splits(root, val_fraction=0.34).splits
+        assert opened.train.classes == ("a,b", 'c"d', "caf?", "e\nf", "g")
+        assert (len(opened.train), len(opened.val)) == (10, 5)
+        assert opened.train.read(0).shape == (4, 4, 3)
+    names = tmp_path / "names.csv"
+    for number, name in enumerate((".hidden.png", "none", "0.png", "1.png")):
+        Image.new("RGB", (4, 4), (60 * number, 0, 0)).save(tmp_path / name, "PNG")
+    names.write_text("path,label\n.hidden.png,a\nnone,a\n0.png,b\n1.png,b\n")
+    prepare(str(names), str(tmp_path / "named"))
+    assert set(files(tmp_path / "named")) == {"a/hidden.png", "a/none.png", "b/0.png", "b/1.png"}
+    assert len(open_splits(tmp_path / "named", val_fraction=0.5).splits.train) == 2
+
+
+def test_shards_hold_what_the_folder_would(data: Path, tmp_path: Path) -> None:
+    group = ["--group", "([0-9])"]
+    words = ["prepare", str(data), str(tmp_path / "shards"), "--shards", "true", "--shard_bytes", "4000", *group]
+    assert main(words) == 0
+    prepare(str(data), str(tmp_path / "out"), group="([0-9])")
+    assert len(list((tmp_path / "shards").glob("train-*.tar"))) > 1
+    for table in ("prepared.csv", "manifest.csv"):
+        assert (tmp_path / "shards" / table).read_bytes() == (tmp_path / "out" / table).read_bytes()
+    folder = open_splits(tmp_path / "out").splits
+    for root in (tmp_path / "shards", tmp_path / "shards" / "manifest.csv"):
+        stored = open_splits(root).splits
+        for ours, theirs in ((stored.train, folder.train), (stored.val, folder.val)):
+            assert list(ours.paths) == list(theirs.paths)
+            assert list(ours.labels) == list(theirs.labels)
+            assert all(np.array_equal(ours.read(i), theirs.read(i)) for i in range(len(theirs)))
+    grouped = read_parts(str(tmp_path / "shards" / "manifest.csv"), group="group")["train"]
+    assert grouped.groups is not None
+    assert set(grouped.groups) == {"0", "1", "2"}
+    (tmp_path / "shards" / "manifest.csv").write_text("path,label\ntrain/cat/0.png,cat\ntrain/dog/9.png,dog\n")
+    with pytest.raises(UserError, match=r"line 3: file 'train/dog/9\.png' is not in the shards"):
+        open_splits(tmp_path / "shards" / "manifest.csv")

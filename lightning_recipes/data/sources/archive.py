@@ -7,17 +7,19 @@ import posixpath
 import struct
 import zipfile
 import zlib
-from typing import Any, BinaryIO
+from typing import BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lightning_recipes.data.images.decode import MAX_PIXELS
+from lightning_recipes.data.sources.byte_ranges import LocalFile
+from lightning_recipes.data.sources.faults import Head
 from lightning_recipes.data.sources.files import is_visible
 from lightning_recipes.data.sources.picked import Names
 from lightning_recipes.errors import UserError
 
-__all__ = ["Zip"]
+__all__ = ["MAX_BYTES", "Zip"]
 
 LOCAL_HEADER = 30
 """Bytes before a file's name; the lengths of the name and of what follows it are the last four."""
@@ -46,21 +48,13 @@ class Zip:
         self.root = root
         self._names, self._entries = _directory(root)
         self._size = os.path.getsize(root)
-        self._file = open(root, "rb", buffering=0)  # noqa: SIM115 - open as long as the zip is in use
-
-    def __getstate__(self) -> dict[str, Any]:
-        return {name: value for name, value in self.__dict__.items() if name != "_file"}
-
-    def __setstate__(self, state: dict[str, Any]) -> None:
-        self.__dict__.update(state)
-        self._file = open(self.root, "rb", buffering=0)  # noqa: SIM115 - likewise
-
-    def __del__(self) -> None:
-        if hasattr(self, "_file"):
-            self._file.close()
+        self._file = LocalFile(root)
 
     def names(self) -> Names:  # noqa: D102
         return self._names
+
+    def noted(self) -> dict[str, Head] | None:  # noqa: D102
+        return None
 
     def stamp(self, name: str) -> str:  # noqa: D102
         try:
@@ -82,10 +76,10 @@ class Zip:
             raise OSError(f"{size:,} bytes, more than {MAX_BYTES:,}")
         if packed > self._size or (method == zipfile.ZIP_STORED and packed != size):
             raise OSError("damaged in the zip")
-        header = self._read(offset, LOCAL_HEADER)
+        header = self._file.read(offset, LOCAL_HEADER)
         if len(header) < LOCAL_HEADER or header[:4] != b"PK\3\4":
             raise OSError("damaged in the zip")
-        data = self._read(offset + LOCAL_HEADER + sum(struct.unpack("<HH", header[-4:])), packed)
+        data = self._file.read(offset + LOCAL_HEADER + sum(struct.unpack("<HH", header[-4:])), packed)
         try:
             if method == zipfile.ZIP_DEFLATED:  # not further than it says: a file of kilobytes may unpack to terabytes
                 data = zlib.decompressobj(-zlib.MAX_WBITS).decompress(data, size + 1)
@@ -94,13 +88,6 @@ class Zip:
         if len(data) != size or zlib.crc32(data) != crc:
             raise OSError("damaged in the zip")
         return io.BytesIO(data)
-
-    def _read(self, offset: int, count: int) -> bytes:
-        if hasattr(os, "pread"):
-            return os.pread(self._file.fileno(), count, offset)
-        with open(self.root, "rb") as file:  # Windows; a handle a read has a position of its own
-            file.seek(offset)
-            return file.read(count)
 
 
 def _directory(root: str) -> tuple[Names, NDArray[np.int64]]:

@@ -36,7 +36,9 @@ class Looks(NamedTuple):
 
 
 def look_over(source: FileSource, *, whole: bool = False, tell: Callable[[int], None] | None = None) -> Looks:
-    """Read the header of every picture, and find those that cannot be read, are empty, no picture, or cut short.
+    """Find the pictures that cannot be read, are empty, no picture, or cut short, and what else to say of them.
+
+    The header of every picture is read, unless the tree knows already what there is to say of each.
 
     Args:
         source: The pictures.
@@ -44,6 +46,18 @@ def look_over(source: FileSource, *, whole: bool = False, tell: Callable[[int], 
             photographs of 224 px took 0.5 s in the place of 0.2 s on two cores.
         tell: Told now and then how many have been looked at.
     """
+    noted = source.tree.noted()
+    if noted is not None:
+        found = [(i, noted[path]) for i, path in enumerate(source.paths) if path in noted] if noted else []
+    else:
+        found = _found(source, whole, tell or (lambda done: None))
+    bad = {index: head.fault for index, head in found if head.fault is not None}
+    large = {index: head.size for index, head in found if index not in bad and _is_large(head)}
+    return Looks(bad, large, [index for index, head in found if index not in bad and head.deep])
+
+
+def _found(source: FileSource, whole: bool, tell: Callable[[int], None]) -> list[tuple[int, Head]]:
+    """Return what there is to say of pictures, by position, by their headers or by decoding them."""
 
     def heads(start: int) -> list[tuple[int, Head]]:
         looked = ((index, _head(source, index, whole)) for index in range(start, min(start + CHUNK, len(source))))
@@ -54,11 +68,8 @@ def look_over(source: FileSource, *, whole: bool = False, tell: Callable[[int], 
         warnings.simplefilter("ignore")  # of Pillow, on metadata that are not read here
         for start, pairs in zip(range(0, len(source), CHUNK), pool.map(heads, range(0, len(source), CHUNK))):
             found += pairs
-            if tell is not None:
-                tell(min(start + CHUNK, len(source)))
-    bad = {index: head.fault for index, head in found if head.fault is not None}
-    large = {index: head.size for index, head in found if index not in bad and _is_large(head)}
-    return Looks(bad, large, [index for index, head in found if index not in bad and head.deep])
+            tell(min(start + CHUNK, len(source)))
+    return found
 
 
 def _is_large(head: Head) -> bool:

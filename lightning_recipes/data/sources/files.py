@@ -1,7 +1,7 @@
-"""Pictures in files of a folder or of a zip; a source."""
+"""Pictures in files of a folder, of a zip or of shards; a source."""
 
 import os
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import BinaryIO, Protocol
 
@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lightning_recipes.data.images.decode import IMAGE_SUFFIXES, decode_rgb
+from lightning_recipes.data.sources.faults import Head
 from lightning_recipes.data.sources.labels import Labels, several
 from lightning_recipes.data.sources.picked import Names
 from lightning_recipes.errors import UserError
@@ -35,6 +36,13 @@ class FileTree(Protocol):
 
         Raises:
             OSError: It cannot be read.
+        """
+        ...
+
+    def noted(self) -> Mapping[str, Head] | None:
+        """Return what was noted of the pictures when they were stored, so that no file has to be opened to know it.
+
+        Of pictures that are whole, of 8 bits and not large there is nothing to note. None: each has to be looked at.
         """
         ...
 
@@ -68,6 +76,9 @@ class Folder:
 
     def open(self, name: str) -> BinaryIO:  # noqa: D102
         return Path(self.root, name).open("rb")
+
+    def noted(self) -> None:  # noqa: D102
+        return None
 
     def stamp(self, name: str) -> str:  # noqa: D102
         try:

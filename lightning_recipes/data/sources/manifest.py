@@ -10,10 +10,12 @@ import numpy as np
 from lightning.pytorch.utilities import rank_zero_warn
 
 from lightning_recipes.data.sources.class_names import refuse_lookalikes, warn_of_case
-from lightning_recipes.data.sources.files import FileSource, Folder
+from lightning_recipes.data.sources.files import FileSource, FileTree, Folder
 from lightning_recipes.data.sources.folders import FolderSplits
 from lightning_recipes.data.sources.labels import Labels
 from lightning_recipes.data.sources.manifest_rows import Lines, Row, by_column, read_row
+from lightning_recipes.data.sources.shard_index import INDEX
+from lightning_recipes.data.sources.shards import Shards
 from lightning_recipes.errors import UserError, did_you_mean, first_few
 
 __all__ = ["read_manifest"]
@@ -22,8 +24,9 @@ __all__ = ["read_manifest"]
 def read_manifest(path: str, *, several_labels: bool = False, group: str | None = None) -> FolderSplits:
     """Read a CSV file with the columns ``path``, ``label`` and, if the data is split, ``split``.
 
-    Paths are relative to the file, or absolute; a split is called as folders are: train, val, test. A label is one
-    class; spaces around it are no part of it. Several are set apart by ``|``, and an image may have none.
+    Paths are relative to the file, or absolute; where shards lie beside it, they are those of pictures in them; a split
+    is called as folders are: train, val, test. A label is one class; spaces around it are no part of it. Several are
+    set apart by ``|``, and an image may have none.
 
     Args:
         path: Of the file.
@@ -34,7 +37,10 @@ def read_manifest(path: str, *, several_labels: bool = False, group: str | None 
         UserError: A column, a label or a file is missing, a file is named twice by whatever paths, a cell names several
             classes, two classes look the same, or there is only one class.
     """
-    rows = _rows(path, several_labels=several_labels, group=group)
+    parent = Path(path).parent
+    shards = Shards(str(parent)) if (parent / INDEX).is_file() else None
+    lines = Lines(path, None if shards is None else shards.names())
+    rows = _rows(lines, several_labels=several_labels, group=group)
     if not rows:
         raise UserError(f"data.root: '{path}' names no images; add a row for each")
     classes = sorted({label for row in rows for label in row.labels})
@@ -50,7 +56,7 @@ def read_manifest(path: str, *, several_labels: bool = False, group: str | None 
         parts[row.split].append(row)
     if "train" not in parts:
         raise UserError(f"data.root: '{path}' has no images of split train; call some so in its column split")
-    folder = Folder(str(Path(path).parent))
+    tree: FileTree = Folder(str(parent)) if shards is None else shards
     for split, members in parts.items():
         absent = sorted(set(classes) - {label for row in members for label in row.labels})
         if absent and several_labels and split != "train":
@@ -61,7 +67,7 @@ def read_manifest(path: str, *, several_labels: bool = False, group: str | None 
     return FolderSplits(
         {
             split: FileSource(
-                folder,
+                tree,
                 [row.path for row in members],
                 _labels(members, classes, several_labels),
                 classes,
@@ -96,14 +102,14 @@ def _warn_of_another_mark(path: str, rows: Sequence[Row]) -> None:
             return
 
 
-def _rows(path: str, *, several_labels: bool, group: str | None) -> list[Row]:
+def _rows(lines: Lines, *, several_labels: bool, group: str | None) -> list[Row]:
+    path = lines.manifest
     try:
         with open(path, newline="", encoding="utf-8-sig") as file:
             reader = csv.reader(file, skipinitialspace=True, strict=True)
             filled = ([cell.strip() for cell in row] for row in reader if any(cell.strip() for cell in row))
             columns = next(filled, [])
             _check_columns(path, columns, group)
-            lines = Lines(path)
             cells = ((reader.line_num, by_column(lines, reader.line_num, columns, row)) for row in filled)
             return [read_row(lines, line, row, several_labels=several_labels, group=group) for line, row in cells]
     except (UnicodeDecodeError, csv.Error) as error:

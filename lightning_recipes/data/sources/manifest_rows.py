@@ -26,12 +26,21 @@ class Lines:
 
     Args:
         manifest: The CSV file.
+        stored: Names of the pictures in shards that lie beside it; None where there are none.
     """
 
-    def __init__(self, manifest: str) -> None:
+    def __init__(self, manifest: str, stored: Sequence[str] | None = None) -> None:
         self.manifest = manifest
+        self._stored = None if stored is None else set(stored)
         self._lines: dict[str, int] = {}
         self._folders: dict[str, str] = {}
+
+    def absence(self, name: str) -> str:
+        """Say in words that there is no such file; empty where there is."""
+        if self._stored is not None:
+            return "" if name in self._stored else "is not in the shards"
+        file = os.path.join(os.path.dirname(self.manifest), name)
+        return "" if os.path.isfile(file) else _absence(file)
 
     def add(self, name: str, line: int) -> int | None:
         """Note a file; return the line that names it already, if one does."""
@@ -68,9 +77,8 @@ def read_row(lines: Lines, line: int, cells: dict[str, str], *, several_labels: 
             "call a class otherwise whose name has a |, or set model.task: multilabel"
         )
     labels = tuple(dict.fromkeys(part.strip() for part in label.split("|") if part.strip()))
-    file = os.path.join(os.path.dirname(lines.manifest), name)
-    if not os.path.isfile(file):
-        raise UserError(f"{where}: file '{name}' {_absence(file)}; paths are relative to the CSV file, or absolute")
+    if absence := lines.absence(name):
+        raise UserError(f"{where}: file '{name}' {absence}; paths are relative to the CSV file, or absolute")
     first = lines.add(name, line)  # in two splits or with two labels, or counted twice
     if first is not None:
         then = "put all its labels into one line, with | between them" if several_labels else "remove one of them"

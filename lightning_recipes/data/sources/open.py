@@ -10,6 +10,7 @@ import numpy as np
 
 from lightning_recipes.components import import_object
 from lightning_recipes.data.sources.archive import Zip
+from lightning_recipes.data.sources.byte_ranges import is_url
 from lightning_recipes.data.sources.checks import drop_bad
 from lightning_recipes.data.sources.digits import open_digits
 from lightning_recipes.data.sources.files import FileSource, FileTree, Folder, is_picture
@@ -18,6 +19,8 @@ from lightning_recipes.data.sources.groups import warn_of_torn_groups
 from lightning_recipes.data.sources.held_out import HeldOut
 from lightning_recipes.data.sources.letters import open_letters
 from lightning_recipes.data.sources.manifest import read_manifest
+from lightning_recipes.data.sources.shard_index import INDEX
+from lightning_recipes.data.sources.shards import Shards
 from lightning_recipes.data.sources.source import ImageSource, Splits
 from lightning_recipes.data.sources.splits import few_per_class, refuse_draw
 from lightning_recipes.data.sources.torchvision_sets import open_torchvision
@@ -94,7 +97,7 @@ def open_splits(
 def open_parts(
     root: str, on_bad_image: Literal["error", "skip"], *, several_labels: bool = False, group: str | None = None
 ) -> tuple[Mapping[str, FileSource], tuple[str, ...]]:
-    """Return the files of each split that a folder, a zip or a CSV file has, and what was left out as unreadable.
+    """Return the files of each split that a folder, a zip, shards or a CSV file have, and what was left out.
 
     Raises:
         UserError: As :func:`open_splits`.
@@ -103,7 +106,7 @@ def open_parts(
 
 
 def read_parts(root: str, *, several_labels: bool = False, group: str | None = None) -> Mapping[str, FileSource]:
-    """Return the files of each split that a folder, a zip or a CSV file has, whatever is in them.
+    """Return the files of each split that a folder, a zip, shards or a CSV file have, whatever is in them.
 
     Raises:
         UserError: As :func:`open_splits`, but for files that are no pictures: none is opened.
@@ -164,22 +167,44 @@ def _choice() -> str:
 
 
 def open_tree(root: str, key: str) -> FileTree:
-    """Open a folder or a zip.
+    """Open a folder, a zip or shards.
 
     Args:
-        root: The folder or the zip.
+        root: The folder or the zip, a folder of shards or its URL.
         key: Of the recipe, for the error.
 
     Raises:
-        UserError: It is neither.
+        UserError: It is none of them.
     """
+    if is_url(root) or os.path.isfile(os.path.join(root, INDEX)) or os.path.basename(root) == INDEX:
+        return Shards(root, key)
     if os.path.isdir(root):
+        _refuse_shards_without_index(root, key)
         return Folder(root)
     if os.path.isfile(root) and root.lower().endswith(".zip"):
         return Zip(root)
     if os.path.exists(root):
         raise UserError(f"{key}: '{root}' is a file but no .zip or .csv; give a folder, a .zip of one, or a .csv")
     raise UserError(f"{key}: '{root}' does not exist; give a folder of images, a .zip of one, or a .csv")
+
+
+def _refuse_shards_without_index(root: str, key: str) -> None:
+    """Refuse a folder of tar files alone, which holds no picture that could be read."""
+    names = [name for name in _listed(root) if not name.startswith(".")]
+    if any(name.endswith(".tar") for name in names) and not any(
+        is_picture(name) or os.path.isdir(os.path.join(root, name)) for name in names
+    ):
+        raise UserError(
+            f"{key}: '{root}' holds tar files and no {INDEX}; make it in Python: "
+            f"lightning_recipes.data.sources.index_shards.index_shards({root!r})"
+        )
+
+
+def _listed(root: str) -> list[str]:
+    try:
+        return os.listdir(root)
+    except OSError:
+        return []  # which Folder says
 
 
 def _with_validation(root: str, parts: Mapping[str, ImageSource], held_out: HeldOut) -> Splits:
@@ -204,10 +229,10 @@ def _as_it_is(root: str, splits: Splits, held_out: HeldOut) -> Splits:
 def open_unlabelled(
     root: str | os.PathLike[str], on_bad_image: Literal["error", "skip"] = "error"
 ) -> tuple[FileSource, tuple[str, ...]]:
-    """Open pictures without labels, of a folder or a zip, however deep they lie, or a single one.
+    """Open pictures without labels, of a folder, a zip or shards, however deep they lie, or a single one.
 
     Args:
-        root: The folder, the zip or the picture.
+        root: The folder, the zip, the shards or the picture.
         on_bad_image: Whether files that are no whole pictures end the command or are left out.
 
     Returns:

@@ -1,6 +1,7 @@
 """Millions of names without a Python object each: forked workers copy the pages of a list by counting references."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
 from typing import overload
 
 import numpy as np
@@ -27,6 +28,18 @@ class Names(Sequence[str]):
         self._text = b"".join(encoded)
         self._ends: NDArray[np.int64] = np.cumsum([0, *map(len, encoded)], dtype=np.int64)
 
+    @classmethod
+    def of(cls, text: bytes, ends: NDArray[np.int64]) -> "Names":
+        """Return names that are stored as such: all of them in one text, in UTF-8, and where each ends, from 0."""
+        names = cls(())
+        names._text, names._ends = text, ends
+        return names
+
+    @property
+    def stored(self) -> tuple[bytes, NDArray[np.int64]]:
+        """The text and the ends, as :meth:`of` takes them."""
+        return self._text, self._ends
+
     def __len__(self) -> int:
         """Number of names."""
         return len(self._ends) - 1
@@ -44,7 +57,8 @@ class Names(Sequence[str]):
 
     def __iter__(self) -> Iterator[str]:
         """Yield the names in order."""
-        return (self[i] for i in range(len(self)))
+        ends = pairwise(self._ends.data)
+        return (self._text[start:end].decode("utf-8", "surrogatepass") for start, end in ends)
 
 
 class Picked(Sequence[str]):
