@@ -39,22 +39,20 @@ class Found(NamedTuple):
     alike: Sequence[tuple[int, int]] = ()
 
 
-def read_inspection(given: str, source: Path, images: Sequence[Image]) -> Found:
+def read_inspection(given: str, where: str, images: Sequence[Image]) -> Found:
     """Return what was found, of images by their places.
 
     Args:
         given: The folder of an inspection, or its ``inspect.json``.
-        source: The data, whose inspection it has to be.
+        where: The data, as an inspection of them has them.
         images: All of the data.
 
     Raises:
         UserError: It cannot be read, is of other data, or the data have changed since.
     """
     report = _read(given)
-    if report["data"] != str(source.resolve()):
-        raise UserError(
-            f"inspection: '{given}' is of '{report['data']}', and the data are '{source.resolve()}'; inspect these"
-        )
+    if report["data"] != where:
+        raise UserError(f"inspection: '{given}' is of '{report['data']}', and the data are '{where}'; inspect these")
     places = _places(images)
     for path in _paths(report):
         if path not in places:

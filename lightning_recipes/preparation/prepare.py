@@ -9,6 +9,7 @@ from typing import BinaryIO, Literal, NamedTuple
 import numpy as np
 
 from lightning_recipes.atomic_io import WriteError, whole_folder, write_csv
+from lightning_recipes.data.sources.byte_ranges import is_url
 from lightning_recipes.data.sources.files import FileSource
 from lightning_recipes.data.sources.groups import groups_of
 from lightning_recipes.data.sources.open import read_parts
@@ -86,7 +87,7 @@ def prepare(
     or not at all; the data that it is made of is not touched, and images that are right are copied to the byte.
 
     Args:
-        data_dir: A folder or a .zip as for ``data.root``, or a .csv.
+        data_dir: A folder, a .zip, shards or a .csv as for ``data.root``.
         out_dir: A new folder.
         label_issues: ``label_issues.csv`` of a run over the same data. Remove the rows that are right after all;
             ``suggested`` may be changed.
@@ -121,10 +122,11 @@ def prepare(
             folder; the inspection is of other data.
     """
     source, out = Path(data_dir).expanduser(), Path(out_dir).expanduser()
+    remote = is_url(data_dir)
     refuse_bad_folders(source, out)
     refuse_bad_arguments(inspection, duplicates, conflicts, split, val_fraction, test_fraction, split_seed)
     refuse_bad_values("prepare", ("shard_bytes", shard_bytes, shard_bytes > 0, "a number of bytes > 0"))
-    parts = _open(str(source), group)
+    parts = _open(data_dir if remote else str(source), group)
     images, whole = _listed(parts, group)
     classes = list(whole.classes)
     refuse_class_names(classes)
@@ -134,7 +136,11 @@ def prepare(
         if label_issues is None
         else read_label_list(label_issues, images, classes, only_confident=only_confident, relabel=relabel)
     )
-    found = Found() if inspection is None else read_inspection(inspection, source, images)
+    found = (
+        Found()
+        if inspection is None
+        else read_inspection(inspection, data_dir if remote else str(source.resolve()), images)
+    )
     shares = _shares(parts, split, val_fraction, test_fraction, split_seed)
     seen = look_at_files(whole, on_bad_image, progress)
     known = Known(

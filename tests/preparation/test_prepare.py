@@ -179,3 +179,9 @@ def test_shards_hold_what_the_folder_would(data: Path, tmp_path: Path) -> None:
     (tmp_path / "shards" / "manifest.csv").write_text("path,label\ntrain/cat/0.png,cat\ntrain/dog/9.png,dog\n")
     with pytest.raises(UserError, match=r"line 3: file 'train/dog/9\.png' is not in the shards"):
         open_splits(tmp_path / "shards" / "manifest.csv")
+
+
+def test_shards_below_a_url_are_made_a_folder_again(data: Path, tmp_path: Path) -> None:
+    prepare(str(data), str(tmp_path / "shards"), shards=True)
+    assert prepare((tmp_path / "shards").as_uri(), str(tmp_path / "out")) == (12, 0, 0, 0, 0)
+    assert files(tmp_path / "out") == files(data)
