@@ -224,8 +224,10 @@ class TrainingDoctor(pl.Callback):
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Bring the processes' counts together."""
         self._validated = trainer.state.fn == "fit" and not trainer.sanity_checking
-        if self._counts and self._validated:
-            total = trainer.strategy.reduce(torch.stack(self._counts).sum(dim=0), reduce_op="sum")
+        if self._validated and offers(pl_module, GivesProbabilities):
+            classes = require_probabilities(pl_module, "TrainingDoctor").num_classes
+            none = torch.zeros(2, classes, dtype=torch.long, device=pl_module.device)  # of a process without images
+            total = trainer.strategy.reduce(torch.stack([none, *self._counts]).sum(dim=0), reduce_op="sum")
             assert isinstance(total, Tensor)
             self.classes.add(*total.tolist())
         self._counts = []
