@@ -39,10 +39,11 @@ CALLBACKS: dict[str, Callable[[], pl.Callback]] = {
     "OnPlateau": lambda: lr.OnPlateau(monitor="train_loss"),
     "MicroBatches": lambda: lr.MicroBatches(1, trial=False),
     "GradientNoise": lr.GradientNoise,
+    "TrainingDoctor": lr.TrainingDoctor,
 }
 TOGETHER = ["EMA", "GradientClipping, norm 1", "L1", "MaxNorm", "ActivationRegularization", "Mixing", "StochasticDepth"]
 TOGETHER += ["EarlyStopping", "OnPlateau", "MicroBatches"]
-EVERY_STEP = ("on_train_batch_start", "on_before_optimizer_step", "on_train_batch_end")
+EVERY_STEP = ("on_train_batch_start", "on_before_backward", "on_before_optimizer_step", "on_train_batch_end")
 INSIDE = ("mixed", "penalty", "_see", "_after_step")  # what callbacks have others call within a step
 
 
