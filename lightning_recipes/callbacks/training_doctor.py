@@ -4,6 +4,7 @@ import logging
 import math
 import time
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -242,7 +243,8 @@ class TrainingDoctor(pl.Callback):
         watched = [*WATCHED, *((*OF_VALIDATION, score[0]) if self._validated else ())]
         row = {name: float(trainer.callback_metrics[name]) for name in watched if name in trainer.callback_metrics}
         row["steps"] = self.losses.steps - sum(one["steps"] for one in course.rows.values())
-        row["lr"] = max(float(group["lr"]) for one in trainer.optimizers for group in one.param_groups)
+        rates = [float(group["lr"]) for one in trainer.optimizers for group in one.param_groups]
+        row["lr"] = max(rates, default=0.0)
         course.rows[trainer.current_epoch] = row
         lowers_later = _lowers_later(trainer, staged)
         workers = getattr(trainer.train_dataloader, "num_workers", None)
@@ -285,7 +287,8 @@ class TrainingDoctor(pl.Callback):
             self.said.append({"epoch": epoch, "step": trainer.global_step, **symptom._asdict()})
             if trainer.is_global_zero:
                 log.warning("%s (step %d): %s. %s.", symptom.what, trainer.global_step, symptom.number, symptom.advice)
-                self._write(trainer)
+                with suppress(OSError):  # such as a full disk: no reason to end a training
+                    self._write(trainer)
 
     def _write(self, trainer: pl.Trainer) -> None:
         if trainer.is_global_zero and not trainer.fast_dev_run:  # type: ignore[attr-defined]

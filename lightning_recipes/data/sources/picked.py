@@ -16,6 +16,10 @@ class Names(Sequence[str]):
     Args:
         names: In the order that is wanted.
 
+    Attributes:
+        text: All names, one after the other, in UTF-8.
+        ends: Where each of them ends in it, after a 0.
+
     Example:
         >>> names = Names(["ants/1.jpg", "bees/2.jpg"])
         >>> names[1], names[-2], len(names)
@@ -25,24 +29,19 @@ class Names(Sequence[str]):
     def __init__(self, names: Iterable[str]) -> None:
         # Names of files may hold bytes that are no text; Python keeps them as lone surrogates.
         encoded = [name.encode("utf-8", "surrogatepass") for name in names]
-        self._text = b"".join(encoded)
-        self._ends: NDArray[np.int64] = np.cumsum([0, *map(len, encoded)], dtype=np.int64)
+        self.text = b"".join(encoded)
+        self.ends: NDArray[np.int64] = np.cumsum([0, *map(len, encoded)], dtype=np.int64)
 
     @classmethod
     def of(cls, text: bytes, ends: NDArray[np.int64]) -> "Names":
         """Return names that are stored as such: all of them in one text, in UTF-8, and where each ends, from 0."""
         names = cls(())
-        names._text, names._ends = text, ends
+        names.text, names.ends = text, ends
         return names
-
-    @property
-    def stored(self) -> tuple[bytes, NDArray[np.int64]]:
-        """The text and the ends, as :meth:`of` takes them."""
-        return self._text, self._ends
 
     def __len__(self) -> int:
         """Number of names."""
-        return len(self._ends) - 1
+        return len(self.ends) - 1
 
     @overload
     def __getitem__(self, index: int) -> str: ...
@@ -53,12 +52,12 @@ class Names(Sequence[str]):
         if isinstance(index, slice):
             return Names(self[i] for i in range(*index.indices(len(self))))
         position = range(len(self))[index]
-        return self._text[self._ends[position] : self._ends[position + 1]].decode("utf-8", "surrogatepass")
+        return self.text[self.ends[position] : self.ends[position + 1]].decode("utf-8", "surrogatepass")
 
     def __iter__(self) -> Iterator[str]:
         """Yield the names in order."""
-        ends = pairwise(self._ends.data)
-        return (self._text[start:end].decode("utf-8", "surrogatepass") for start, end in ends)
+        ends = pairwise(self.ends.data)
+        return (self.text[start:end].decode("utf-8", "surrogatepass") for start, end in ends)
 
 
 class Picked(Sequence[str]):

@@ -60,7 +60,7 @@ def save_index(path: Path, index: ShardIndex) -> None:
     Raises:
         WriteError: The disk is full, or the like; what was there is as it was.
     """
-    text, ends = index.names.stored
+    text, ends = index.names.text, index.names.ends
     arrays = {
         "version": np.array(VERSION),
         "names": np.frombuffer(text, np.uint8),
@@ -112,7 +112,7 @@ def load_index(file: BinaryIO, name: str) -> ShardIndex:
 
 
 def _agrees(index: ShardIndex) -> bool:
-    (text, ends), rows = index.names.stored, index.pictures
+    text, ends, rows = index.names.text, index.names.ends, index.pictures
     if rows.dtype != PICTURE or len(ends) != len(rows) + 1 or ends[0] != 0 or ends[-1] != len(text):
         return False
     if any("/" in name or "\\" in name for name in index.shards):  # they are no paths of this machine
