@@ -51,6 +51,7 @@ def wrong_in(folder: Path) -> int:
         return sum(row["true"] != row["predicted"] for row in csv.DictReader(file))
 
 
+@pytest.mark.slow
 def test_as_many_are_drawn_as_are_wrong_up_to_the_number_that_was_asked_for(tmp_path: Path) -> None:
     assert len(explained(tmp_path / "most", images=5)) == 5
     singles = explained(tmp_path / "all", RunSummary(str(tmp_path / "all")), images=1000)

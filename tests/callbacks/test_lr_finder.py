@@ -150,6 +150,7 @@ def test_a_stage_that_is_not_there_and_a_wrong_order_of_callbacks_are_refused(tm
         fit(letters(), digits(), LearningRateFinder(steps=10), stages(), max_epochs=-1, default_root_dir=str(tmp_path))
 
 
+@pytest.mark.slow
 def test_after_a_head_that_has_learned_all_it_can_the_rate_is_one_that_trains(tmp_path: Path) -> None:
     """On images that the head knows by heart the loss rises with every step, also with a good one."""
     data = {"images_per_class": 20, "val_fraction": 0.3, "augment": "none"}
@@ -196,6 +197,7 @@ def test_without_a_descent_a_stage_keeps_its_rate_unless_it_asks_for_where_the_l
     assert found["applied"] is (suggestion == "divergence")
 
 
+@pytest.mark.slow
 def test_a_stage_with_little_left_to_learn_still_gives_a_smooth_curve(tmp_path: Path) -> None:
     """On a batch of its own at every step, the differences between batches would hide the descent."""
     finder = LearningRateFinder(stages=["all"], orders=1, steps=60, max_lr=0.1, smoothing=0.0, apply=False)

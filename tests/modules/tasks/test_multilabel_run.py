@@ -121,6 +121,7 @@ def test_pictures_and_doubtful_labels_are_there_a_question_a_label(run: Path) ->
     assert all({row["given"], row["suggested"]} in [{name, f"not {name}"} for name in LABELS] for row in issues)
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_ends_at_the_same_weights_and_numbers(run: Path, manifest: Path, tmp_path: Path) -> None:
     class Stop(pl.Callback):
         def on_train_batch_end(self, trainer: pl.Trainer, *args: Any) -> None:
