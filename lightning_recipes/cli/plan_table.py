@@ -8,7 +8,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lightning_recipes.preparation.images import ORDER, Decision, writable
+from lightning_recipes.data.sources.folders import SPLIT_ORDER
+from lightning_recipes.preparation.images import Decision, writable
 from lightning_recipes.preparation.plan import Plan
 from lightning_recipes.preparation.prepare import Prepared
 
@@ -73,7 +74,7 @@ def _by_reason(plan: Plan) -> Table:
         f"of these {'moved to' if plan.splits else 'in'} {split}": [
             one for one in plan.decisions if one.done != "dropped" and one.split == split != _came_from(plan, one)
         ]
-        for split in ORDER
+        for split in SPLIT_ORDER
     }
     left = {kind: some for kind, some in kinds.items() if not kind.startswith("dropped")}
     counted = {**left, **moved, **{kind: some for kind, some in kinds.items() if kind not in left}}
@@ -98,9 +99,9 @@ def _by_class(plan: Plan) -> Table | None:
     after = Counter((one.label, one.split) for one in plan.decisions if one.done != "dropped")
     if before == after:
         return None
-    splits = [split for split in ORDER if any(key[1] == split for key in (*before, *after))]
+    splits = [split for split in SPLIT_ORDER if any(key[1] == split for key in (*before, *after))]
     in_all = [
-        Counter({name: sum(of[name, split] for split in ("", *ORDER)) for name in plan.classes})
+        Counter({name: sum(of[name, split] for split in ("", *SPLIT_ORDER)) for name in plan.classes})
         for of in (before, after)
     ]
 
@@ -110,7 +111,7 @@ def _by_class(plan: Plan) -> Table | None:
         return [shown, *(_change(*pair) for pair in counts)]
 
     def change(name: str) -> int:
-        return sum(abs(before[name, split] - after[name, split]) for split in ("", *ORDER))
+        return sum(abs(before[name, split] - after[name, split]) for split in ("", *SPLIT_ORDER))
 
     changed = sorted((name for name in plan.classes if change(name)), key=change, reverse=True)
     rows = [row(writable(name), [name]) for name in changed]

@@ -2,8 +2,10 @@
 
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
+
+from lightning_recipes.data.sources.progress import Progress as Told
 
 __all__ = ["telling"]
 
@@ -11,7 +13,7 @@ SECONDS = 20.0
 
 
 @contextmanager
-def telling() -> Iterator[Callable[[str, int, int], None]]:
+def telling() -> Iterator[Told]:
     """Give a function that is told what is done, how much of it, and of how much; it prints on standard error."""
     if not sys.stderr.isatty():
         yield _Lines()

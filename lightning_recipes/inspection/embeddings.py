@@ -15,11 +15,11 @@ from torch import Tensor, nn
 
 from lightning_recipes.data.images.decode import decode_rgb
 from lightning_recipes.data.sources.files import FileTree
+from lightning_recipes.data.sources.progress import Progress
 from lightning_recipes.data.transforms.image_transforms import decoded_size, eval_transform
 from lightning_recipes.errors import UserError
 from lightning_recipes.input_config import InputConfig
 from lightning_recipes.inspection.chunks import Chunks
-from lightning_recipes.inspection.workers import Progress
 from lightning_recipes.models.backbone import check_image_size, create_backbone
 
 __all__ = ["Embedder"]

@@ -9,7 +9,8 @@ from typing import Any, NamedTuple
 from lightning_recipes.atomic_io import write_json
 from lightning_recipes.data.sources.byte_ranges import is_url
 from lightning_recipes.data.sources.files import FileSource
-from lightning_recipes.data.sources.open import read_parts
+from lightning_recipes.data.sources.one_label import read_one_label
+from lightning_recipes.data.sources.progress import Progress, tell_nobody
 from lightning_recipes.engine.peak_memory import peak_memory
 from lightning_recipes.errors import UserError
 from lightning_recipes.input_config import MIN_IMAGE_SIZE
@@ -23,13 +24,12 @@ from lightning_recipes.inspection.page import write_page
 from lightning_recipes.inspection.report import make_report
 from lightning_recipes.inspection.sheets import draw_sheets
 from lightning_recipes.inspection.shortcuts import find_shortcuts
-from lightning_recipes.inspection.workers import KIND, Progress, cores, measure_all
+from lightning_recipes.inspection.workers import KIND, cores, measure_all
 
 __all__ = ["Inspection", "inspect"]
 
 CACHE = ".cache"
 OWNER = "data.json"
-ORDER = ("train", "val", "test")
 
 
 class Inspection(NamedTuple):
@@ -46,10 +46,6 @@ class Inspection(NamedTuple):
     reused: int
 
 
-def _silent(does: str, done: int, of: int) -> None:
-    """Tell nobody."""
-
-
 def inspect(
     data: str,
     out: str | None = None,
@@ -58,7 +54,7 @@ def inspect(
     image_size: int | None = None,
     embedded_images: int = 5000,
     workers: int | None = None,
-    progress: Progress = _silent,
+    progress: Progress = tell_nobody,
 ) -> Inspection:
     """Say what is in a set of images: bad files, duplicates, leaks between splits, wrong labels, shortcuts, groups.
 
@@ -86,7 +82,7 @@ def inspect(
     source = Path(data).expanduser()
     where = data if is_url(data) else str(source.resolve())
     folder = _own_folder(source, where, out)
-    parts = _open(data if is_url(data) else str(source))
+    parts = read_one_label(data if is_url(data) else str(source), command="inspect", key="data")
     processes = workers or cores()
     embedder = None
     if backbone is not None:  # before the files are read, which takes long, so that a mistake is found at once
@@ -121,18 +117,6 @@ def _refuse(
     ):  # fmt: skip
         if value is not None and not value >= least:
             raise UserError(f"{name}: {value} is not a whole number >= {least}")
-
-
-def _open(root: str) -> Mapping[str, FileSource]:
-    try:
-        parts = read_parts(root)
-        return {split: parts[split] for split in ORDER if split in parts}
-    except UserError as error:
-        text = str(error).replace("data.root:", "data:")
-        if "model.task: multilabel" in text:
-            text = text.partition(", and model.task")[0].partition("; of an image that may have none")[0]
-            text += "; inspect takes one label an image"
-        raise UserError(text) from None
 
 
 def _own_folder(source: Path, where: str, out: str | None) -> Path:

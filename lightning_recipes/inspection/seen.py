@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 
 from lightning_recipes.data.sources.files import FileTree
+from lightning_recipes.data.sources.progress import Progress
 from lightning_recipes.inspection.embeddings import Embedder
 from lightning_recipes.inspection.images import ImageSet, choose
 from lightning_recipes.inspection.neighbours import (
@@ -18,7 +19,6 @@ from lightning_recipes.inspection.neighbours import (
     outliers,
 )
 from lightning_recipes.inspection.probe_sizes import FOLDS, probe_sizes, sizes_below
-from lightning_recipes.inspection.workers import Progress
 
 __all__ = ["NOTHING", "look_with"]
 

@@ -6,7 +6,7 @@ import signal
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass
@@ -15,18 +15,17 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lightning_recipes.data.sources.files import FileTree
+from lightning_recipes.data.sources.progress import Progress
 from lightning_recipes.inspection.chunks import Chunks
 from lightning_recipes.inspection.measure import RECORD, Note, measure_files
 from lightning_recipes.inspection.remarks import Remark
 
-__all__ = ["Measured", "Progress", "cores", "measure_all"]
+__all__ = ["Measured", "cores", "measure_all"]
 
 TASK = 64  # files; few enough that the last ones do not keep one process alone
 KIND = "files-2"
 KILLS = "kills the program that decodes it"
 
-Progress = Callable[[str, int, int], None]
-"""Told what is done, how much of it, and of how much."""
 _tree: FileTree
 
 

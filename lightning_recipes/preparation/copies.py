@@ -5,7 +5,8 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
-from lightning_recipes.preparation.images import ORDER, Image
+from lightning_recipes.data.sources.folders import SPLIT_ORDER
+from lightning_recipes.preparation.images import Image
 from lightning_recipes.preparation.inspection_file import EXACT, Tie
 
 __all__ = ["best_of", "connected", "groups_of_copies", "how_copied"]
@@ -57,7 +58,7 @@ def best_of(group: Iterable[int], images: Sequence[Image], pixels: Callable[[int
     return min(
         group,
         key=lambda place: (
-            -ORDER.index(images[place].split) if judged_first else 0, -pixels(place), images[place].path
+            -SPLIT_ORDER.index(images[place].split) if judged_first else 0, -pixels(place), images[place].path
         ),
     )  # fmt: skip
 

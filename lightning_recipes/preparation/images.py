@@ -2,10 +2,8 @@
 
 from typing import Literal, NamedTuple
 
-__all__ = ["ORDER", "Cause", "Decision", "Done", "Image", "Mending", "writable"]
+__all__ = ["Cause", "Decision", "Done", "Image", "Mending", "writable"]
 
-ORDER = ("train", "val", "test")
-"""In which splits are listed."""
 
 Done = Literal["kept", "relabelled", "repaired", "dropped"]
 Cause = Literal["", "unreadable", "label", "conflict", "duplicate"]

@@ -5,9 +5,9 @@ from collections.abc import Callable, Sequence
 from pathlib import PurePosixPath
 
 from lightning_recipes.data.sources.files import is_picture, is_visible
-from lightning_recipes.data.sources.folders import SPLIT_NAMES
+from lightning_recipes.data.sources.folders import SPLIT_NAMES, SPLIT_ORDER
 from lightning_recipes.errors import UserError
-from lightning_recipes.preparation.images import ORDER, Decision, writable
+from lightning_recipes.preparation.images import Decision, writable
 
 __all__ = [
     "in_order",
@@ -22,7 +22,7 @@ __all__ = [
 
 def in_order(decisions: Sequence[Decision]) -> list[int]:
     """Return places by split and name."""
-    key = {split: number for number, split in enumerate(ORDER)}
+    key = {split: number for number, split in enumerate(SPLIT_ORDER)}
     return sorted(range(len(decisions)), key=lambda i: (key.get(decisions[i].split, -1), decisions[i].image.path))
 
 

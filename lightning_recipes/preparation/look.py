@@ -1,6 +1,6 @@
 """Every file of the data looked at: whether it can be read, whether it can be mended, and how large the picture is."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Literal, NamedTuple
 
@@ -8,6 +8,7 @@ from lightning_recipes.data.images.decode import open_image
 from lightning_recipes.data.images.formats import suffix_of
 from lightning_recipes.data.sources.checks import listed, look_over
 from lightning_recipes.data.sources.files import FileSource, is_picture
+from lightning_recipes.data.sources.progress import Progress
 from lightning_recipes.errors import UserError
 from lightning_recipes.preparation.images import Mending
 from lightning_recipes.preparation.repair import mend
@@ -15,7 +16,6 @@ from lightning_recipes.preparation.repair import mend
 __all__ = ["OnBadImage", "Seen", "look_at_files", "mending_of", "pixels_of"]
 
 OnBadImage = Literal["error", "skip", "repair"]
-Progress = Callable[[str, int, int], None]
 THREADS = 8
 
 

@@ -12,11 +12,12 @@ from lightning_recipes.atomic_io import WriteError, whole_folder, write_csv
 from lightning_recipes.data.sources.byte_ranges import is_url
 from lightning_recipes.data.sources.files import FileSource
 from lightning_recipes.data.sources.groups import groups_of
-from lightning_recipes.data.sources.open import read_parts
+from lightning_recipes.data.sources.one_label import read_one_label
+from lightning_recipes.data.sources.progress import Progress, tell_nobody
 from lightning_recipes.data.sources.write_shards import SHARD_BYTES
 from lightning_recipes.errors import UserError, refuse_bad_values
 from lightning_recipes.preparation.arguments import refuse_bad_arguments, refuse_bad_folders
-from lightning_recipes.preparation.images import ORDER, Decision, Image
+from lightning_recipes.preparation.images import Decision, Image
 from lightning_recipes.preparation.inspection_file import Found, read_inspection
 from lightning_recipes.preparation.label_list import read_label_list
 from lightning_recipes.preparation.layout import (
@@ -35,7 +36,6 @@ from lightning_recipes.preparation.write import Entry, write_folder, write_into_
 
 __all__ = ["Prepared", "prepare"]
 
-Progress = Callable[[str, int, int], None]
 VAL_FRACTION = 0.2
 STEP = 64  # images between two reports of progress
 
@@ -48,10 +48,6 @@ class Prepared(NamedTuple):
     dropped: int
     skipped: int
     repaired: int = 0
-
-
-def _silent(does: str, done: int, of: int) -> None:
-    """Tell nobody."""
 
 
 def _unseen(plan: Plan) -> None:
@@ -77,7 +73,7 @@ def prepare(
     shard_bytes: int = SHARD_BYTES,
     dry_run: bool = False,
     show: Callable[[Plan], None] = _unseen,
-    progress: Progress = _silent,
+    progress: Progress = tell_nobody,
 ) -> Prepared:
     """Copy labelled images into class folders, without what is wrong with them, and split them if that is asked for.
 
@@ -126,7 +122,7 @@ def prepare(
     refuse_bad_folders(source, out)
     refuse_bad_arguments(inspection, duplicates, conflicts, split, val_fraction, test_fraction, split_seed)
     refuse_bad_values("prepare", ("shard_bytes", shard_bytes, shard_bytes > 0, "a number of bytes > 0"))
-    parts = _open(data_dir if remote else str(source), group)
+    parts = read_one_label(data_dir if remote else str(source), command="prepare", key="data_dir", group=group)
     images, whole = _listed(parts, group)
     classes = list(whole.classes)
     refuse_class_names(classes)
@@ -163,18 +159,6 @@ def prepare(
     if not dry_run:
         _write(plan, whole, seen, out, progress, shard_bytes if shards else None)
     return _counted(decisions)
-
-
-def _open(root: str, group: str | None) -> Mapping[str, FileSource]:
-    try:
-        parts = read_parts(root, group=group)
-    except UserError as error:
-        text = str(error).replace("data.root:", "data_dir:").replace("data.group", "group")
-        if "model.task: multilabel" in text:
-            text = text.partition(", and model.task")[0].partition("; of an image that may have none")[0]
-            text += "; prepare takes one label an image"
-        raise UserError(text) from None
-    return {name: parts[name] for name in ORDER if name in parts}
 
 
 def _listed(parts: Mapping[str, FileSource], group: str | None) -> tuple[list[Image], FileSource]:

@@ -20,6 +20,8 @@ SPLIT_NAMES = {
     "test": "test",
     "testing": "test",
 }
+SPLIT_ORDER = ("train", "val", "test")
+"""In which splits are listed."""
 
 
 @dataclass(frozen=True)
