@@ -27,12 +27,12 @@ from lightning_recipes.evaluation.symptoms.epochs import (
     overfits,
     stands_still,
 )
-from lightning_recipes.evaluation.symptoms.layers import LayerOutput, dead_layer, exploding_layer
+from lightning_recipes.evaluation.symptoms.layers import LayerOutput, dead_layer, exploding_layer, not_finite
 from lightning_recipes.evaluation.symptoms.loading import waits_for_images
 from lightning_recipes.evaluation.symptoms.step_losses import StepLosses, crawls, shot_up
 from lightning_recipes.evaluation.symptoms.symptom import Symptom
 from lightning_recipes.modules.keyed_steps import is_trial
-from lightning_recipes.modules.protocols import GivesProbabilities, Staged, offers, require_probabilities, staged_of
+from lightning_recipes.modules.protocols import GivesProbabilities, offers, require_probabilities, staged_of
 from lightning_recipes.stages.step_count import logs_this_step
 
 __all__ = ["TrainingDoctor"]
@@ -46,7 +46,6 @@ NAMES = (
 FIRST_LOOK, LOOKS_GROW = 16, 4
 """Optimizer steps at whose layers it looks: 16, 64, 256, ..."""
 WATCHED = ("train_loss", "train_accuracy", "gradient_clipping/clipped_share")
-OF_VALIDATION = ("val_loss",)
 
 
 class TrainingDoctor(pl.Callback):
@@ -162,7 +161,7 @@ class TrainingDoctor(pl.Callback):
         if is_trial(pl_module) or self._knows("not_finite"):
             return
         layer = None if self._batch is None else first_not_finite(trainer, pl_module, *self._batch)
-        self._say(trainer, _not_finite(layer, layers_not_finite(pl_module)))
+        self._say(trainer, not_finite(layer, layers_not_finite(pl_module)))
 
     @override
     def on_train_batch_end(
@@ -189,7 +188,7 @@ class TrainingDoctor(pl.Callback):
                 if self.losses.add(loss):
                     self._say(trainer, shot_up(self.losses))
             elif not self._knows("not_finite"):
-                self._say(trainer, _not_finite(None, layers_not_finite(module)))
+                self._say(trainer, not_finite(None, layers_not_finite(module)))
 
     @override
     def on_save_checkpoint(
@@ -240,13 +239,13 @@ class TrainingDoctor(pl.Callback):
             self._read_losses(trainer, pl_module)
         self._since, staged, course = 0.0, staged_of(pl_module), self.course
         score = ("val_loss", "min") if staged is None else staged.best_metric
-        watched = [*WATCHED, *((*OF_VALIDATION, score[0]) if self._validated else ())]
+        watched = [*WATCHED, *(("val_loss", score[0]) if self._validated else ())]
         row = {name: float(trainer.callback_metrics[name]) for name in watched if name in trainer.callback_metrics}
         row["steps"] = self.losses.steps - sum(one["steps"] for one in course.rows.values())
         rates = [float(group["lr"]) for one in trainer.optimizers for group in one.param_groups]
         row["lr"] = max(rates, default=0.0)
         course.rows[trainer.current_epoch] = row
-        lowers_later = _lowers_later(trainer, staged)
+        lowers_later = staged is not None and staged.timeline.halves_after(trainer.global_step - 1)
         workers = getattr(trainer.train_dataloader, "num_workers", None)
         self._say(
             trainer,
@@ -256,7 +255,7 @@ class TrainingDoctor(pl.Callback):
             all_known(course),
             always_clipped(course),
             waits_for_images(self._waited, self._worked, workers),
-            self._unpredicted(trainer, pl_module, over=False) if self._validated and self._half_over(trainer) else None,
+            self._unpredicted(pl_module, over=False) if self._validated and self._half_over(trainer) else None,
         )
         self._validated = False
 
@@ -265,13 +264,13 @@ class TrainingDoctor(pl.Callback):
         epochs = trainer.max_epochs if staged is None else staged.epochs_to_train
         return epochs is None or epochs < 0 or 2 * (trainer.current_epoch + 1) >= epochs
 
-    def _unpredicted(self, trainer: pl.Trainer, module: pl.LightningModule, *, over: bool) -> Symptom | None:
+    def _unpredicted(self, module: pl.LightningModule, *, over: bool) -> Symptom | None:
         return never_predicted(self.classes, getattr(module, "class_names", None), over=over)
 
     @override
     def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Look a last time, and write the file, also where there is nothing in it."""
-        self._say(trainer, self._unpredicted(trainer, pl_module, over=True))
+        self._say(trainer, self._unpredicted(pl_module, over=True))
         self._write(trainer)
 
     # What is said.
@@ -302,30 +301,5 @@ def _looks_at(step: int) -> bool:
     return step == FIRST_LOOK
 
 
-def _lowers_later(trainer: pl.Trainer, module: Staged | None) -> bool:
-    """Whether the schedule lowers the rate to less than half in what is left of the stage."""
-    if module is None:
-        return False
-    timeline, now = module.timeline, trainer.global_step - 1
-    _, progress = timeline.at(now)
-    ahead = range(now, now + progress.steps - progress.step, progress.steps_per_epoch)
-    return min((timeline.factor(step) for step in ahead), default=1.0) < timeline.factor(now) / 2
-
-
 def _count(labels: Tensor, classes: int) -> Tensor:
     return torch.bincount(labels, minlength=classes) if labels.ndim == 1 else labels.long().sum(dim=0)
-
-
-def _not_finite(layer: str | None, spoilt: Sequence[str]) -> Symptom:
-    if layer is not None:
-        number = f"layer {layer} is the first that makes it of finite numbers"
-    elif spoilt:
-        number = f"weights and statistics are not either: {first_few(spoilt, 3)}"
-    else:
-        number = "the weights are, and so is what each layer makes of the batch"
-    return Symptom(
-        "not_finite",
-        "The loss is not finite",
-        number,
-        "Give a lower learning rate, GradientClipping, or bf16 or 32-bit in the place of 16-bit precision",
-    )

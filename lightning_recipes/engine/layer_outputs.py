@@ -1,12 +1,12 @@
 """The outputs of a network's layers, looked at while a step goes through them."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any
 
 import lightning.pytorch as pl
 import torch
 from torch import Tensor, nn
+from torch.utils.hooks import RemovableHandle
 
 from lightning_recipes.engine.trial_steps import once_more, rehearse_loss
 from lightning_recipes.evaluation.symptoms.layers import LayerOutput
@@ -30,8 +30,7 @@ class LayerOutputs:
 
     def __init__(self, module: nn.Module) -> None:
         self._found: dict[str, tuple[Tensor, Tensor | None]] = {}
-        layers = [(name, layer) for name, layer in module.named_modules() if not any(layer.children())]
-        self._hooks = [layer.register_forward_hook(self._look(name)) for name, layer in layers]
+        self._hooks = _hook_layers(module, self._look)
 
     def _look(self, name: str) -> Any:
         def hook(layer: nn.Module, given: Any, output: Any) -> None:
@@ -79,25 +78,27 @@ def first_not_finite(trainer: pl.Trainer, module: pl.LightningModule, batch: Any
 
     def look(name: str) -> Any:
         def hook(layer: nn.Module, given: Any, output: Any) -> None:
-            if not found and isinstance(output, Tensor) and not _finite(output) and all(map(_finite, given)):
+            if found or not name or not isinstance(output, Tensor):
+                return
+            if not _finite(output) and all(map(_finite, given)):
                 found.append(name)
 
         return hook
 
-    with _hooked(module, look), once_more(module):
-        rehearse_loss(trainer, [batch], key=("step", trainer.current_epoch, batch_idx))
-    return found[0] if found else None
-
-
-@contextmanager
-def _hooked(module: nn.Module, look: Any) -> Iterator[None]:
-    layers = [(name, layer) for name, layer in module.named_modules() if name and not any(layer.children())]
-    hooks = [layer.register_forward_hook(look(name)) for name, layer in layers]
+    hooks = _hook_layers(module, look)
     try:
-        yield
+        with once_more(module):
+            rehearse_loss(trainer, [batch], key=("step", trainer.current_epoch, batch_idx))
     finally:
         for hook in hooks:
             hook.remove()
+    return found[0] if found else None
+
+
+def _hook_layers(module: nn.Module, look: Callable[[str], Any]) -> list[RemovableHandle]:
+    """Give each layer without parts the hook that is made for its name."""
+    layers = [(name, layer) for name, layer in module.named_modules() if not any(layer.children())]
+    return [layer.register_forward_hook(look(name)) for name, layer in layers]
 
 
 def _finite(value: Any) -> bool:

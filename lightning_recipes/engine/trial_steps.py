@@ -40,21 +40,13 @@ def no_trace(trainer: pl.Trainer, module: pl.LightningModule) -> Iterator[Optimi
     assert isinstance(module, KeyedSteps)
     tensors: list[Tensor] = [*module.parameters(), *module.buffers()]
     values, gradients = [t.detach().clone() for t in tensors], [p.grad for p in module.parameters()]
-    metrics = [(path, m) for path, m in module.named_modules() if isinstance(m, Metric)]
     scaler = gradient_scaler(trainer)
     scale = None if scaler is None else copy.deepcopy(scaler.state_dict())
     try:
-        for path, metric in metrics:
-            _replace(module, path, copy.deepcopy(metric))
-        module.log = _log_nothing  # type: ignore[method-assign]
-        module.trial_key = ("trial", trainer.current_epoch)
-        with isolate_rng(), untouched_optimizer(optimizer):
+        with _nothing_counted(module), untouched_optimizer(optimizer):
+            module.trial_key = ("trial", trainer.current_epoch)
             yield optimizer
     finally:
-        del module.log
-        module.trial_key = None
-        for path, metric in metrics:
-            _replace(module, path, metric)
         with torch.no_grad():
             for tensor, value in zip(tensors, values, strict=True):
                 tensor.copy_(value)
@@ -77,11 +69,22 @@ def once_more(module: pl.LightningModule) -> Iterator[None]:
     """
     assert isinstance(module, KeyedSteps)
     buffers = dict(module.named_buffers())
-    metrics = {path: part for path, part in module.named_modules() if isinstance(part, Metric)}
     try:
         for path, buffer in buffers.items():
             _replace(module, path, buffer.clone())
-        for path, metric in metrics.items():
+        with _nothing_counted(module):
+            yield
+    finally:
+        for path, buffer in buffers.items():
+            _replace(module, path, buffer)
+
+
+@contextmanager
+def _nothing_counted(module: KeyedSteps) -> Iterator[None]:
+    """Have steps inside count in copies of the metrics, log nothing, and leave the generators as they were."""
+    metrics = [(path, part) for path, part in module.named_modules() if isinstance(part, Metric)]
+    try:
+        for path, metric in metrics:
             _replace(module, path, copy.deepcopy(metric))
         module.log = _log_nothing  # type: ignore[method-assign]
         with isolate_rng():
@@ -89,8 +92,8 @@ def once_more(module: pl.LightningModule) -> Iterator[None]:
     finally:
         del module.log
         module.trial_key = None
-        for path, part in (metrics | buffers).items():
-            _replace(module, path, part)
+        for path, metric in metrics:
+            _replace(module, path, metric)
 
 
 def rehearse_step(

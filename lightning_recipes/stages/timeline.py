@@ -47,6 +47,16 @@ class Timeline:
         position, progress = self.at(step)
         return self.schedules[position].momentum(progress)
 
+    def halves_after(self, step: int) -> bool:
+        """Tell whether the factor falls to less than half of what it is at a step, at a later epoch's end of the stage.
+
+        Args:
+            step: The last one of an epoch.
+        """
+        _, progress = self.at(step)
+        ahead = range(step, step + progress.steps - progress.step, progress.steps_per_epoch)
+        return min((self.factor(later) for later in ahead), default=1.0) < self.factor(step) / 2
+
     @property
     def steps(self) -> int:
         """Optimizer steps of the whole plan."""

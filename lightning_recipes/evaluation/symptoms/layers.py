@@ -3,10 +3,11 @@
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
+from lightning_recipes.errors import first_few
 from lightning_recipes.evaluation.percent import percent
 from lightning_recipes.evaluation.symptoms.symptom import Symptom
 
-__all__ = ["LayerOutput", "dead_layer", "exploding_layer"]
+__all__ = ["LayerOutput", "dead_layer", "exploding_layer", "not_finite"]
 
 DEAD = 0.9
 """Share of a rectifier's channels that say nothing of any image of a batch."""
@@ -63,3 +64,24 @@ def exploding_layer(outputs: Sequence[LayerOutput], first: Mapping[str, float]) 
                 "Give a lower learning rate, GradientClipping, more weight decay, or norm layers",
             )
     return None
+
+
+def not_finite(layer: str | None, spoilt: Sequence[str]) -> Symptom:
+    """Say of a loss that is not finite what made it so.
+
+    Args:
+        layer: The first that makes of finite numbers some that are not; None where that is not known.
+        spoilt: Names of the weights and statistics that are not finite.
+    """
+    if layer is not None:
+        number = f"layer {layer} is the first that makes it of finite numbers"
+    elif spoilt:
+        number = f"weights and statistics are not either: {first_few(spoilt, 3)}"
+    else:
+        number = "the weights are, and so is what each layer makes of the batch"
+    return Symptom(
+        "not_finite",
+        "The loss is not finite",
+        number,
+        "Give a lower learning rate, GradientClipping, or bf16 or 32-bit in the place of 16-bit precision",
+    )
