@@ -4,9 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, Self, runtime_checkable
 
-__all__ = ["IMAGENET_INPUT", "MIN_IMAGE_SIZE", "ExpectsInput", "Fit", "InputConfig"]
+__all__ = ["IMAGENET_INPUT", "MIN_IMAGE_SIZE", "ExpectsInput", "Fit", "ImageBackend", "InputConfig"]
 
 Fit = Literal["crop", "pad", "squish"]
+ImageBackend = Literal["torch", "pillow"]
 
 MIN_IMAGE_SIZE = 8
 """Side in pixels below which no picture shows anything: scikit-learn's digits, the smallest known set, have 8."""
@@ -25,6 +26,7 @@ class InputConfig:
         fit: How a picture that is not square becomes one: ``crop`` cuts off what lies beyond, ``pad`` lays it on a
             square of the mean colour, ``squish`` changes its proportions. What is padded or squished is not cut by
             ``crop_pct``: it is seen whole.
+        image_backend: What resizes: ``torch`` or ``pillow``.
     """
 
     image_size: int
@@ -33,11 +35,12 @@ class InputConfig:
     interpolation: str = "bilinear"
     crop_pct: float = 1.0
     fit: Fit = "crop"
+    image_backend: ImageBackend = "torch"
 
     @classmethod
     def of(cls, saved: Mapping[str, Any]) -> Self:
-        """Return what a file says, whose lists were tuples."""
-        return cls(**{**saved, "mean": tuple(saved["mean"]), "std": tuple(saved["std"])})
+        """Return what a file says, whose lists were tuples; files from before there was a choice are Pillow's."""
+        return cls(**{"image_backend": "pillow", **saved, "mean": tuple(saved["mean"]), "std": tuple(saved["std"])})
 
 
 IMAGENET_INPUT = InputConfig(224, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), crop_pct=0.875)

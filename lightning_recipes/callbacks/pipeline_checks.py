@@ -15,7 +15,6 @@ from lightning_recipes.checks.check import Check, passed, warned
 from lightning_recipes.checks.inputs import Seen
 from lightning_recipes.checks.small_training import first_part
 from lightning_recipes.compat.lightning import gradient_scaler
-from lightning_recipes.data.batch import Batch
 from lightning_recipes.data.datamodule import ImageDataModule
 from lightning_recipes.data.of_trainer import image_data_of
 from lightning_recipes.engine.forward import in_eval_mode, logits_of, on_device
@@ -64,7 +63,7 @@ class PipelineChecks(pl.Callback):
         if data is not None and judges and epoch == _first_with_images(plan.stages):
             self._add(self._of_inputs(trainer, pl_module, data, stage))
             if offers(pl_module, HasBackbone) and not data.several_labels:
-                self._add(_of_features(pl_module, data, stage))
+                self._add(_of_features(trainer, pl_module, data, stage))
         batch = next(iter(trainer.train_dataloader or []))
         self._add(_of_step(trainer, pl_module, batch, stage))
         if epoch == plan.epochs - 1:
@@ -133,14 +132,14 @@ def _of_outputs(trainer: pl.Trainer, module: Any, data: ImageDataModule) -> Iter
             yield network.check_own_image(module, first_part(batch, 8))
 
 
-def _of_features(module: Any, data: ImageDataModule, stage: Stage) -> Iterator[Check]:
+def _of_features(trainer: pl.Trainer, module: Any, data: ImageDataModule, stage: Stage) -> Iterator[Check]:
     used, extract = module.input_judged, module.extract_features
-    m, s = (torch.tensor(values)[:, None, None] for values in (used.mean, used.std))
+    m, s = (torch.tensor(values, device=module.device)[:, None, None] for values in (used.mean, used.std))
     views: list[Callable[[Tensor], Tensor]] = [extract]
     if _pretrained(module):
         views.append(lambda images: extract(((images * s + m).flip(1) - m) / s))  # red and blue swapped
-    (train, *swapped), order = _features_of(views, data.evaluation_loader("train", used))
-    (val,), _ = _features_of([extract], data.evaluation_loader("val", used))
+    (train, *swapped), order = _features_of(trainer, views, data.evaluation_loader("train", used))
+    (val,), _ = _features_of(trainer, [extract], data.evaluation_loader("val", used))
     probe = features.Probe.of(train)
     yield features.check_baselines(probe)
     yield features.check_labels(probe)
@@ -155,10 +154,11 @@ def _of_features(module: Any, data: ImageDataModule, stage: Stage) -> Iterator[C
 
 
 def _features_of(
-    views: Sequence[Callable[[Tensor], Tensor]], loader: Iterable[Batch]
+    trainer: pl.Trainer, views: Sequence[Callable[[Tensor], Tensor]], loader: Iterable[Any]
 ) -> tuple[list[features.Features], Tensor]:
     """Return features of each view of images with their labels, and their positions in the split."""
-    rows = [(batch.labels, batch.indices, *(view(batch.images) for view in views)) for batch in loader]
+    batches = (on_device(trainer, batch) for batch in loader)
+    rows = [(batch.labels.cpu(), batch.indices.cpu(), *(view(batch.images) for view in views)) for batch in batches]
     labels, positions, *found = (torch.cat(part) for part in zip(*rows, strict=True))
     return [features.Features(one, labels) for one in found], positions
 

@@ -11,6 +11,7 @@ from typing_extensions import override
 
 from lightning_recipes.atomic_io import write_json
 from lightning_recipes.data.of_trainer import image_data_of
+from lightning_recipes.engine.forward import on_device
 from lightning_recipes.engine.predictions import over_validation
 from lightning_recipes.errors import UserError, refuse_bad_values
 from lightning_recipes.evaluation.mean_probabilities import average_weights, disagreement, means_of_last
@@ -159,7 +160,7 @@ class SnapshotEnsemble(pl.Callback):
         if (data := image_data_of(trainer)) is not None:
             loader, _ = data.rehearsal_dataloaders()
             with trainer.precision_plugin.forward_context():
-                batches = (batch[0].to(ensemble.device) for batch in loader)
+                batches = (on_device(trainer, batch)[0] for batch in loader)
                 reestimate_statistics(soup, batches, mean=lambda t: trainer.strategy.reduce(t, reduce_op="mean"))
         return soup.eval()
 

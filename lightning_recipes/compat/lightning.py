@@ -13,7 +13,7 @@ from lightning.pytorch.loggers import WandbLogger
 from lightning.pytorch.strategies import DDPStrategy, Strategy
 
 # The documentation says that there is such a module, not what its functions do; torch has an error for CUDA alone.
-from lightning.pytorch.trainer.states import RunningStage
+from lightning.pytorch.trainer.states import RunningStage, TrainerStatus
 from lightning.pytorch.utilities.memory import garbage_collection_cuda, is_oom_error
 from typing_extensions import override
 
@@ -31,6 +31,7 @@ __all__ = [
     "garbage_collection_cuda",
     "gradient_scaler",
     "is_oom_error",
+    "is_running",
     "make_train_loader",
     "progress_in",
     "reload_train_loader",
@@ -49,6 +50,11 @@ ADDED_BY_LIGHTNING = (CLASS_PATH, "_instantiator")
 def trainer_of(module: pl.LightningModule) -> pl.Trainer | None:
     """Return a module's trainer; ``module.trainer`` is an error where it has none."""
     return module._trainer
+
+
+def is_running(trainer: pl.Trainer) -> bool:
+    """Tell whether a trainer fits, validates, tests or predicts at the moment."""
+    return trainer.state.status == TrainerStatus.RUNNING
 
 
 # The loop: it has the only count of batches, and a trainer's number of epochs cannot be set elsewhere.

@@ -1,11 +1,27 @@
 """What a batch is: images, or the stored features of a frozen backbone in their place."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
+import torch
 from torch import Tensor
 
-__all__ = ["Batch", "Features", "MixedBatch", "batch_length", "split_batch"]
+__all__ = ["Batch", "Features", "MixedBatch", "RawBatch", "batch_length", "normalise", "split_batch"]
+
+
+def normalise(pixels: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+    """Return images as the network takes them, float32, channel after channel in memory.
+
+    Args:
+        pixels: (C, H, W) or (N, C, H, W), uint8, on any device.
+        mean: C values, of pixels from 0 to 1.
+        std: Likewise.
+    """
+    subtracted, divisor = (
+        torch.tensor([255.0 * value for value in values], device=pixels.device)[:, None, None] for values in (mean, std)
+    )
+    images = pixels.to(torch.float32, memory_format=torch.contiguous_format)  # by channels
+    return images.sub_(subtracted).div_(divisor)
 
 
 class Batch(NamedTuple):
@@ -20,6 +36,28 @@ class Batch(NamedTuple):
     images: Tensor
     labels: Tensor
     indices: Tensor
+
+
+class RawBatch(NamedTuple):
+    """Images on their way to where the network is, in a quarter of the memory; told from a :class:`Batch` by its type.
+
+    Attributes:
+        images: (N, C, H, W), uint8.
+        labels: As of a :class:`Batch`.
+        indices: Likewise.
+        mean: Of the normalisation, C values of pixels from 0 to 1.
+        std: Likewise.
+    """
+
+    images: Tensor
+    labels: Tensor
+    indices: Tensor
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+
+    def normalised(self) -> Batch:
+        """Return the images as the network takes them."""
+        return Batch(normalise(self.images, self.mean, self.std), self.labels, self.indices)
 
 
 class Features(NamedTuple):

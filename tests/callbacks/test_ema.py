@@ -156,9 +156,10 @@ def test_an_error_in_a_validation_leaves_the_trained_weights_in_the_module() -> 
 
 
 def test_the_best_checkpoint_and_restored_weights_are_those_that_were_judged(tmp_path: Path) -> None:
-    model, stop = classifier(), EarlyStopping("val_loss", patience=0, min_delta=0.9)
+    model, stop = classifier(lr=100.0), EarlyStopping("val_loss", patience=0)  # a rate at which it soon gets worse
     best = BestCheckpoint("val_loss", "min", dirpath=str(tmp_path))
-    fit(model, digits(), EMA(0.9, 1), stop, best, max_epochs=4, enable_checkpointing=True)
+    trainer, _ = fit(model, digits(), EMA(0.9, 1), stop, best, max_epochs=8, enable_checkpointing=True)
+    assert trainer.current_epoch < 8
     saved = torch.load(tmp_path / "best.ckpt", weights_only=True)
     for name, value in model.state_dict().items():
         assert torch.equal(value, saved["state_dict"][name]), name

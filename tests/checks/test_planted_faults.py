@@ -14,6 +14,7 @@ from torch.nn import functional as F  # noqa: N812 - its name everywhere
 from torch.utils.data import DataLoader
 
 from lightning_recipes import ImageClassifier, ImageDataModule, Stage
+from lightning_recipes.data.loading.train_sampler import Key
 from lightning_recipes.data.sources.open import OpenedData
 from lightning_recipes.data.sources.source import Splits
 from tests.checks.checked import ALL, DIGITS, HEAD, UPRIGHT, checked, classifier, digits, faults
@@ -146,9 +147,8 @@ class AugmentsValidation(ImageDataModule):
         self.passes = getattr(self, "passes", 0) + 1
         settings = self.settings_of(None)
         dataset = settings.dataset(self.opened.splits.val, train=True)
-        transform, passes = dataset.transform, self.passes
-        dataset.transform = lambda image, seed: transform(image, seed + passes)
-        return DataLoader(dataset, batch_size=20)
+        keys = [Key(self.passes, index) for index in range(len(dataset))]
+        return DataLoader(dataset, batch_size=20, sampler=keys)
 
 
 class Relabelled:

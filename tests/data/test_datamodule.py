@@ -1,6 +1,6 @@
 """Values of data keys with which no run can work."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import lightning.pytorch as pl
 import pytest
@@ -10,6 +10,7 @@ from typing_extensions import override
 from lightning_recipes.callbacks.stages import Stages
 from lightning_recipes.data.datamodule import ImageDataModule
 from lightning_recipes.errors import UserError
+from lightning_recipes.modules.classifier import ImageClassifier
 from lightning_recipes.stages.plan import Stage
 from tests.small import classifier, digits, fit
 
@@ -70,3 +71,63 @@ def test_a_task_is_one_that_labels_are_read_by() -> None:
 def test_data_and_model_of_different_tasks_are_refused_before_training() -> None:
     with pytest.raises(UserError, match=r"data\.task: images have one label each, and model\.task is multilabel"):
         fit(classifier(task="multilabel"), digits(), max_epochs=1)
+
+
+class Seen(pl.Callback):
+    """The images that the module's steps are given, and the kind of batch that they come in."""
+
+    def __init__(self) -> None:
+        self.images: list[torch.Tensor] = []
+        self.kinds: set[str] = set()
+
+    @override
+    def on_train_batch_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule, batch: Any, *_: Any) -> None:
+        self.images.append(batch[0].clone())
+        self.kinds.add(type(batch).__name__)
+
+
+class Own(ImageClassifier):
+    """Looks at batches before they are moved, as for augmentation on the CPU."""
+
+    dtypes: ClassVar[set[torch.dtype]] = set()
+
+    @override
+    def on_before_batch_transfer(self, batch: Any, dataloader_idx: int) -> Any:
+        self.dtypes.add(batch[0].dtype)
+        return batch
+
+
+def test_images_are_normalised_behind_the_loader_and_nobody_can_tell() -> None:
+    options: dict[str, Any] = {"augment": "medium", "mean": [0.5, 0.4, 0.3], "std": [0.2, 0.3, 0.4]}
+    data, seen = digits(**options), Seen()
+    fit(classifier(), data, seen, max_epochs=1)
+    by_hand = [batch.images for batch in digits(**options).train_dataloader()]  # outside any run
+    assert seen.kinds == {"Batch"}
+    assert len(seen.images) == len(by_hand)
+    assert all(torch.equal(one, other) for one, other in zip(seen.images, by_hand, strict=True))
+    assert all(batch.images.dtype == torch.float32 for batch in data.val_dataloader())  # behind the run, too
+
+
+def test_images_are_of_the_numbers_that_the_run_computes_with() -> None:
+    seen = Seen()
+    fit(classifier(), digits(), seen, max_epochs=1, precision="64-true")
+    assert {images.dtype for images in seen.images} == {torch.float64}
+
+
+def test_a_hook_before_the_transfer_has_normalised_images() -> None:
+    Own.dtypes.clear()
+    seen, half = Seen(), [0.5, 0.5, 0.5]
+    with pytest.warns(UserWarning, match="It will use the implementation from `LightningModule`"):
+        fit(Own("test_resnet", 10, pretrained=False), digits(mean=half, std=half), seen, max_epochs=1)
+    assert Own.dtypes == {torch.float32}
+    assert torch.equal(seen.images[0], next(iter(digits(mean=half, std=half).train_dataloader())).images)
+
+
+def test_samples_can_be_collated_by_a_loader_of_ones_own() -> None:
+    data = digits()
+    loader = data.val_dataloader()
+    own = torch.utils.data.DataLoader(loader.dataset, batch_size=7)
+    images = torch.cat([batch.images for batch in own])
+    expected = torch.cat([batch.images[batch.indices.argsort()] for batch in loader])
+    assert images.shape == expected.shape
+    assert torch.equal(images, torch.stack([loader.dataset[index].images for index in range(len(loader.dataset))]))  # type: ignore[arg-type]

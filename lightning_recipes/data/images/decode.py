@@ -8,6 +8,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from lightning_recipes.data.images.depth import deep_colour, is_deep, is_deep_grey, scale_to_8_bit
 from lightning_recipes.data.images.heif import register_heif
+from lightning_recipes.data.images.jpeg import decode_plain_jpeg
 from lightning_recipes.errors import UserError
 
 __all__ = ["IMAGE_SUFFIXES", "MAX_PIXELS", "decode_rgb", "open_image", "reason", "to_rgb", "try_to_decode"]
@@ -66,8 +67,11 @@ def try_to_decode(file: BinaryIO, min_size: int | None = None) -> tuple[str, NDA
     """
     try:
         with open_image(file) as image:
+            size = image.size
             if min_size is not None:
                 image.draft("RGB", (min_size, min_size))  # of JPEG alone, which decodes to a smaller picture for free
+            if image.size == size and (plain := decode_plain_jpeg(image, file)) is not None:
+                return "", plain
             if is_deep(image) and not is_deep_grey(image):
                 return "", np.asarray(to_rgb(ImageOps.exif_transpose(deep_colour(image, file))))
             return "", np.asarray(to_rgb(ImageOps.exif_transpose(image)))

@@ -5,13 +5,13 @@ no random augmentation; the plan sees to that.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from lightning_recipes.data.batch import Batch
-from lightning_recipes.data.loading.dataset import FeatureDataset, ImageDataset
+from lightning_recipes.data.loading.dataset import FeatureDataset, ImageDataset, Samples
 from lightning_recipes.data.sources.labels import label_tensor
 
 __all__ = ["Extract", "compute_features"]
@@ -44,8 +44,13 @@ def compute_features(
     total, rows = len(dataset), -(-len(dataset) // world_size)
     # Ranks that come out short begin again from the front: equal lengths, and no rank is without an image.
     mine = [(rank + row * world_size) % total for row in range(rows)]
-    loader: DataLoader[Batch] = DataLoader(
-        dataset, batch_size=batch_size, sampler=mine, num_workers=num_workers, generator=torch.Generator()
+    loader: DataLoader[Any] = DataLoader(
+        dataset,
+        batch_size=batch_size,
+        sampler=mine,
+        num_workers=num_workers,
+        generator=torch.Generator(),
+        collate_fn=Samples.normalised,  # type: ignore[arg-type]  # which the data set gives for a list
     )
     features = torch.cat([extract(batch.images) for batch in loader])
     if world_size > 1:

@@ -1,17 +1,20 @@
 """Data sets for the loader: a key goes in, a sample comes out that depends on nothing but the key."""
 
+from collections.abc import Sequence
+from typing import overload
+
 import torch
 from torch import Tensor
-from torch.utils.data import Dataset
+from torch.utils.data import Dataset, default_collate
 
-from lightning_recipes.data.batch import Batch, Features
+from lightning_recipes.data.batch import Batch, Features, RawBatch, normalise
 from lightning_recipes.data.loading.train_sampler import Key
 from lightning_recipes.data.sources.labels import label_tensor
 from lightning_recipes.data.sources.source import ImageSource
 from lightning_recipes.data.transforms.image_transforms import Transform
 from lightning_recipes.randomness import seed_for
 
-__all__ = ["FeatureDataset", "ImageDataset"]
+__all__ = ["FeatureDataset", "ImageDataset", "Samples"]
 
 
 class ImageDataset(Dataset[Batch]):
@@ -32,10 +35,62 @@ class ImageDataset(Dataset[Batch]):
 
     def __getitem__(self, key: Key | int) -> Batch:
         """Return one sample; a plain position counts as epoch 0."""
-        key = Key(0, key) if isinstance(key, int) else key
+        key = _key_of(key)
+        given, label = self.transform.input, label_tensor(self.source.labels[key.index])
+        return Batch(normalise(self.pixels(key), given.mean, given.std), label, torch.tensor(key.index))
+
+    def __getitems__(self, keys: Sequence[Key | int]) -> "Samples":
+        """Return several samples; PyTorch's loader asks for them so where it can."""
+        return Samples(self, keys)
+
+    def pixels(self, key: Key) -> Tensor:
+        """Return one image before it is normalised, (C, size, size), uint8."""
         image = self.source.read(key.index, self.min_size)
-        tensor = self.transform(image, seed_for("augment", *key.purpose, key.epoch, key.index, key.repeat))
-        return Batch(tensor, label_tensor(self.source.labels[key.index]), torch.tensor(key.index))
+        return self.transform.pixels(image, seed_for("augment", *key.purpose, key.epoch, key.index, key.repeat))
+
+
+class Samples(Sequence[Batch]):
+    """Samples of a data set, each made when it is asked for: one by one, or all as a batch.
+
+    A loader of somebody's own over the same data set collates samples; ours takes the batch.
+
+    Args:
+        images: The data set.
+        keys: Which of its images.
+    """
+
+    def __init__(self, images: ImageDataset, keys: Sequence[Key | int]) -> None:
+        self.images, self.keys = images, [_key_of(key) for key in keys]
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self.keys)
+
+    @overload
+    def __getitem__(self, position: int) -> Batch: ...
+    @overload
+    def __getitem__(self, position: slice) -> "Samples": ...
+    def __getitem__(self, position: int | slice) -> "Batch | Samples":
+        """Return one sample, or some of them."""
+        if isinstance(position, slice):
+            return Samples(self.images, self.keys[position])
+        return self.images[self.keys[position]]
+
+    def raw(self) -> RawBatch:
+        """Return all as a batch that is not normalised yet."""
+        # By rows, as pixels lie in a picture, which is a plain copy; into shared memory, where a worker does it.
+        pixels: Tensor = default_collate([self.images.pixels(key).permute(1, 2, 0) for key in self.keys])
+        labels = label_tensor([self.images.source.labels[key.index] for key in self.keys])
+        given, indices = self.images.transform.input, torch.tensor([key.index for key in self.keys])
+        return RawBatch(pixels.permute(0, 3, 1, 2), labels, indices, given.mean, given.std)
+
+    def normalised(self) -> Batch:
+        """Return all as a batch."""
+        return self.raw().normalised()
+
+
+def _key_of(key: Key | int) -> Key:
+    return Key(0, key) if isinstance(key, int) else key
 
 
 class FeatureDataset(Dataset[Features]):

@@ -7,7 +7,7 @@ from typing import Any
 from lightning_recipes.data.loading.dataset import ImageDataset
 from lightning_recipes.data.sources.source import ImageSource
 from lightning_recipes.data.transforms.image_transforms import Transform, decoded_size, eval_transform, train_transform
-from lightning_recipes.input_config import IMAGENET_INPUT, Fit, InputConfig
+from lightning_recipes.input_config import IMAGENET_INPUT, Fit, ImageBackend, InputConfig
 from lightning_recipes.stages.plan import Stage
 
 __all__ = ["Augment", "LoaderSettings", "input_for"]
@@ -59,6 +59,7 @@ def input_for(
     mean: Sequence[float] | None,
     std: Sequence[float] | None,
     fit: Fit | None = None,
+    image_backend: ImageBackend | None = None,
 ) -> InputConfig:
     """Return the input of a stage: its own values, else those given for all, else those the weights were made for.
 
@@ -69,6 +70,7 @@ def input_for(
         mean: Likewise.
         std: Likewise.
         fit: Likewise.
+        image_backend: Likewise.
     """
     known = known or IMAGENET_INPUT
     return InputConfig(
@@ -78,4 +80,5 @@ def input_for(
         known.interpolation,
         known.crop_pct,
         fit or known.fit,
+        image_backend or known.image_backend,
     )

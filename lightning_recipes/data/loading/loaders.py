@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
 from lightning_recipes.data.loading.cached_features import Extract, compute_features
-from lightning_recipes.data.loading.dataset import FeatureDataset, ImageDataset
+from lightning_recipes.data.loading.dataset import FeatureDataset, ImageDataset, Samples
 from lightning_recipes.data.loading.eval_sampler import ShardSampler
 from lightning_recipes.data.loading.train_loader import TrainLoader, keep_batch
 from lightning_recipes.data.loading.train_sampler import EpochSampler
@@ -30,29 +30,32 @@ class LoadingProcess:
         rank: Which of them.
         device: Where it computes.
         num_workers: Processes of its own that read; not part of any result.
+        gives_raw: Images are normalised by whoever takes them to the device, and by the loader else.
     """
 
     world_size: int
     rank: int
     device: torch.device
     num_workers: int
+    gives_raw: bool = False
 
     @classmethod
-    def of(cls, trainer: pl.Trainer | None, num_workers: int | None) -> Self:
+    def of(cls, trainer: pl.Trainer | None, num_workers: int | None, *, gives_raw: bool = False) -> Self:
         """Return this process of a trainer, or the only one there is without a trainer.
 
         Args:
             trainer: None outside any run.
             num_workers: As given (default: none on a CPU, whose cores train; else one less than there are cores for
                 each process, at most 8).
+            gives_raw: As the attribute.
         """
         device = torch.device("cpu") if trainer is None else trainer.strategy.root_device
         if num_workers is None:
             cores = (os.cpu_count() or 2) // (1 if trainer is None else trainer.num_devices)
             num_workers = 0 if device.type == "cpu" else max(1, min(8, cores - 1))
         if trainer is None:
-            return cls(1, 0, device, num_workers)
-        return cls(trainer.world_size, trainer.global_rank, device, num_workers)
+            return cls(1, 0, device, num_workers, gives_raw)
+        return cls(trainer.world_size, trainer.global_rank, device, num_workers, gives_raw)
 
     def train_loader(
         self,
@@ -101,6 +104,7 @@ class LoadingProcess:
         if isinstance(dataset, FeatureDataset):  # lies in memory, and gives batches whole
             return {"collate_fn": keep_batch}
         return {
+            "collate_fn": Samples.raw if self.gives_raw else Samples.normalised,
             "num_workers": self.num_workers,
             "persistent_workers": keeps_workers and self.num_workers > 0,
             "pin_memory": self.device.type == "cuda",

@@ -1,34 +1,17 @@
 """Augmentation policies by name: a crop, flips, colour, geometry, searched operations, and CutOut."""
 
-import math
 import os
-from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
-from typing import Any, Protocol
-
-import numpy as np
-import torch
-from PIL import Image, ImageOps
+from typing import Any
 
 from lightning_recipes.components import Spec, parse_spec
+from lightning_recipes.data.transforms.crops import CROPS
+from lightning_recipes.data.transforms.searched import OPS
 from lightning_recipes.errors import UserError, did_you_mean, refuse_bad_values
 
 __all__ = ["POLICIES", "Policy", "import_albumentations", "resolve_policy"]
 
 KEY = "data.augment"
-
-
-class Resizer(Protocol):
-    """What a crop needs of a frame."""
-
-    @property
-    def size(self) -> int: ...
-
-    def resize(
-        self, image: Image.Image, size: tuple[int, int], box: tuple[float, float, float, float] | None = None
-    ) -> Image.Image: ...
-
-    def centre(self, image: Image.Image, crop_pct: float) -> Image.Image: ...
 
 
 def import_albumentations() -> Any:
@@ -107,87 +90,6 @@ class Policy:
         if not (0 <= self.magnitude <= 30 and self.num_ops >= 1):
             raise UserError(f"{KEY}: num_ops {self.num_ops} and magnitude {self.magnitude} are not >= 1 and 0 to 30")
 
-    def crop_view(self, frame: Resizer, image: Image.Image, draw: np.random.Generator) -> Image.Image:
-        """Return the part of the image that the policy draws, at the frame's size."""
-        return CROPS[self.crop](self, frame, image, draw)
-
-    def search_ops(self, image: Image.Image, seed: int) -> Image.Image:
-        """Apply the searched operations; torch's global generator is as before afterwards."""
-        if self.ops == "none":
-            return image
-        from torchvision import transforms
-
-        op = OPS[self.ops](transforms, self)
-        with torch.random.fork_rng(devices=[]):  # torchvision draws from the global generator and takes no other
-            torch.default_generator.manual_seed(seed)
-            return op(image)
-
-    def pipeline(self, size: int, fill: Sequence[float]) -> Any:
-        """Return what follows the crop, as albumentations.
-
-        Args:
-            size: Side of the image in pixels.
-            fill: Colour of what is cut out or moved in, three values from 0 to 255.
-        """
-        a = import_albumentations()
-        steps: list[Any] = []
-        if self.flip:
-            steps.append(a.HorizontalFlip(p=0.5))
-        if self.rotate or self.shift:
-            moved = {"translate_percent": (-self.shift, self.shift), "rotate": (-self.rotate, self.rotate)}
-            steps.append(a.Affine(**moved, fill=tuple(fill), p=1.0))
-        if self.jitter:
-            j = self.jitter
-            steps.append(a.ColorJitter(brightness=j, contrast=j, saturation=j, hue=j / 10, p=1.0))
-        if self.cutout and self.cutout_p:
-            side = max(1, round(self.cutout * size))
-            hole = {"num_holes_range": (1, 1), "hole_height_range": (side, side), "hole_width_range": (side, side)}
-            steps.append(a.CoarseDropout(**hole, fill=tuple(fill), p=self.cutout_p))
-        for axis, share in (("x", self.time_mask), ("y", self.frequency_mask)):
-            if widest := round(share * size):
-                stripe = {f"num_masks_{axis}": 1, f"mask_{axis}_length": (0, widest)}
-                steps.append(a.XYMasking(**stripe, fill=tuple(fill), p=1.0))
-        return a.Compose(steps)
-
-
-def _resized(policy: Policy, frame: Resizer, image: Image.Image, draw: np.random.Generator) -> Image.Image:
-    """A random part of random shape; of extreme images, after ten tries, the largest that fits."""
-    width, height = image.size
-    low, high = (math.log(r) for r in policy.ratio)
-    for _ in range(10):
-        area = width * height * draw.uniform(*policy.scale)
-        ratio = math.exp(draw.uniform(low, high))
-        w, h = math.sqrt(area * ratio), math.sqrt(area / ratio)
-        if w <= width and h <= height:
-            break
-    else:
-        w = min(width, height * policy.ratio[1])
-        h = min(height, width / policy.ratio[0])
-    left, top = draw.uniform(0, width - w), draw.uniform(0, height - h)
-    return frame.resize(image, (frame.size, frame.size), (left, top, left + w, top + h))
-
-
-def _padded(policy: Policy, frame: Resizer, image: Image.Image, draw: np.random.Generator) -> Image.Image:
-    """A random crop of the image with a black border of an eighth of its size."""
-    border = max(1, frame.size // 8)
-    wide = ImageOps.expand(frame.centre(image, 1.0), border)
-    left, top = (int(v) for v in draw.integers(0, 2 * border + 1, size=2))
-    return wide.crop((left, top, left + frame.size, top + frame.size))
-
-
-def _centre(policy: Policy, frame: Resizer, image: Image.Image, draw: np.random.Generator) -> Image.Image:
-    return frame.centre(image, 1.0)
-
-
-OPS: dict[str, Callable[[Any, Policy], Callable[[Image.Image], Image.Image]]] = {
-    "randaugment": lambda tv, policy: tv.RandAugment(policy.num_ops, policy.magnitude),
-    "trivialaugment": lambda tv, _: tv.TrivialAugmentWide(),
-    "autoaugment": lambda tv, _: tv.AutoAugment(tv.AutoAugmentPolicy.IMAGENET),
-    "autoaugment_cifar10": lambda tv, _: tv.AutoAugment(tv.AutoAugmentPolicy.CIFAR10),
-    "augmix": lambda tv, _: tv.AugMix(),
-}
-
-CROPS = {"resized": _resized, "padded": _padded, "centre": _centre}
 
 POLICIES = {
     "light": Policy(),

@@ -5,9 +5,13 @@ from collections import Counter
 import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
+from torch import Tensor
 
 from lightning_recipes.data.loading.dataset import ImageDataset
 from lightning_recipes.data.loading.train_sampler import EpochSampler, Key
+from lightning_recipes.data.transforms.image_transforms import Transform
+from lightning_recipes.input_config import InputConfig
 from tests.small import digits
 
 LABELS = [0] * 20 + [1] * 13
@@ -90,14 +94,25 @@ def test_uniform_batches_of_a_size_that_is_no_multiple_differ_by_two_at_most() -
         assert counts.max() - counts.min() <= 2
 
 
+class Seeds(Transform):
+    """Notes what it is called with."""
+
+    def pixels(self, image: NDArray[np.uint8], seed: int) -> Tensor:
+        self.seeds = {*getattr(self, "seeds", ()), seed}
+        return torch.zeros(1, 8, 8, dtype=torch.uint8)
+
+
 def test_what_is_drawn_for_another_purpose_is_none_of_the_draws_of_training() -> None:
     source = digits().opened.splits.train
 
     def drawn(purpose: tuple[str | int, ...]) -> tuple[list[int], set[int]]:
         sampler = EpochSampler(source.labels, 4, purpose=purpose)
-        dataset = ImageDataset(source, lambda image, seed: torch.tensor(seed), min_size=8)
+        transform = Seeds(InputConfig(8, (0.0,), (1 / 255,)))
+        dataset = ImageDataset(source, transform, min_size=8)
         found = list(sampler)
-        return [key.index for key in found], {int(dataset[key].images) for key in found}
+        for key in found:
+            dataset[key]
+        return [key.index for key in found], transform.seeds
 
     several = [drawn(purpose) for purpose in ((), ("rehearsal", 0), ("rehearsal", 1))]
     assert len({tuple(order) for order, _ in several}) == 3

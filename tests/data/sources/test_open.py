@@ -12,14 +12,15 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from PIL import Image
 from sklearn.datasets import load_digits
 from torch.utils.data import DataLoader
 
 from lightning_recipes.data.loading.dataset import ImageDataset
 from lightning_recipes.data.sources.open import open_splits, open_unlabelled
+from lightning_recipes.data.transforms.image_transforms import eval_transform
 from lightning_recipes.errors import UserError
+from lightning_recipes.input_config import IMAGENET_INPUT
 from tests.pictures import class_folders, picture
 
 
@@ -277,7 +278,7 @@ def test_a_file_that_breaks_while_training_is_named_in_one_line(tmp_path: Path, 
     train = open_splits(str(tmp_path)).splits.train
     for path in tmp_path.rglob("*.png"):
         path.write_bytes(b"overwritten")
-    loader = DataLoader(ImageDataset(train, lambda image, seed: torch.zeros(1), min_size=8), num_workers=workers)
+    loader = DataLoader(ImageDataset(train, eval_transform(IMAGENET_INPUT), min_size=8), num_workers=workers)
     with pytest.raises(UserError, match=rf"\A{tmp_path}/ants/\d\.png: cannot be decoded") as e:
         list(loader)
     assert "\n" not in str(e.value)
