@@ -1,10 +1,10 @@
 """How a picture becomes an input of a network; it travels with the weights."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol, Self, runtime_checkable
 
-__all__ = ["IMAGENET_INPUT", "MIN_IMAGE_SIZE", "ExpectsInput", "Fit", "ImageBackend", "InputConfig"]
+__all__ = ["IMAGENET_INPUT", "MIN_IMAGE_SIZE", "ExpectsInput", "Fit", "ImageBackend", "InputConfig", "of_channels"]
 
 Fit = Literal["crop", "pad", "squish"]
 ImageBackend = Literal["torch", "pillow"]
@@ -41,6 +41,23 @@ class InputConfig:
     def of(cls, saved: Mapping[str, Any]) -> Self:
         """Return what a file says, whose lists were tuples; files from before there was a choice are Pillow's."""
         return cls(**{"image_backend": "pillow", **saved, "mean": tuple(saved["mean"]), "std": tuple(saved["std"])})
+
+
+def of_channels(values: Sequence[float], channels: int) -> tuple[float, ...]:
+    """Return a mean or std of red, green and blue for other channels.
+
+    One channel has their mean. More take them in turns, as timm repeats the weights of a first layer that was made for
+    three.
+
+    Example:
+        >>> of_channels((0.25, 0.5, 0.75), 1), of_channels((0.25, 0.5, 0.75), 5)
+        ((0.5,), (0.25, 0.5, 0.75, 0.25, 0.5))
+    """
+    if channels == len(values):
+        return tuple(values)
+    if channels == 1:
+        return (sum(values) / len(values),)
+    return tuple(values[channel % len(values)] for channel in range(channels))
 
 
 IMAGENET_INPUT = InputConfig(224, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), crop_pct=0.875)

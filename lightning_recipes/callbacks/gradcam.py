@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from lightning_recipes.atomic_io import write_csv
+from lightning_recipes.data.batch import displayed
 from lightning_recipes.data.of_trainer import image_data_of
 from lightning_recipes.engine.predictions import Predictions, judged, names_of, predict_validation
 from lightning_recipes.errors import refuse_bad_values
@@ -144,7 +145,7 @@ class MisclassifiedGradCAM(pl.Callback):
         images = _images(trainer, predictions.indices[[one.row for one in wrong]].tolist(), used)
         of = torch.tensor([one.said for one in wrong]), torch.tensor([one.true for one in wrong])
         heat = self._heat(module, trainer.precision_plugin.convert_input(images), of)
-        shown = _shown(images, used)
+        shown = displayed(images, used.mean, used.std).clamp(0, 1)
         paths = None if data is None else data.opened.splits.val.paths
         return [
             Mistake(
@@ -208,9 +209,3 @@ def _forget(figures: Path) -> None:
     for old in (figures / "gradcam.png", *(figures / "gradcam").glob("[0-9][0-9]*.png")):
         old.unlink(missing_ok=True)
     (figures / "gradcam" / "mistakes.csv").unlink(missing_ok=True)
-
-
-def _shown(images: Tensor, used: InputConfig) -> Tensor:
-    """Undo the normalisation: (N, H, W, 3) from 0 to 1."""
-    mean, std = (torch.tensor(values)[:, None, None] for values in (used.mean, used.std))
-    return (images * std + mean).clamp(0, 1).permute(0, 2, 3, 1)

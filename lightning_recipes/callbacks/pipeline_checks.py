@@ -90,7 +90,8 @@ class PipelineChecks(pl.Callback):
         pictures = inputs.PictureColours.of(data, evaluated.indices.tolist())
         known = module.input_config if _pretrained(module) else None
         yield inputs.check_normalization(pictures, evaluated, used, known)
-        yield inputs.check_channels(pictures, evaluated)
+        if data.channels == 3:
+            yield inputs.check_channels(pictures, evaluated)
         yield inputs.check_evaluation_repeats(*validated)
         yield inputs.check_training_images(self.trained, evaluated, used)
 
@@ -136,7 +137,7 @@ def _of_features(trainer: pl.Trainer, module: Any, data: ImageDataModule, stage:
     used, extract = module.input_judged, module.extract_features
     m, s = (torch.tensor(values, device=module.device)[:, None, None] for values in (used.mean, used.std))
     views: list[Callable[[Tensor], Tensor]] = [extract]
-    if _pretrained(module):
+    if _pretrained(module) and data.channels == 3:
         views.append(lambda images: extract(((images * s + m).flip(1) - m) / s))  # red and blue swapped
     (train, *swapped), order = _features_of(trainer, views, data.evaluation_loader("train", used))
     (val,), _ = _features_of(trainer, [extract], data.evaluation_loader("val", used))

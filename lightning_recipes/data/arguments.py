@@ -26,16 +26,19 @@ def refuse_bad_arguments(given: Mapping[str, Any]) -> None:
         ("batch_size", None if batch_size == "all" else batch_size, 1),
         ("eval_batch_size", given["eval_batch_size"], 1),
         ("num_workers", given["num_workers"], 0),
+        ("channels", given["channels"], 1),
     ):
         right = value is None or (isinstance(value, Integral) and not isinstance(value, bool) and value >= least)  # type: ignore[operator]
         refuse_bad_values("data", (key, value, right, f"a whole number >= {least}"))
     drawn = (given[key] for key in ("val_fraction", "split_seed", "images_per_class", "folds", "fold"))
     refuse_draw(*drawn)
+    count = given["channels"]
+    many = "three numbers, red, green and blue" if count == 3 else f"{count} numbers, one for each of data.channels"
     for key in ("mean", "std"):
-        channels = given[key]
-        right = channels is None or (len(channels) == 3 and all(map(math.isfinite, channels)))
-        refuse_bad_values("data", (key, channels, right, "a list of three numbers, red, green and blue"))
-    std, positive = given["std"], "a list of three numbers > 0; images are divided by them"
+        values = given[key]
+        right = values is None or (len(values) == count and all(map(math.isfinite, values)))
+        refuse_bad_values("data", (key, values, right, f"a list of {many}"))
+    std, positive = given["std"], f"a list of {many.split(',')[0]} > 0; images are divided by them"
     refuse_bad_values("data", ("std", std, std is None or min(std) > 0, positive))
     tasks = ("multiclass", MULTILABEL)
     refuse_bad_values("data", ("task", given["task"], given["task"] in tasks, f"one of {', '.join(tasks)}"))

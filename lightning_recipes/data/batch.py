@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import Tensor
 
-__all__ = ["Batch", "Features", "MixedBatch", "RawBatch", "batch_length", "normalise", "split_batch"]
+__all__ = ["Batch", "Features", "MixedBatch", "RawBatch", "batch_length", "displayed", "normalise", "split_batch"]
 
 
 def normalise(pixels: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
@@ -24,11 +24,26 @@ def normalise(pixels: Tensor, mean: Sequence[float], std: Sequence[float]) -> Te
     return images.sub_(subtracted).div_(divisor)
 
 
+def displayed(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:
+    """Return images as they can be looked at, (N, H, W, 3), float32 from 0 to 1 where they were normalised so.
+
+    Of other channels than three the first three are shown as red, green and blue; of one or two, the first as grey.
+
+    Args:
+        images: (N, C, H, W), normalised, on the CPU.
+        mean: C values, of the normalisation.
+        std: Likewise.
+    """
+    m, s = (torch.tensor(values)[:, None, None] for values in (mean, std))
+    channels = images * s + m
+    return (channels[:, :3] if channels.shape[1] >= 3 else channels[:, :1].expand(-1, 3, -1, -1)).permute(0, 2, 3, 1)
+
+
 class Batch(NamedTuple):
     """Images as they come from the loader.
 
     Attributes:
-        images: (N, 3, H, W), float32, normalised.
+        images: (N, C, H, W), float32, normalised.
         labels: (N,), int64, -1 where the label is not known; or (N, C), float32 of 0 and 1, of several.
         indices: (N,), int64, positions in the split.
     """
@@ -78,7 +93,7 @@ class MixedBatch(NamedTuple):
     """Images that are made of two; told from a :class:`Batch` by its type.
 
     Attributes:
-        images: (N, 3, H, W), float32, normalised.
+        images: (N, C, H, W), float32, normalised.
         labels: (N,), int64, of the first image of each pair.
         indices: (N,), int64, likewise.
         partners: (N,), int64, labels of the second.

@@ -84,6 +84,8 @@ class ImageDataModule(pl.LightningDataModule):
         image_backend: What resizes pictures: ``torch``, or ``pillow``, as timm and torchvision's older transforms do.
             They differ by one of 255 levels at most in all but one of 100,000 values; the first takes a third of the
             time (default: as the weights were judged, else ``torch``).
+        channels: Of an image: 3 is RGB, 1 its luminance; others are those of the files, which may be arrays (``.npy``,
+            (H, W, channels)) and TIFFs of several bands (default: 3).
         mean: Of the normalisation, per channel in [0, 1] (default: the backbone's own).
         std: Of the normalisation, likewise.
         download_dir: Where data sets known by name are kept.
@@ -114,6 +116,7 @@ class ImageDataModule(pl.LightningDataModule):
         on_bad_image: Literal["error", "skip"] = "error",
         fit: Fit | None = None,
         image_backend: ImageBackend | None = None,
+        channels: int = 3,
         mean: list[float] | None = None,
         std: list[float] | None = None,
         download_dir: str | None = None,
@@ -147,6 +150,7 @@ class ImageDataModule(pl.LightningDataModule):
             group=p["group"],
             folds=p["folds"],
             fold=p["fold"],
+            channels=p["channels"],
         )
         _warn_of_skipped(opened.skipped)
         return opened
@@ -172,6 +176,12 @@ class ImageDataModule(pl.LightningDataModule):
         return class_counts(self.opened.splits.train.labels, self.num_classes)
 
     @property
+    def channels(self) -> int:
+        """Channels of an image."""
+        channels: int = self.hparams["channels"]
+        return channels
+
+    @property
     def image_size(self) -> int | None:
         """Side of the images in pixels as the recipe gives it; None where the backbone decides."""
         size: int | None = self.hparams["image_size"]
@@ -191,7 +201,8 @@ class ImageDataModule(pl.LightningDataModule):
     def predict_source(self) -> ImageSource:
         """The images that ``predict`` runs over; its ``paths`` name them."""
         if self.hparams["predict_root"] is not None:
-            found, skipped = open_unlabelled(self.hparams["predict_root"], self.hparams["on_bad_image"])
+            root, bad = self.hparams["predict_root"], self.hparams["on_bad_image"]
+            found, skipped = open_unlabelled(root, bad, channels=self.channels)
             _warn_of_skipped(skipped)
             return found
         return self.opened.splits.test or self.opened.splits.val
@@ -268,7 +279,7 @@ class ImageDataModule(pl.LightningDataModule):
             if module.judged_input is not None and not self._is_fitting():
                 return module.judged_input
             known = module.input_config
-        given = {name: p[name] for name in ("image_size", "mean", "std", "fit", "image_backend")}
+        given = {name: p[name] for name in ("image_size", "mean", "std", "fit", "image_backend", "channels")}
         return input_for(stage, known, **given)
 
     def _batch_size(self, given: int | Literal["all"]) -> int:

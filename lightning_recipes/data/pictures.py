@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from lightning_recipes.data.images.decode import decode_rgb, to_rgb
+from lightning_recipes.data.images.decode import decode_image, to_channels
 from lightning_recipes.data.images.depth import is_deep, is_deep_grey
 from lightning_recipes.data.transforms.image_transforms import decoded_size, eval_transform
 from lightning_recipes.errors import UserError
@@ -49,27 +49,38 @@ def images_of(pictures: Sequence[Pictures], input_config: InputConfig) -> Tensor
     Raises:
         UserError: A file is no picture, or an array no image.
     """
-    transform = eval_transform(input_config)
-    return torch.stack([transform(_as_array(one, decoded_size(input_config)), 0) for one in pictures])
+    transform, least = eval_transform(input_config), decoded_size(input_config)
+    return torch.stack([transform(_as_array(one, least, len(input_config.mean)), 0) for one in pictures])
 
 
-def _as_array(picture: Pictures, min_size: int) -> NDArray[np.uint8]:
+def _as_array(picture: Pictures, min_size: int, channels: int) -> NDArray[np.uint8]:
+    if isinstance(picture, np.ndarray):
+        return _checked(picture, channels)
     if isinstance(picture, Image.Image):
         if is_deep(picture) and not is_deep_grey(picture):  # loaded by Pillow, it would keep the higher 8 bits alone
-            return decode_rgb(_file_of(picture), "predict", min_size)
-        return np.asarray(to_rgb(ImageOps.exif_transpose(picture)))
-    if isinstance(picture, np.ndarray):
-        if picture.dtype != np.uint8 or picture.ndim not in (2, 3) or picture.shape[2:] not in ((), (1,), (3,), (4,)):
-            raise UserError(
-                f"predict: an array of {picture.dtype} and shape {picture.shape} is no image; give uint8 (H, W, 3), "
-                "red, green and blue from 0 to 255"
-            )
-        return np.asarray(to_rgb(Image.fromarray(picture.squeeze(2) if picture.shape[2:] == (1,) else picture)))
+            return decode_image(_file_of(picture), "predict", min_size, channels=channels)
+        try:
+            return to_channels(ImageOps.exif_transpose(picture), channels)
+        except ValueError as error:
+            raise UserError(f"predict: a picture of {error}") from None
     try:
         with Path(picture).open("rb") as file:
-            return decode_rgb(file, str(picture), min_size)
+            return decode_image(file, str(picture), min_size, channels=channels)
     except OSError as error:
         raise UserError(f"{picture}: cannot be read ({error.strerror or error}); give the path of a picture") from None
+
+
+def _checked(image: NDArray[Any], channels: int) -> NDArray[np.uint8]:
+    """Return an array as (H, W, channels)."""
+    by_pillow = channels in (1, 3)
+    depths = ((), (1,), (3,), (4,)) if by_pillow else ((channels,),)
+    if image.dtype != np.uint8 or image.ndim not in (2, 3) or image.shape[2:] not in depths:
+        what = "3), red, green and blue" if by_pillow else f"{channels}), values"
+        found = f"an array of {image.dtype} and shape {image.shape}"
+        raise UserError(f"predict: {found} is no image; give uint8 (H, W, {what} from 0 to 255")
+    if not by_pillow:
+        return image
+    return to_channels(Image.fromarray(image.squeeze(2) if image.shape[2:] == (1,) else image), channels)
 
 
 def _file_of(picture: Image.Image) -> BinaryIO:

@@ -13,7 +13,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from lightning_recipes.data.images.decode import decode_rgb
+from lightning_recipes.data.images.decode import decode_image
 from lightning_recipes.data.sources.files import FileTree
 from lightning_recipes.data.sources.progress import Progress
 from lightning_recipes.data.transforms.image_transforms import decoded_size, eval_transform
@@ -121,7 +121,7 @@ def _read(
 
     def image(place: int) -> Tensor:
         with tree.open(names[place]) as file:
-            return transform(decode_rgb(file, names[place], least), 0)
+            return transform(decode_image(file, names[place], least), 0)
 
     batches = [left[start : start + BATCH] for start in range(0, len(left), BATCH)]
     with ThreadPoolExecutor(workers) as pool:

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from lightning_recipes.data.images.decode import decode_rgb, open_image
+from lightning_recipes.data.images.decode import decode_image, open_image
 from lightning_recipes.data.images.depth import bits_in, is_deep
 from lightning_recipes.data.sources.checks import LARGE
 from lightning_recipes.data.sources.faults import look_at
@@ -93,7 +93,7 @@ def measure(data: bytes, name: str, record: np.void) -> Note:
         return _measure(data, name, record)
     except MemoryError:
         return Note("needs more memory than there is")
-    except Exception as error:  # as in decode_rgb: every format's library has errors of its own
+    except Exception as error:  # as in decode_image: every format's library has errors of its own
         return Note(look_at(io.BytesIO(data)).fault or _cause(error))
 
 
@@ -105,7 +105,7 @@ def _measure(data: bytes, name: str, record: np.void) -> Note:
         reduced = image.width * image.height > LARGE  # too large to be decoded at its full size
     if reduced and kind not in ("JPEG", "MPO"):  # which alone can be decoded small
         return Note(format=kind, mode=mode, remarks=remarks)
-    rgb = decode_rgb(io.BytesIO(data), name, min_size=8 * SIDE if reduced else None)
+    rgb = decode_image(io.BytesIO(data), name, min_size=8 * SIDE if reduced else None)
     if (rgb.shape[0] > rgb.shape[1]) != (record["height"] > record["width"]):  # turned, as the camera says
         record["width"], record["height"] = record["height"], record["width"]
     _look(rgb, record)

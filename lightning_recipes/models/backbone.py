@@ -14,7 +14,7 @@ from timm.layers import get_act_layer
 from torch import nn
 
 from lightning_recipes.errors import UserError, did_you_mean
-from lightning_recipes.input_config import InputConfig
+from lightning_recipes.input_config import InputConfig, of_channels
 from lightning_recipes.models.hub import cache_alone_if_offline
 from lightning_recipes.models.weights import KEY as PRETRAINED
 from lightning_recipes.models.weights import Weights, describe_misfit, read_weights
@@ -62,6 +62,7 @@ def create_backbone(
     activation: str | None = None,
     pooling: str | None = None,
     keep_classifier: bool = True,
+    in_chans: int = 3,
 ) -> Backbone:
     """Build a timm model and take its classifier off.
 
@@ -78,6 +79,8 @@ def create_backbone(
         activation: One of :data:`ACTIVATIONS`, in place of the architecture's own.
         pooling: As timm calls it, such as ``catavgmax``; empty for none (default: the architecture's own).
         keep_classifier: Keep a pretrained classifier for the same number of classes.
+        in_chans: Channels of an image. Pretrained weights of the first layer are summed for one and repeated for more
+            than three, as timm does it.
 
     Raises:
         UserError: Unknown name or argument, or weights that cannot be had or do not fit.
@@ -92,6 +95,8 @@ def create_backbone(
         if activation not in ACTIVATIONS:
             raise UserError(f"model.activation: '{activation}' is not one of {', '.join(ACTIVATIONS)}")
         kwargs = {"act_layer": get_act_layer(activation), **kwargs}
+    if in_chans != 3:
+        kwargs = {"in_chans": in_chans, **kwargs}
     if weights is not None:
         model, classes = _load(name, weights, kwargs)
     else:
@@ -113,8 +118,8 @@ def create_backbone(
     size = config["input_size"][-1]
     inputs = InputConfig(
         size,
-        tuple(config["mean"]),
-        tuple(config["std"]),
+        of_channels(config["mean"], in_chans),
+        of_channels(config["std"], in_chans),
         config["interpolation"],
         config["crop_pct"],
         "crop" if weights is None else weights.fit,
@@ -190,6 +195,8 @@ def _load(name: str, weights: Weights, kwargs: dict[str, Any]) -> tuple[nn.Modul
     if weights.head is not None:
         classes = None  # a block of the backbone may be called as timm's classifier is
     overlay = {"state_dict": tensors, "num_classes": classes or 0, "custom_load": False, **weights.config}
+    if len(weights.config.get("mean", ())) == kwargs.get("in_chans", 3):
+        overlay["first_conv"] = None  # made for so many channels already: nothing for timm to sum or repeat
     try:
         model = _build(name, True, classes or 0, kwargs, pretrained_cfg_overlay=overlay)
     except (RuntimeError, KeyError) as error:
@@ -216,7 +223,7 @@ def _split(model: Any, name: str, pooling: str | None) -> tuple[nn.Module, nn.Li
     return model, classifier if isinstance(classifier, nn.Linear) else None, width
 
 
-def check_image_size(backbone: nn.Module, size: int) -> None:
+def check_image_size(backbone: nn.Module, size: int, in_chans: int = 3) -> None:
     """Refuse a size of images that the backbone cannot take, by one forward pass of zeros that leaves no trace.
 
     Raises:
@@ -226,7 +233,7 @@ def check_image_size(backbone: nn.Module, size: int) -> None:
     device = next(backbone.parameters()).device
     try:
         with torch.inference_mode():
-            backbone.eval()(torch.zeros(1, 3, size, size, device=device))
+            backbone.eval()(torch.zeros(1, in_chans, size, size, device=device))
     except Exception as error:
         reason = " ".join(str(error).split())[:160]
         raise UserError(f"data.image_size: the backbone cannot take images of {size} px ({reason})") from error

@@ -33,7 +33,7 @@ class Weights:
         num_classes: Of the run.
         class_names: What it told apart, where the file says so.
         architecture: What the file says it is for, or None.
-        config: mean, std, input_size (3, height, width), interpolation and crop_pct, where the file says so.
+        config: mean, std, input_size (channels, height, width), interpolation and crop_pct, where the file says so.
         backbone_kwargs: Arguments of the architecture that the file asks for.
         fit: How a run made its pictures square.
     """
@@ -129,7 +129,7 @@ def _from_run(file: Path, checkpoint: Mapping[str, Any]) -> Weights:
         raise UserError(f"{KEY}: '{file}' is a checkpoint without a backbone; give one of an ImageClassifier")
     saved, config = checkpoint.get("hyper_parameters", {}), dict(checkpoint.get("input_config", {}))
     if "image_size" in config:
-        config["input_size"] = (3, config["image_size"], config["image_size"])
+        config["input_size"] = (len(config["mean"]), config["image_size"], config["image_size"])
     return Weights(
         file,
         _as_float32(tensors),

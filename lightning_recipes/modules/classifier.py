@@ -71,6 +71,7 @@ class ImageClassifier(ClassificationModule):
             path of a task.
         head: On the features, with its arguments: ``linear``, ``mlp``, ``cosine``, ``concat_pool`` (fastai's),
             ``attention`` (over tokens), or a module class by its path, made with ``num_features`` and ``num_classes``.
+        in_chans: Channels of an image (linked from the data).
 
     Raises:
         UserError: The backbone, its weights or a value does not fit; the text names the key.
@@ -99,6 +100,7 @@ class ImageClassifier(ClassificationModule):
         compile: bool | dict[str, Any] = False,  # noqa: A002 - as torch calls it
         task: str = "multiclass",
         head: str | dict[str, Any] = "linear",
+        in_chans: int = 3,
     ) -> None:
         super().__init__(
             num_classes,
@@ -123,6 +125,7 @@ class ImageClassifier(ClassificationModule):
             image_size=image_size,
             activation=activation,
             pooling=pooling_of(head),
+            in_chans=in_chans,
             keep_classifier=is_linear(head),
         )
         self.backbone = built.features
@@ -224,9 +227,14 @@ class ImageClassifier(ClassificationModule):
     @override
     def setup(self, stage: str) -> None:
         """Refuse an image size that the backbone cannot take, before anything is trained; then compile."""
-        data = image_data_of(self.trainer)
+        data, in_chans = image_data_of(self.trainer), self.hparams["in_chans"]
+        if data is not None and data.channels != in_chans:
+            raise UserError(
+                f"data.channels: {data.channels}, and the model takes {in_chans}; give ImageClassifier "
+                f"in_chans={data.channels}"
+            )
         for size in data.image_sizes if data is not None else ():
-            check_image_size(self.backbone, size)
+            check_image_size(self.backbone, size, in_chans)
         super().setup(stage)
         if stage != "fit":
             return

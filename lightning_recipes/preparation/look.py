@@ -81,7 +81,7 @@ def pixels_of(source: FileSource, place: int) -> int:
             return image.width * image.height
     except MemoryError:
         raise
-    except Exception:  # as in decode_rgb
+    except Exception:  # as in decode_image
         return 0
 
 

@@ -42,7 +42,7 @@ def mend(data: bytes, name: str, fault: str) -> Mending | None:
         return _first_frame(data) or _by_its_name(data, name)
     except MemoryError:
         raise
-    except Exception:  # as in decode_rgb; a file of which more than its end is wrong
+    except Exception:  # as in decode_image; a file of which more than its end is wrong
         return None
 
 

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from lightning_recipes.__main__ import main
-from lightning_recipes.data.images.decode import decode_rgb
+from lightning_recipes.data.images.decode import decode_image
 from lightning_recipes.data.sources.faults import CUT_SHORT
 from lightning_recipes.data.sources.open import open_splits
 from lightning_recipes.inspection.inspect import inspect
@@ -166,9 +166,9 @@ def test_what_is_mended_has_the_rows_that_were_there_and_no_others(repaired: Pat
         ("most.jpg", "JPEG", "RGB"), ("most.png", "PNG", "RGB"), ("most.bmp", "BMP", "RGB"),
         ("inks_most.jpg", "JPEG", "CMYK"),
     ):  # fmt: skip
-        whole = decode_rgb(io.BytesIO(stored(kind, picture(mode=mode))), name)
+        whole = decode_image(io.BytesIO(stored(kind, picture(mode=mode))), name)
         with (repaired / rows[f"ant/{name}"]["path"]).open("rb") as file:
-            found = decode_rgb(file, name)
+            found = decode_image(file, name)
         assert 0.9 * len(whole) <= len(found) < len(whole)
         there = whole[-len(found) :] if kind == "BMP" else whole[: len(found)]
         np.testing.assert_array_equal(found, there)
@@ -183,7 +183,7 @@ def test_a_png_of_any_mode_that_was_cut_short_keeps_its_rows(mode: str) -> None:
     how = mend(cut(data, 0.97), "a.png", CUT_SHORT)
     assert how is not None
     assert how.content is not None
-    whole, found = (decode_rgb(io.BytesIO(one), "a.png") for one in (data, how.content))
+    whole, found = (decode_image(io.BytesIO(one), "a.png") for one in (data, how.content))
     assert 0.9 * len(whole) <= len(found) < len(whole)
     np.testing.assert_array_equal(found, whole[: len(found)])
 
@@ -195,7 +195,7 @@ def test_a_photograph_of_a_camera_that_was_turned_is_mended_upright() -> None:
     how = mend(cut(data, 0.97), "a.jpg", CUT_SHORT)
     assert how is not None
     assert how.content is not None
-    whole, found = (decode_rgb(io.BytesIO(one), "a.jpg") for one in (data, how.content))
+    whole, found = (decode_image(io.BytesIO(one), "a.jpg") for one in (data, how.content))
     assert found.shape[0] == whole.shape[0]
     np.testing.assert_array_equal(found, whole[:, -found.shape[1] :])  # its top is at the right now
 
@@ -205,5 +205,5 @@ def test_a_first_page_that_a_png_would_not_hold_as_it_is_read_is_left_as_it_is(t
     pages = [np.asarray(picture(seed)).astype(np.uint16) * 16 for seed in (0, 1)]
     assert cv2.imwritemulti(str(tmp_path / "deep.tif"), pages)
     data = (tmp_path / "deep.tif").read_bytes()
-    assert decode_rgb(io.BytesIO(data), "deep.tif").max() > 200
+    assert decode_image(io.BytesIO(data), "deep.tif").max() > 200
     assert mend(data, "deep.tif", "") is None

@@ -5,7 +5,6 @@ from dataclasses import asdict, replace
 from typing import Any
 
 import lightning.pytorch as pl
-import torch
 from lightning.pytorch.callbacks import ProgressBar
 from typing_extensions import override
 
@@ -16,6 +15,7 @@ from lightning_recipes.callbacks.snapshots import SnapshotEnsemble
 from lightning_recipes.callbacks.stages import Stages
 from lightning_recipes.cli.commands.recipe_command import RecipeCommand
 from lightning_recipes.cli.console import print_check, print_checks
+from lightning_recipes.data.batch import displayed
 from lightning_recipes.data.datamodule import ImageDataModule
 from lightning_recipes.data.some_images import some_images
 from lightning_recipes.errors import UserError
@@ -97,8 +97,7 @@ class CheckPipeline(RecipeCommand):
         if seen is None:
             return
         used, task, names = data.input_config, self.model.task, data.classes
-        m, s = (torch.tensor(values)[:, None, None] for values in (used.mean, used.std))
-        images = (seen.images[:DRAWN] * s + m).permute(0, 2, 3, 1).numpy()
+        images = displayed(seen.images[:DRAWN], used.mean, used.std).numpy()
         labels = [task.words(label, names) for label in seen.labels[:DRAWN]]
         figure = batch_figure(images, labels, title="Training images as the network sees them")
         save_figure(figure, self.run_folder / "figures" / "batch.png")

@@ -63,6 +63,7 @@ LINKS = {
     "classes": "class_names",
     "class_counts": "class_counts",
     "image_size": "image_size",
+    "channels": "in_chans",
 }
 """What the model takes from the data, by its name there."""
 

@@ -1,4 +1,4 @@
-"""From the bytes of a picture, as people have them, to RGB."""
+"""From the bytes of a picture, as people have them, to RGB, or to as many channels as are wanted."""
 
 from typing import BinaryIO
 
@@ -6,12 +6,23 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
+from lightning_recipes.data.images.bands import bands_of, decode_bands, holds_bands
 from lightning_recipes.data.images.depth import deep_colour, is_deep, is_deep_grey, scale_to_8_bit
 from lightning_recipes.data.images.heif import register_heif
 from lightning_recipes.data.images.jpeg import decode_plain_jpeg
 from lightning_recipes.errors import UserError
 
-__all__ = ["IMAGE_SUFFIXES", "MAX_PIXELS", "decode_rgb", "open_image", "reason", "to_rgb", "try_to_decode"]
+__all__ = [
+    "IMAGE_SUFFIXES",
+    "MAX_PIXELS",
+    "decode_image",
+    "open_image",
+    "reason",
+    "to_channels",
+    "to_rgb",
+    "try_to_decode",
+    "with_channels",
+]
 
 IMAGE_SUFFIXES = frozenset(
     f".{kind}"
@@ -20,6 +31,7 @@ IMAGE_SUFFIXES = frozenset(
         *("ppm", "pgm", "pbm", "pnm", "avif", "jp2", "tga", "psd"),
         # Pillow cannot read these (HEIC by a plugin): told as bad, where other files would be passed over in silence.
         *("heic", "heif", "jxl", "svg", "dng", "cr2", "nef", "arw"),
+        "npy",
     )
 )
 MAX_PIXELS = 500_000_000
@@ -28,8 +40,8 @@ MAX_PIXELS = 500_000_000
 WHITE = (255, 255, 255, 255)
 
 
-def decode_rgb(file: BinaryIO, name: str, min_size: int | None = None) -> NDArray[np.uint8]:
-    """Return an RGB image of shape (height, width, 3).
+def decode_image(file: BinaryIO, name: str, min_size: int | None = None, *, channels: int = 3) -> NDArray[np.uint8]:
+    """Return an image of shape (height, width, channels), RGB by default.
 
     The camera's rotation (EXIF) is applied; transparency is laid on white; of an animation the first frame is taken;
     CMYK, grey and palettes are converted.
@@ -43,38 +55,46 @@ def decode_rgb(file: BinaryIO, name: str, min_size: int | None = None) -> NDArra
     where brightness itself has a meaning, store 8 bits. Float pictures are of 0 to 1 or likewise; negative values and
     those of more than 16 bits are stretched from the darkest to the brightest.
 
+    Other channels are those that are stored, of arrays (``.npy``) and TIFFs scaled likewise, all by one range.
+
     Args:
         file: The picture, from its start.
         name: What it is called, for the error.
         min_size: A JPEG may be decoded at 1/2, 1/4 or 1/8, as long as its shorter side, in pixels, stays at least this
             long (default: at its full size).
+        channels: 3 is RGB, 1 its luminance; others have to be as many as are stored.
 
     Raises:
-        UserError: It cannot be decoded, or has more than ``MAX_PIXELS``.
+        UserError: It cannot be decoded, has other channels, or more than ``MAX_PIXELS``.
     """
-    fault, rgb = try_to_decode(file, min_size)
-    if rgb is None:
+    fault, image = try_to_decode(file, min_size, channels=channels)
+    if image is None:
         raise UserError(f"{name}: cannot be decoded ({fault}); replace or remove the file")
-    return rgb
+    return image
 
 
-def try_to_decode(file: BinaryIO, min_size: int | None = None) -> tuple[str, NDArray[np.uint8] | None]:
-    """Return an empty text and the image, as :func:`decode_rgb`, or why it cannot be decoded and None.
+def try_to_decode(
+    file: BinaryIO, min_size: int | None = None, *, channels: int = 3
+) -> tuple[str, NDArray[np.uint8] | None]:
+    """Return an empty text and the image, as :func:`decode_image`, or why it cannot be decoded and None.
 
     Args:
         file: The picture, from its start.
-        min_size: As for :func:`decode_rgb`.
+        min_size: As for :func:`decode_image`.
+        channels: Likewise.
     """
     try:
+        if holds_bands(file, channels):
+            return "", decode_bands(file, channels)
         with open_image(file) as image:
             size = image.size
             if min_size is not None:
                 image.draft("RGB", (min_size, min_size))  # of JPEG alone, which decodes to a smaller picture for free
-            if image.size == size and (plain := decode_plain_jpeg(image, file)) is not None:
+            if image.size == size and channels == 3 and (plain := decode_plain_jpeg(image, file)) is not None:
                 return "", plain
             if is_deep(image) and not is_deep_grey(image):
-                return "", np.asarray(to_rgb(ImageOps.exif_transpose(deep_colour(image, file))))
-            return "", np.asarray(to_rgb(ImageOps.exif_transpose(image)))
+                return "", to_channels(ImageOps.exif_transpose(deep_colour(image, file)), channels)
+            return "", to_channels(ImageOps.exif_transpose(image), channels)
     except MemoryError:
         raise
     except Exception as error:  # every format's library has errors of its own: AVIF's RuntimeError, struct.error ...
@@ -107,6 +127,35 @@ def to_rgb(image: Image.Image) -> Image.Image:
         image = image.convert("RGBA")
         return Image.alpha_composite(Image.new("RGBA", image.size, WHITE), image).convert("RGB")
     return image.convert("RGB")
+
+
+def to_channels(image: Image.Image, channels: int) -> NDArray[np.uint8]:
+    """Return a picture of any mode, upright, as (H, W, channels); 3 is RGB, 1 its luminance.
+
+    Raises:
+        ValueError: Others are wanted than it has.
+    """
+    if channels == 1 and not is_deep_grey(image):
+        return bands_of(to_rgb(image), 1)
+    return np.asarray(to_rgb(image)) if channels == 3 else bands_of(image, channels)
+
+
+def with_channels(image: NDArray[np.uint8], channels: int, name: str) -> NDArray[np.uint8]:
+    """Return an image (H, W, C) with as many channels as are wanted: 1 of RGB, its luminance.
+
+    Args:
+        image: Of others.
+        channels: That are wanted.
+        name: What it is called, for the error.
+
+    Raises:
+        UserError: They cannot be made of it.
+    """
+    if (image.shape[2], channels) == (3, 1):
+        return bands_of(Image.fromarray(image), 1)
+    raise UserError(
+        f"data.channels: {channels}, but '{name}' has {image.shape[2]}; give the number that the images have"
+    )
 
 
 def reason(error: Exception) -> str:

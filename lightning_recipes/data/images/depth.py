@@ -1,12 +1,12 @@
 """Pictures of more than 8 bits a channel, brought to 8 by the range that their values are of."""
 
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-__all__ = ["BITS", "bits_in", "deep_colour", "is_deep", "is_deep_grey", "scale_to_8_bit"]
+__all__ = ["BITS", "bits_in", "deep_colour", "is_deep", "is_deep_grey", "scale_to_8_bit", "values_to_8_bit"]
 
 BITS = (8, 10, 12, 14, 16)
 """What cameras and scanners store in 16 bits; a picture is of the first that holds its largest value."""
@@ -43,17 +43,27 @@ def scale_to_8_bit(image: Image.Image) -> Image.Image:
     values, transparent = np.asarray(image), image.info.get("transparency")
     clear = values == transparent if isinstance(transparent, int) else None  # one grey level of a 16-bit PNG
     seen = values if clear is None else values[~clear]
-    scaled = _scaled(values, _range_of(seen, image))
+    scaled = _scaled(values, _range_of(seen, _stated_bits(image)))
     if clear is not None:
         scaled[clear] = WHITE
     return Image.fromarray(scaled)
 
 
-def _range_of(values: NDArray[np.generic], image: Image.Image) -> tuple[float, float]:
-    finite = values[np.isfinite(values)] if image.mode == "F" else values
+def values_to_8_bit(values: NDArray[Any]) -> NDArray[np.uint8]:
+    """Return numbers of any kind as uint8: those of more bits, and floats, scaled as :func:`scale_to_8_bit` does."""
+    if values.dtype == np.uint8:
+        return values
+    if values.dtype == np.bool_:
+        return values.astype(np.uint8) * 255
+    return _scaled(values, _range_of(values, 0))
+
+
+def _range_of(values: NDArray[Any], stated: int) -> tuple[float, float]:
+    """Return what is black and white: ``stated`` is of how many bits they are at least."""
+    fractions = values.dtype.kind == "f"
+    finite = values[np.isfinite(values)] if fractions else values
     low, high = (float(finite.min()), float(finite.max())) if finite.size else (0.0, 0.0)
-    stated = _stated_bits(image)
-    usual = [*([1.0] if image.mode == "F" else []), *(2.0**bits - 1 for bits in BITS if bits >= stated)]
+    usual = [*([1.0] if fractions else []), *(2.0**bits - 1 for bits in BITS if bits >= stated)]
     if low < 0 or high > usual[-1]:
         return low, high
     return 0.0, next(top for top in usual if high <= top)
@@ -128,7 +138,7 @@ def bits_in(image: Image.Image, file: BinaryIO) -> int | None:
     if image.mode not in DEEP_GREY:
         values = _low_values(np.asarray(image), file)
         return 16 if values is None else _bits_of(values[..., :3])
-    low, high = _range_of(np.asarray(image), image)
+    low, high = _range_of(np.asarray(image), _stated_bits(image))
     if low == 0 and high == 1:  # float, as usual
         return 16
     return next((bits for bits in BITS if low == 0 and high == 2**bits - 1), None)

@@ -7,7 +7,7 @@ from typing import Any
 from lightning_recipes.data.loading.dataset import ImageDataset
 from lightning_recipes.data.sources.source import ImageSource
 from lightning_recipes.data.transforms.image_transforms import Transform, decoded_size, eval_transform, train_transform
-from lightning_recipes.input_config import IMAGENET_INPUT, Fit, ImageBackend, InputConfig
+from lightning_recipes.input_config import IMAGENET_INPUT, Fit, ImageBackend, InputConfig, of_channels
 from lightning_recipes.stages.plan import Stage
 
 __all__ = ["Augment", "LoaderSettings", "input_for"]
@@ -60,6 +60,7 @@ def input_for(
     std: Sequence[float] | None,
     fit: Fit | None = None,
     image_backend: ImageBackend | None = None,
+    channels: int = 3,
 ) -> InputConfig:
     """Return the input of a stage: its own values, else those given for all, else those the weights were made for.
 
@@ -71,12 +72,13 @@ def input_for(
         std: Likewise.
         fit: Likewise.
         image_backend: Likewise.
+        channels: Of an image.
     """
     known = known or IMAGENET_INPUT
     return InputConfig(
         (stage and stage.image_size) or image_size or known.image_size,
-        tuple(mean or known.mean),
-        tuple(std or known.std),
+        tuple(mean or of_channels(known.mean, channels)),
+        tuple(std or of_channels(known.std, channels)),
         known.interpolation,
         known.crop_pct,
         fit or known.fit,

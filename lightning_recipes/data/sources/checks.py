@@ -79,7 +79,7 @@ def _is_large(head: Head) -> bool:
 def _head(source: FileSource, index: int, whole: bool) -> Head:
     try:
         with source.tree.open(source.paths[index]) as file:
-            return look_at(file, whole=whole)
+            return look_at(file, whole=whole, channels=source.channels)
     except OSError as error:
         return Head(error.strerror or str(error))
 

@@ -3,6 +3,9 @@
 import os
 from typing import BinaryIO, NamedTuple
 
+from PIL import UnidentifiedImageError
+
+from lightning_recipes.data.images.bands import TIFF, holds_bands, refuse_other_bands, shape_of_bands
 from lightning_recipes.data.images.decode import open_image, reason, try_to_decode
 from lightning_recipes.data.images.depth import is_deep
 
@@ -37,7 +40,7 @@ def fault_of(file: BinaryIO) -> str | None:
     return look_at(file).fault
 
 
-def look_at(file: BinaryIO, *, whole: bool = False) -> Head:
+def look_at(file: BinaryIO, *, whole: bool = False, channels: int = 3) -> Head:
     """Return what a picture's header says, and what is wrong with the file.
 
     A file whose end is not where its kind has it, as in a phone's photo with a film behind it, is decoded; so only what
@@ -46,24 +49,32 @@ def look_at(file: BinaryIO, *, whole: bool = False) -> Head:
     Args:
         file: The whole file; only its head and its last bytes are read as a rule.
         whole: Decode every file: damage between a head and an end that are as they should be shows in no other way.
+        channels: That an image is to have.
     """
     size = file.seek(0, os.SEEK_END)
     if size == 0:
         return Head("empty")
     file.seek(0)
     try:
+        if holds_bands(file, channels):
+            height, width = shape_of_bands(file, channels)
+            return Head(None, (width, height))
         with open_image(file) as image:
+            refuse_other_bands(image, channels)
             kind, head = image.format or "", Head(None, image.size, is_deep(image))
             ended = _has_end(file, size, kind)
             if ended and not whole:
                 return head
     except MemoryError:
         raise
-    except Exception as error:  # as in decode_rgb
+    except Exception as error:  # as in decode_image
         file.seek(0)
-        return Head(CUT_SHORT if _is_short_riff(file.read(12), size) else reason(error))
+        first = file.read(12)
+        if channels == 3 and isinstance(error, UnidentifiedImageError) and first[:4] in TIFF:
+            return Head("a TIFF that Pillow does not read; is it of several bands, give data.channels")
+        return Head(CUT_SHORT if _is_short_riff(first, size) else reason(error))
     file.seek(0)
-    fault, _ = try_to_decode(file, min_size=1)
+    fault, _ = try_to_decode(file, min_size=1, channels=channels)
     return Head(fault if ended else CUT_SHORT) if fault else head
 
 

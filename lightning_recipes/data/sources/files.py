@@ -8,7 +8,7 @@ from typing import BinaryIO, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from lightning_recipes.data.images.decode import IMAGE_SUFFIXES, decode_rgb
+from lightning_recipes.data.images.decode import IMAGE_SUFFIXES, decode_image
 from lightning_recipes.data.sources.faults import Head
 from lightning_recipes.data.sources.labels import Labels, several
 from lightning_recipes.data.sources.picked import Names
@@ -121,6 +121,7 @@ class FileSource:
         labels: One label a file, -1 where unknown; or (N, C) of 0 and 1, uint8.
         classes: Names of the classes.
         groups: What each file belongs to, where a CSV file says so.
+        channels: Of an image.
     """
 
     def __init__(
@@ -130,11 +131,12 @@ class FileSource:
         labels: Labels,
         classes: Sequence[str],
         groups: Sequence[str] | None = None,
+        channels: int = 3,
     ) -> None:
         self.tree, self.paths = tree, names if isinstance(names, Names) else Names(names)
         self.labels: NDArray[np.int64] | NDArray[np.uint8]
         self.labels = np.asarray(labels, np.uint8) if several(labels) else np.asarray(labels, np.int64)
-        self.classes = tuple(classes)
+        self.classes, self.channels = tuple(classes), channels
         self.groups = None if groups is None else Names(groups)
 
     def __len__(self) -> int:
@@ -144,10 +146,11 @@ class FileSource:
     def keep(self, indices: Sequence[int]) -> "FileSource":
         """Return a source of some of the pictures."""
         groups = None if self.groups is None else [self.groups[i] for i in indices]
-        return FileSource(self.tree, [self.paths[i] for i in indices], self.labels[indices], self.classes, groups)
+        names, labels = [self.paths[i] for i in indices], self.labels[indices]
+        return FileSource(self.tree, names, labels, self.classes, groups, self.channels)
 
     def read(self, index: int, min_size: int | None = None) -> NDArray[np.uint8]:
-        """Return a picture as RGB.
+        """Return a picture, (H, W, channels): as RGB, unless it is of others.
 
         Raises:
             UserError: It cannot be read or decoded; the text names the file.
@@ -158,4 +161,4 @@ class FileSource:
         except OSError as error:
             raise UserError(f"{name}: cannot be read ({error.strerror or error}); replace the file") from None
         with file:
-            return decode_rgb(file, name, min_size)
+            return decode_image(file, name, min_size, channels=self.channels)

@@ -30,4 +30,7 @@ def read_one_label(root: str, *, command: str, key: str, group: str | None = Non
             text = text.partition(", and model.task")[0].partition("; of an image that may have none")[0]
             text += f"; {command} takes one label an image"
         raise UserError(text) from None
+    for part in parts.values():
+        if array := next((path for path in part.paths if path.endswith(".npy")), None):
+            raise UserError(f"{key}: '{array}' is an array; {command} looks at pictures alone, so move it away")
     return {split: parts[split] for split in SPLIT_ORDER if split in parts}

@@ -57,6 +57,7 @@ def open_splits(
     group: str | None = None,
     folds: int | None = None,
     fold: int = 0,
+    channels: int = 3,
 ) -> OpenedData:
     """Open data; arguments as in :class:`lightning_recipes.data.datamodule.ImageDataModule`.
 
@@ -86,7 +87,7 @@ def open_splits(
         splits = Splits(*held_out.of(EMBEDDED[root]()))
     else:
         _refuse_unknown_scheme(root)
-        parts, skipped = open_parts(root, on_bad_image, several_labels=several_labels, group=group)
+        parts, skipped = open_parts(root, on_bad_image, several_labels=several_labels, group=group, channels=channels)
         splits = _with_validation(root, parts, held_out)
     if images_per_class is not None:
         few = few_per_class(splits.train, images_per_class, split_seed)
@@ -95,14 +96,22 @@ def open_splits(
 
 
 def open_parts(
-    root: str, on_bad_image: Literal["error", "skip"], *, several_labels: bool = False, group: str | None = None
+    root: str,
+    on_bad_image: Literal["error", "skip"],
+    *,
+    several_labels: bool = False,
+    group: str | None = None,
+    channels: int = 3,
 ) -> tuple[Mapping[str, FileSource], tuple[str, ...]]:
     """Return the files of each split that a folder, a zip, shards or a CSV file have, and what was left out.
 
     Raises:
         UserError: As :func:`open_splits`.
     """
-    return drop_bad(read_parts(root, several_labels=several_labels, group=group), on_bad_image)
+    parts = read_parts(root, several_labels=several_labels, group=group)
+    for part in parts.values():
+        part.channels = channels
+    return drop_bad(parts, on_bad_image)
 
 
 def read_parts(root: str, *, several_labels: bool = False, group: str | None = None) -> Mapping[str, FileSource]:
@@ -227,13 +236,14 @@ def _as_it_is(root: str, splits: Splits, held_out: HeldOut) -> Splits:
 
 
 def open_unlabelled(
-    root: str | os.PathLike[str], on_bad_image: Literal["error", "skip"] = "error"
+    root: str | os.PathLike[str], on_bad_image: Literal["error", "skip"] = "error", *, channels: int = 3
 ) -> tuple[FileSource, tuple[str, ...]]:
     """Open pictures without labels, of a folder, a zip or shards, however deep they lie, or a single one.
 
     Args:
         root: The folder, the zip, the shards or the picture.
         on_bad_image: Whether files that are no whole pictures end the command or are left out.
+        channels: Of an image.
 
     Returns:
         The pictures, and the files that were left out with what is wrong with them.
@@ -248,6 +258,7 @@ def open_unlabelled(
         tree = open_tree(root, "data.predict_root")
         names = [name for name in tree.names() if is_picture(name)]
         source = FileSource(tree, names, np.full(len(names), -1), ())
+    source.channels = channels
     parts, skipped = drop_bad({"predict": source}, on_bad_image)
     if not len(parts["predict"]):
         raise UserError(f"data.predict_root: '{root}' has no images; give a folder of images or a .zip of one")

@@ -136,4 +136,10 @@ def train_transform(augment: str | dict[str, Any] | list[Any], input_config: Inp
 
         build_pipeline(augment)  # so that a mistake is found before a worker does
         return PipelineTransform(input_config, augment)
-    return PolicyTransform(input_config, resolve_policy(augment))
+    policy, channels = resolve_policy(augment), len(input_config.mean)
+    if policy.ops != "none" and channels != 3:
+        raise UserError(
+            f"data.augment: {policy.ops} changes red, green and blue, and data.channels is {channels}; "
+            "give light, medium, strong or spectrogram"
+        )
+    return PolicyTransform(input_config, policy)

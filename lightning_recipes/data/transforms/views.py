@@ -14,6 +14,8 @@ from lightning_recipes.data.transforms.searched import searched
 
 __all__ = ["draw_view"]
 
+OPENCV_CHANNELS = 4
+"""Of a colour; images of more are turned four channels at a time, all with one number."""
 Fill = tuple[float, ...]
 """Colour of what is cut out or moved in, a value a channel from 0 to 255."""
 
@@ -89,9 +91,12 @@ def _moves_and_colour_steps(policy: Policy, fill: Fill) -> list[Any]:
     a, steps, j = import_albumentations(), [], policy.jitter
     if policy.rotate or policy.shift:
         moved = {"translate_percent": (-policy.shift, policy.shift), "rotate": (-policy.rotate, policy.rotate)}
-        steps.append(a.Affine(**moved, fill=fill, p=1.0))
-    if j:
+        one = fill if len(fill) <= OPENCV_CHANNELS else sum(fill) / len(fill)
+        steps.append(a.Affine(**moved, fill=one, p=1.0))
+    if j and len(fill) == 3:
         steps.append(a.ColorJitter(brightness=j, contrast=j, saturation=j, hue=j / 10, p=1.0))
+    elif j:  # hue and saturation are of red, green and blue
+        steps.append(a.RandomBrightnessContrast(brightness_limit=j, contrast_limit=j, p=1.0))
     return steps
 
 

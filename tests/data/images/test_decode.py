@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lightning_recipes.data.images.decode import decode_rgb
+from lightning_recipes.data.images.decode import decode_image
 from lightning_recipes.errors import UserError
 
 RED, BLUE = (255, 0, 0), (0, 0, 255)
@@ -37,7 +37,7 @@ def test_every_mode_becomes_rgb_of_the_same_size(mode: str) -> None:
     if mode == "I;16":
         image = Image.fromarray((np.asarray(source.convert("L"), dtype=np.uint16)) * 257)
     kind = "TIFF" if mode == "CMYK" else "PNG"
-    decoded = decode_rgb(stored(image, kind), "x")
+    decoded = decode_image(stored(image, kind), "x")
     assert decoded.shape == (20, 40, 3)
     assert decoded.dtype == np.uint8
     expected = np.asarray(source if mode in ("P", "RGBA", "CMYK") else source.convert("L").convert("RGB"))
@@ -48,7 +48,7 @@ def test_every_mode_becomes_rgb_of_the_same_size(mode: str) -> None:
 def test_the_cameras_rotation_is_applied() -> None:
     exif = Image.Exif()
     exif[0x0112] = 6  # turn a quarter to the right to see it upright
-    decoded = decode_rgb(stored(two_colours(), "PNG", exif=exif), "x")
+    decoded = decode_image(stored(two_colours(), "PNG", exif=exif), "x")
     assert decoded.shape == (40, 20, 3)
     assert tuple(decoded[0, 0]) == RED  # what lay on the left is now on top
     assert tuple(decoded[-1, 0]) == BLUE
@@ -56,32 +56,32 @@ def test_the_cameras_rotation_is_applied() -> None:
 
 def test_transparency_is_laid_on_white() -> None:
     image = Image.new("RGBA", (4, 4), (0, 0, 0, 0))
-    assert (decode_rgb(stored(image, "PNG"), "x") == 255).all()
+    assert (decode_image(stored(image, "PNG"), "x") == 255).all()
     palette = Image.new("P", (4, 4), 1)
     palette.putpalette([9, 9, 9, 0, 0, 0])
-    assert (decode_rgb(stored(palette, "PNG", transparency=1), "x") == 255).all()
+    assert (decode_image(stored(palette, "PNG", transparency=1), "x") == 255).all()
 
 
 def test_sixteen_bits_are_scaled_and_not_clipped() -> None:
     values = np.array([[0, 257 * 10, 257 * 128, 65535]], dtype=np.uint16)
-    decoded = decode_rgb(stored(Image.fromarray(values), "PNG"), "x")
+    decoded = decode_image(stored(Image.fromarray(values), "PNG"), "x")
     assert decoded[0, :, 0].tolist() == [0, 10, 128, 255]
 
 
 def test_of_an_animation_the_first_frame_is_taken() -> None:
     frames = [Image.new("RGB", (8, 8), colour) for colour in (RED, BLUE)]
-    decoded = decode_rgb(stored(frames[0], "GIF", save_all=True, append_images=frames[1:]), "x")
+    decoded = decode_image(stored(frames[0], "GIF", save_all=True, append_images=frames[1:]), "x")
     assert tuple(decoded[0, 0]) == RED
 
 
 def test_a_large_jpeg_is_decoded_small_but_not_below_what_is_needed() -> None:
-    decoded = decode_rgb(stored(two_colours((1600, 1200)), "JPEG"), "x", min_size=128)
+    decoded = decode_image(stored(two_colours((1600, 1200)), "JPEG"), "x", min_size=128)
     assert decoded.shape == (150, 200, 3)  # an eighth; the next step would go below 128
-    assert decode_rgb(stored(two_colours((250, 250)), "JPEG"), "x", min_size=128).shape == (250, 250, 3)
+    assert decode_image(stored(two_colours((250, 250)), "JPEG"), "x", min_size=128).shape == (250, 250, 3)
 
 
 def test_a_picture_of_one_pixel_is_a_picture() -> None:
-    assert decode_rgb(stored(Image.new("RGB", (1, 1), RED), "PNG"), "x").tolist() == [[list(RED)]]
+    assert decode_image(stored(Image.new("RGB", (1, 1), RED), "PNG"), "x").tolist() == [[list(RED)]]
 
 
 def png(size: tuple[int, int], depth: int, kind: int, rows: bytes, *, transparent: bytes = b"") -> io.BytesIO:
@@ -97,12 +97,12 @@ def png(size: tuple[int, int], depth: int, kind: int, rows: bytes, *, transparen
 
 def test_sixteen_bit_colour_is_scaled_and_not_clipped() -> None:
     rows = b"\0" + struct.pack(">6H", 0, 257 * 128, 65535, 257 * 10, 257 * 200, 257)
-    assert decode_rgb(png((2, 1), 16, 2, rows), "x").tolist() == [[[0, 128, 255], [10, 200, 1]]]
+    assert decode_image(png((2, 1), 16, 2, rows), "x").tolist() == [[[0, 128, 255], [10, 200, 1]]]
 
 
 def test_the_transparent_level_of_sixteen_bit_grey_is_white() -> None:
     rows, level = b"\0" + struct.pack(">2H", 257 * 64, 257 * 80), struct.pack(">H", 257 * 64)
-    assert decode_rgb(png((2, 1), 16, 0, rows, transparent=level), "x")[0, :, 0].tolist() == [255, 80]
+    assert decode_image(png((2, 1), 16, 0, rows, transparent=level), "x")[0, :, 0].tolist() == [255, 80]
 
 
 @pytest.mark.parametrize(
@@ -117,20 +117,20 @@ def test_the_transparent_level_of_sixteen_bit_grey_is_white() -> None:
 )
 def test_float_grey_keeps_its_brightness_from_picture_to_picture(values: list[float], expected: list[int]) -> None:
     image = Image.fromarray(np.array([values], dtype=np.float32))
-    assert decode_rgb(stored(image, "TIFF"), "x")[0, :, 0].tolist() == expected
+    assert decode_image(stored(image, "TIFF"), "x")[0, :, 0].tolist() == expected
 
 
 def test_a_picture_may_be_as_large_as_a_panorama_but_not_a_bomb(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)  # as it was, for other tests
     panorama = stored(Image.new("L", (20_000, 10_000)), "JPEG", quality=5)  # an error by Pillow's own limit
-    assert decode_rgb(panorama, "x", min_size=200).shape == (1250, 2500, 3)
+    assert decode_image(panorama, "x", min_size=200).shape == (1250, 2500, 3)
     with pytest.raises(UserError, match=r"^bomb\.png: cannot be decoded .* pixels.*; replace or remove the file$"):
-        decode_rgb(png((60_000, 60_000), 8, 0, b"\0"), "bomb.png")
+        decode_image(png((60_000, 60_000), 8, 0, b"\0"), "bomb.png")
 
 
 def test_a_limit_on_pixels_that_a_user_lifted_stays_lifted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", None)
-    decode_rgb(stored(two_colours(), "PNG"), "x")
+    decode_image(stored(two_colours(), "PNG"), "x")
     assert Image.MAX_IMAGE_PIXELS is None
 
 
@@ -146,7 +146,7 @@ def test_whatever_bytes_are_wrong_the_error_names_the_file(kind: str) -> None:
         try:
             with warnings.catch_warnings():
                 warnings.simplefilter("ignore")
-                decode_rgb(io.BytesIO(bytes(data)), "name")
+                decode_image(io.BytesIO(bytes(data)), "name")
         except UserError as error:
             failed += 1
             assert str(error).startswith("name: cannot be decoded (")  # noqa: PT017 - some of them can be decoded

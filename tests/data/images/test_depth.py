@@ -9,7 +9,7 @@ import pytest
 from numpy.typing import NDArray
 from PIL import Image
 
-from lightning_recipes.data.images.decode import decode_rgb
+from lightning_recipes.data.images.decode import decode_image
 from lightning_recipes.data.pictures import images_of
 from lightning_recipes.data.sources.open import open_splits
 from lightning_recipes.input_config import InputConfig
@@ -34,7 +34,7 @@ def png(values: NDArray[np.uint16]) -> bytes:
 @pytest.mark.parametrize("channels", [1, 3])
 def test_a_picture_of_fewer_bits_keeps_its_levels(bits: int, channels: int) -> None:
     values = ramp(bits, channels)
-    decoded = decode_rgb(io.BytesIO(png(values)), "x")
+    decoded = decode_image(io.BytesIO(png(values)), "x")
     expected = (values / (2**bits - 1) * 255).round().astype(np.uint8)
     assert np.array_equal(decoded, expected if channels == 3 else np.dstack([expected] * 3))
     assert len(np.unique(decoded)) == 256
@@ -44,7 +44,7 @@ def test_a_picture_of_fewer_bits_keeps_its_levels(bits: int, channels: int) -> N
 @pytest.mark.parametrize("most", [3000, 4095])
 def test_the_brightness_of_a_picture_is_not_its_own_but_of_its_bits(most: int, channels: int) -> None:
     values = np.minimum(ramp(12, channels), most)
-    decoded = decode_rgb(io.BytesIO(png(values)), "x")
+    decoded = decode_image(io.BytesIO(png(values)), "x")
     assert decoded.max() == round(most / 4095 * 255)
 
 
@@ -54,7 +54,7 @@ def test_a_prediction_sees_what_training_saw(tmp_path: Path, bits: int, channels
     path = tmp_path / "scan.png"
     path.write_bytes(png(ramp(bits, channels)))
     with path.open("rb") as file:
-        trained_on = decode_rgb(file, "x")
+        trained_on = decode_image(file, "x")
     with Image.open(path) as picture:
         seen = images_of([trained_on, str(path), picture], PLAIN)
     assert np.array_equal(seen[0], seen[1])
@@ -66,7 +66,8 @@ def test_alpha_and_the_lower_bits_of_colour_are_kept_both() -> None:
     colours = np.full((4, 4, 3), 2048, np.uint16)
     alpha = np.full((4, 4), 65535, np.uint16)
     alpha[0] = 0
-    decoded = decode_rgb(io.BytesIO(png(np.dstack([alpha, colours]))), "x")  # written reversed: blue, green, red, alpha
+    written = np.dstack([alpha, colours])  # reversed: blue, green, red, alpha
+    decoded = decode_image(io.BytesIO(png(written)), "x")
     assert decoded[0].min() == 255  # laid on white
     assert decoded[1:].tolist() == np.full((3, 4, 3), 128).tolist()
 

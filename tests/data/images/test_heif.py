@@ -7,7 +7,7 @@ from base64 import b64decode
 import pytest
 
 from lightning_recipes.data.images import heif
-from lightning_recipes.data.images.decode import decode_rgb
+from lightning_recipes.data.images.decode import decode_image
 from lightning_recipes.data.sources.faults import fault_of
 from lightning_recipes.errors import UserError
 
@@ -26,7 +26,7 @@ PHOTOGRAPH = b64decode(
 
 def test_it_is_read_where_the_plugin_is_installed() -> None:
     pytest.importorskip("pi_heif")
-    image = decode_rgb(io.BytesIO(PHOTOGRAPH), "phone.heic")
+    image = decode_image(io.BytesIO(PHOTOGRAPH), "phone.heic")
     assert image.shape == (16, 32, 3)
     assert abs(image[8, 4].astype(int) - (220, 30, 30)).max() <= 3
     assert abs(image[8, 28].astype(int) - (30, 30, 220)).max() <= 3
@@ -42,6 +42,6 @@ def test_without_it_the_package_is_named(monkeypatch: pytest.MonkeyPatch) -> Non
         with pytest.raises(
             UserError, match=r"phone\.heic: cannot be decoded \(HEIC, which the package pi-heif reads\)"
         ):
-            decode_rgb(io.BytesIO(PHOTOGRAPH), "phone.heic")
+            decode_image(io.BytesIO(PHOTOGRAPH), "phone.heic")
     finally:
         heif._registered.cache_clear()

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from lightning_recipes.data.images.decode import decode_rgb
+from lightning_recipes.data.images.decode import decode_image
 from lightning_recipes.data.sources.faults import fault_of, look_at
 from lightning_recipes.errors import UserError
 
@@ -60,7 +60,7 @@ def test_a_photo_cut_short_is_told_though_its_thumbnail_is_whole() -> None:
 def test_what_can_be_decoded_is_no_fault_though_its_end_is_unusual(kind: str, change: Any) -> None:
     data = change(stored(noise(), kind))
     assert fault_of(io.BytesIO(data)) is None
-    assert decode_rgb(io.BytesIO(data), "x").shape == (64, 64, 3)
+    assert decode_image(io.BytesIO(data), "x").shape == (64, 64, 3)
 
 
 def test_an_animation_cut_behind_its_first_frame_can_be_used() -> None:
@@ -74,7 +74,7 @@ def test_the_check_and_the_decoder_agree_on_files_cut_short(kind: str, share: fl
     data = with_thumbnail(stored(noise(), kind)) if kind == "JPEG" else stored(noise(), kind)
     cut = data[: int(len(data) * share)]
     with pytest.raises(UserError):
-        decode_rgb(io.BytesIO(cut), "x")
+        decode_image(io.BytesIO(cut), "x")
     assert fault_of(io.BytesIO(cut)) is not None
 
 
