@@ -9,8 +9,9 @@ import zlib
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 
-__all__ = ["generator_for", "numpy_generator_for", "run_seed", "seed_for", "seed_process"]
+__all__ = ["generator_for", "numpy_generator_for", "run_seed", "seed_for", "seed_process", "uniforms_for"]
 
 
 def run_seed() -> int:
@@ -48,6 +49,30 @@ def generator_for(*key: str | int, seed: int | None = None, device: torch.device
 def numpy_generator_for(*key: str | int, seed: int | None = None) -> np.random.Generator:
     """Return a fresh NumPy generator for the key; arguments as in :func:`seed_for`."""
     return np.random.Generator(np.random.PCG64(_sequence(key, seed)))
+
+
+def uniforms_for(*key: str | int, indices: NDArray[np.int64], columns: int) -> NDArray[np.float32]:
+    """Return numbers in [0, 1) that are functions of the key, an index and a column, for many indices at once.
+
+    By splitmix64, whose state is a counter (Steele, Lea and Flood 2014, "Fast Splittable Pseudorandom Number
+    Generators", figure 16): a generator for each image of a batch would take longer than the batch.
+
+    Args:
+        key: As of :func:`seed_for`.
+        indices: (N,), non-negative.
+        columns: Draws of each.
+
+    Returns:
+        (N, columns).
+    """
+    start = _sequence(key, None).generate_state(1, np.uint64)[0]
+    counters = indices.astype(np.uint64)[:, None] * np.uint64(columns) + np.arange(1, columns + 1, dtype=np.uint64)
+    z = start + counters * np.uint64(0x9E3779B97F4A7C15)  # arrays wrap around without a warning
+    z = (z ^ (z >> np.uint64(30))) * np.uint64(0xBF58476D1CE4E5B9)
+    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
+    z ^= z >> np.uint64(31)
+    shares: NDArray[np.float32] = (z >> np.uint64(40)).astype(np.float32) * np.float32(2**-24)  # all that it holds
+    return shares
 
 
 def seed_process(*key: str | int) -> None:

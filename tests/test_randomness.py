@@ -1,12 +1,20 @@
 """Randomness as a function of its key."""
 
 import random
+import zlib
 
 import numpy as np
 import pytest
 import torch
 
-from lightning_recipes.randomness import generator_for, numpy_generator_for, run_seed, seed_for, seed_process
+from lightning_recipes.randomness import (
+    generator_for,
+    numpy_generator_for,
+    run_seed,
+    seed_for,
+    seed_process,
+    uniforms_for,
+)
 
 
 def test_the_same_key_draws_the_same_whatever_was_drawn_before() -> None:
@@ -47,3 +55,29 @@ def test_seeding_the_process_fixes_torch_numpy_and_python() -> None:
         return float(torch.rand(())), float(np.random.rand()), random.random()  # noqa: NPY002
 
     assert draw() == draw()
+
+
+def test_numbers_for_many_indices_are_those_of_splitmix64() -> None:
+    def splitmix64(state: int) -> int:  # as Steele, Lea and Flood print it
+        mask = 2**64 - 1
+        z = (state ^ (state >> 30)) * 0xBF58476D1CE4E5B9 & mask
+        z = (z ^ (z >> 27)) * 0x94D049BB133111EB & mask
+        return z ^ (z >> 31)
+
+    assert splitmix64((1234567 + 0x9E3779B97F4A7C15) % 2**64) == 6457827717110365317  # as its users know it
+    indices = np.array([0, 5, 123456789])
+    found = uniforms_for("views", 3, indices=indices, columns=4)
+    words = [run_seed(), zlib.crc32(b"views"), 3]
+    start = int(np.random.SeedSequence(words).generate_state(1, np.uint64)[0])
+    for row, index in zip(found, indices.tolist(), strict=True):
+        for column, value in enumerate(row.tolist()):
+            state = (start + (index * 4 + column + 1) * 0x9E3779B97F4A7C15) % 2**64
+            assert value == (splitmix64(state) >> 40) / 2**24
+
+
+def test_numbers_of_neighbours_have_nothing_to_do_with_each_other() -> None:
+    found = uniforms_for("views", indices=np.arange(20000), columns=3)
+    assert 0 <= found.min() <= found.max() < 1
+    assert abs(float(found.mean()) - 0.5) < 0.01
+    table = np.concatenate([found[:-1], found[1:]], axis=1)
+    assert float(np.abs(np.corrcoef(table.T) - np.eye(6)).max()) < 0.03

@@ -20,6 +20,7 @@ PAGE_OF = {
     "ckpt_path": "resume",
     "conflicts": "clean_your_data",
     "data.balance": "uneven_classes",
+    "data.cache": "speed",
     "data.channels": "pictures",
     "data.fit": "pictures",
     "data.image_backend": "speed",

@@ -21,10 +21,11 @@ from lightning_recipes.compat.lightning import is_running
 from lightning_recipes.data.arguments import MULTILABEL, refuse_bad_arguments
 from lightning_recipes.data.batch import RawBatch
 from lightning_recipes.data.loading.cached_features import Extract
-from lightning_recipes.data.loading.dataset import FeatureDataset, ImageDataset
+from lightning_recipes.data.loading.dataset import FeatureDataset
+from lightning_recipes.data.loading.device_cache import DeviceCache, policy_for_batches
 from lightning_recipes.data.loading.eval_sampler import stratified_order
 from lightning_recipes.data.loading.loader_settings import LoaderSettings, input_for
-from lightning_recipes.data.loading.loaders import LoadingProcess
+from lightning_recipes.data.loading.loaders import AnyDataset, LoadingProcess
 from lightning_recipes.data.loading.stage_loader import StageLoader
 from lightning_recipes.data.loading.train_loader import TrainLoader
 from lightning_recipes.data.loading.train_sampler import EpochSampler, FixedSampler, Key
@@ -84,6 +85,9 @@ class ImageDataModule(pl.LightningDataModule):
         image_backend: What resizes pictures: ``torch``, or ``pillow``, as timm and torchvision's older transforms do.
             They differ by one of 255 levels at most in all but one of 100,000 values; the first takes a third of the
             time (default: as the weights were judged, else ``torch``).
+        cache: ``device``: keep all training and validation images where the network computes, at the size of the stage,
+            and draw augmentation there for a whole batch at once, by a policy without searched operations; crops are
+            then of images of that size (default: pictures are decoded anew in each epoch).
         channels: Of an image: 3 is RGB, 1 its luminance; others are those of the files, which may be arrays (``.npy``,
             (H, W, channels)) and TIFFs of several bands (default: 3).
         mean: Of the normalisation, per channel in [0, 1] (default: the backbone's own).
@@ -116,6 +120,7 @@ class ImageDataModule(pl.LightningDataModule):
         on_bad_image: Literal["error", "skip"] = "error",
         fit: Fit | None = None,
         image_backend: ImageBackend | None = None,
+        cache: Literal["device"] | None = None,
         channels: int = 3,
         mean: list[float] | None = None,
         std: list[float] | None = None,
@@ -130,6 +135,7 @@ class ImageDataModule(pl.LightningDataModule):
         self.plan: Plan | None = None
         self.feature_extractor: Extract | None = None
         self._features: dict[tuple[str, InputConfig, int], FeatureDataset] = {}
+        self._on_device = DeviceCache()
         self._train_loader: StageLoader[TrainLoader] = StageLoader()
         self._val_loader: StageLoader[DataLoader[Any]] = StageLoader()
 
@@ -225,7 +231,7 @@ class ImageDataModule(pl.LightningDataModule):
         self.plan = plan
         for position, stage in enumerate(plan.stages):
             self.train_batches(position)
-            self.settings_of(stage).transform(train=True)
+            self._check_augment(self.settings_of(stage))
 
     @override
     def setup(self, stage: str) -> None:
@@ -236,7 +242,7 @@ class ImageDataModule(pl.LightningDataModule):
         self._val_loader.forget()
         if stage == "fit" and self.plan is None:
             self.train_batches()
-            self.settings_of(None).transform(train=True)
+            self._check_augment(self.settings_of(None))
         alone = stage == "predict" and self.hparams["predict_root"] is not None  # which needs no other images
         _ = self.predict_source if alone else self.opened
 
@@ -246,6 +252,7 @@ class ImageDataModule(pl.LightningDataModule):
         for loader in (self._train_loader, self._val_loader):
             loader.end_workers()
             loader.forget()
+        self._on_device.forget()
 
     @override
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
@@ -368,6 +375,11 @@ class ImageDataModule(pl.LightningDataModule):
         dataset = settings.dataset(self._source(split))
         return torch.stack([dataset[index].images for index in indices])
 
+    def _check_augment(self, settings: LoaderSettings) -> None:
+        settings.transform(train=True)
+        if self.hparams["cache"] is not None:
+            policy_for_batches(settings)
+
     def _source(self, split: Split) -> ImageSource:
         source = self.predict_source if split == "predict" else getattr(self.opened.splits, split)
         if source is None:
@@ -468,9 +480,12 @@ class ImageDataModule(pl.LightningDataModule):
 
     def _dataset_of(
         self, split: Split, source: ImageSource, settings: LoaderSettings, *, train: bool = False
-    ) -> ImageDataset | FeatureDataset:
+    ) -> AnyDataset:
         if settings.cache_features:
             return self._cached(split, source, settings)
+        known = getattr(self.opened.splits, split, None) if split in ("train", "val") else None
+        if self.hparams["cache"] == "device" and source is known and (train or split == "val"):
+            return self._on_device.of(split, source, settings, self._process, train=train)
         return settings.dataset(source, train=train)  # images of the training split are judged, too
 
     def _backbone_changes(self) -> int:

@@ -10,15 +10,17 @@ import torch
 from numpy.typing import NDArray
 from torch.utils.data import DataLoader
 
+from lightning_recipes.data.batch import RawBatch
 from lightning_recipes.data.loading.cached_features import Extract, compute_features
 from lightning_recipes.data.loading.dataset import FeatureDataset, ImageDataset, Samples
+from lightning_recipes.data.loading.device_images import DeviceImages
 from lightning_recipes.data.loading.eval_sampler import ShardSampler
 from lightning_recipes.data.loading.train_loader import TrainLoader, keep_batch
 from lightning_recipes.data.loading.train_sampler import EpochSampler
 
-__all__ = ["LoadingProcess"]
+__all__ = ["AnyDataset", "LoadingProcess"]
 
-AnyDataset = ImageDataset | FeatureDataset
+AnyDataset = ImageDataset | FeatureDataset | DeviceImages
 
 
 @dataclass(frozen=True)
@@ -103,6 +105,8 @@ class LoadingProcess:
     def _options(self, dataset: AnyDataset, keeps_workers: bool) -> dict[str, Any]:
         if isinstance(dataset, FeatureDataset):  # lies in memory, and gives batches whole
             return {"collate_fn": keep_batch}
+        if isinstance(dataset, DeviceImages):  # likewise
+            return {"collate_fn": keep_batch if self.gives_raw else RawBatch.normalised}
         return {
             "collate_fn": Samples.raw if self.gives_raw else Samples.normalised,
             "num_workers": self.num_workers,

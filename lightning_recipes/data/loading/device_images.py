@@ -1,0 +1,118 @@
+"""A whole set of images where the network computes, augmented there in batches."""
+
+import logging
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+
+from lightning_recipes.data.batch import Batch, RawBatch
+from lightning_recipes.data.loading.dataset import ImageDataset, Samples
+from lightning_recipes.data.loading.train_sampler import Key
+from lightning_recipes.data.sources.labels import label_tensor
+from lightning_recipes.data.transforms.batch_views import DRAWS, draw_views
+from lightning_recipes.data.transforms.frame import frame_of
+from lightning_recipes.data.transforms.policies import Policy
+from lightning_recipes.errors import UserError
+from lightning_recipes.randomness import uniforms_for
+
+__all__ = ["DeviceImages", "keep_on_device"]
+
+log = logging.getLogger(__name__)
+
+MEMORY = Path("/proc/meminfo")  # of Linux; its free memory, without what it gives up on demand, says too little
+AT_ONCE = 256  # images that are read together
+MOST = 0.8
+"""Share of the free memory that images may take; the rest is the network's and the batches'."""
+
+
+class DeviceImages(Dataset[Batch]):
+    """Images of a split on a device, as evaluation sees them.
+
+    Args:
+        pixels: (N, C, S, S), uint8.
+        images: The data set that they are of.
+        policy: What happens to them as they are drawn (default: nothing).
+    """
+
+    def __init__(self, pixels: Tensor, images: ImageDataset, policy: Policy | None = None) -> None:
+        self.pixels, self.images, self.policy = pixels, images, policy
+        self.labels = label_tensor(images.source.labels)
+        self.fill = frame_of(images.transform.input).fill.to(pixels.device)
+
+    def __len__(self) -> int:
+        """Number of images."""
+        return len(self.pixels)
+
+    def __getitem__(self, key: Key | int) -> Batch:
+        """Return one sample, normalised; a plain position counts as epoch 0."""
+        image, label, index = (column[0] for column in self.__getitems__([key]).normalised())
+        return Batch(image, label, index)
+
+    def __getitems__(self, keys: Sequence[Key | int]) -> RawBatch:
+        """Return a whole batch, its images on the device; all of one epoch and purpose."""
+        full = [Key(0, key) if isinstance(key, int) else key for key in keys]
+        indices, given = torch.tensor([key.index for key in full]), self.images.transform.input
+        pixels = self.pixels[indices.to(self.pixels.device)]
+        if self.policy is not None:
+            counted = np.array([key.index + key.repeat * len(self) for key in full])
+            words = ("augment", *full[0].purpose, full[0].epoch)
+            draws = torch.from_numpy(uniforms_for(*words, indices=counted, columns=DRAWS))
+            pixels = draw_views(self.policy, pixels, draws.to(pixels.device), self.fill)
+        return RawBatch(pixels, self.labels[indices], indices, given.mean, given.std)
+
+
+def keep_on_device(images: ImageDataset, device: torch.device, *, num_workers: int = 0) -> Tensor:
+    """Read all images of a data set onto a device, (N, C, S, S), uint8; says before how much memory they take.
+
+    Args:
+        images: As evaluation sees them.
+        device: Where to.
+        num_workers: Processes that read; not part of the result.
+
+    Raises:
+        UserError: There is no room for them.
+    """
+    given = images.transform.input
+    shape = (len(images), len(given.mean), given.image_size, given.image_size)
+    _refuse_too_many(math.prod(shape), shape[0], device)
+    loader: DataLoader[Batch] = DataLoader(
+        images,
+        batch_size=AT_ONCE,
+        num_workers=num_workers,
+        generator=torch.Generator(),
+        collate_fn=Samples.raw,  # type: ignore[arg-type]  # which the data set gives for a list
+    )
+    pixels, start = torch.empty(shape, dtype=torch.uint8, device=device), 0
+    for batch in loader:
+        pixels[start : start + len(batch.images)] = batch.images
+        start += len(batch.images)
+    return pixels
+
+
+def _refuse_too_many(needed: int, images: int, device: torch.device) -> None:
+    free = _free_memory(device)
+    if free is not None and needed > MOST * free:
+        raise UserError(
+            f"data.cache: device needs {_in_words(needed)} for {images:,} images, and {device} has {_in_words(free)} "
+            "free; leave it out, or give a smaller data.image_size"
+        )
+    log.info("data.cache: %s images take %s on %s", f"{images:,}", _in_words(needed), device)
+
+
+def _free_memory(device: torch.device) -> int | None:
+    """Return the bytes that are free; None where the system does not say."""
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
+    if device.type != "cpu" or not MEMORY.exists():
+        return None
+    known = dict(line.split(":", 1) for line in MEMORY.read_text().splitlines())
+    return 1024 * int(known["MemAvailable"].split()[0])
+
+
+def _in_words(size: float) -> str:
+    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"

@@ -1,0 +1,152 @@
+"""What a policy makes of a whole batch at once, on the device where the images are."""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn.functional import affine_grid, grid_sample, pad
+from torchvision.ops import roi_align
+
+from lightning_recipes.data.transforms.policies import Policy
+from lightning_recipes.errors import UserError
+
+__all__ = ["DRAWS", "draw_views", "refuse_for_batches"]
+
+NAMES = (
+    *("flip", "cut", "cut_down", "cut_across", "wide", "wide_at", "high", "high_at", "area", "ratio", "down", "across"),
+    *("turn", "move_across", "move_down", "brightness", "contrast", "saturation", "hue"),
+)
+DRAWS = len(NAMES)
+"""Numbers that each image of a batch needs, whatever the policy makes of them."""
+
+GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601, as of Pillow and torchvision
+TO_YIQ = ((0.299, 0.587, 0.114), (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
+
+Draws = dict[str, Tensor]
+
+
+def refuse_for_batches(policy: Policy) -> None:
+    """Refuse what is done to one image at a time.
+
+    Raises:
+        UserError: The policy has searched operations.
+    """
+    if policy.ops != "none":
+        raise UserError(
+            f"data.cache: device does not draw {policy.ops}; leave one of them out, or give light, medium or strong"
+        )
+
+
+def draw_views(policy: Policy, pixels: Tensor, draws: Tensor, fill: Tensor) -> Tensor:
+    """Return a view of each image, (N, C, S, S), uint8; what happens is as of :class:`Policy`, in its order.
+
+    Crops are of the images as they are: a ``resized`` one is filtered, and enlarged from the input's own size.
+
+    Args:
+        policy: What may happen.
+        pixels: (N, C, S, S), uint8; left as they are.
+        draws: (N, :data:`DRAWS`), in [0, 1), on the same device. No draw depends on whether another is made.
+        fill: Colour of what is cut out or moved in, (C, 1, 1), uint8, on the same device.
+    """
+    drawn = dict(zip(NAMES, draws.unbind(1), strict=True))
+    views = CROPS[policy.crop](policy, pixels, drawn)
+    if policy.flip:
+        views = torch.where((drawn["flip"] < 0.5)[:, None, None, None], views.flip(3), views)
+    if policy.rotate or policy.shift:
+        views = _moved(policy, views, drawn, fill)
+    if policy.jitter:
+        views = _coloured(policy.jitter, views, drawn)
+    return _masked(policy, views, drawn, fill)
+
+
+def _padded(policy: Policy, pixels: Tensor, drawn: Draws) -> Tensor:
+    size = pixels.shape[-1]
+    border = max(1, size // 8)
+    windows = pad(pixels, (border,) * 4).unfold(2, size, 1).unfold(3, size, 1)
+    down, across = ((drawn[name] * (2 * border + 1)).long() for name in ("down", "across"))
+    return windows[torch.arange(len(pixels), device=pixels.device), :, down, across]
+
+
+def _resized(policy: Policy, pixels: Tensor, drawn: Draws) -> Tensor:
+    size = pixels.shape[-1]
+    low, high = (math.log(value) for value in policy.ratio)
+    area = policy.scale[0] + drawn["area"] * (policy.scale[1] - policy.scale[0])
+    ratio = (low + drawn["ratio"] * (high - low)).exp()
+    width, height = ((area * shape).sqrt().clamp(max=1) for shape in (ratio, 1 / ratio))
+    left, top = drawn["across"] * (1 - width), drawn["down"] * (1 - height)
+    boxes = torch.stack([left, top, left + width, top + height], dim=1) * size
+    numbers = torch.arange(len(pixels), device=pixels.device, dtype=boxes.dtype)[:, None]
+    parts = roi_align(pixels.float(), torch.cat([numbers, boxes], dim=1), size, sampling_ratio=2, aligned=True)
+    return _to_uint8(parts)
+
+
+def _centre(policy: Policy, pixels: Tensor, drawn: Draws) -> Tensor:
+    return pixels
+
+
+CROPS: dict[str, Callable[[Policy, Tensor, Draws], Tensor]] = {
+    "resized": _resized,
+    "padded": _padded,
+    "centre": _centre,
+}
+
+
+def _moved(policy: Policy, pixels: Tensor, drawn: Draws, fill: Tensor) -> Tensor:
+    angle = (2 * drawn["turn"] - 1) * math.radians(policy.rotate)
+    across, down = ((2 * drawn[name] - 1) * 2 * policy.shift for name in ("move_across", "move_down"))
+    rows = ((angle.cos(), -angle.sin(), across), (angle.sin(), angle.cos(), down))
+    matrices = torch.stack([torch.stack(row, dim=1) for row in rows], dim=1)
+    grid = affine_grid(matrices, list(pixels.shape), align_corners=False)
+    colour = fill.float()
+    return _to_uint8(grid_sample(pixels - colour, grid, align_corners=False) + colour)
+
+
+def _coloured(jitter: float, pixels: Tensor, drawn: Draws) -> Tensor:
+    """Brightness, contrast, saturation and hue, in this order; of other channels than three the first two."""
+    strength = {name: (2 * drawn[name] - 1)[:, None, None, None] * jitter for name in NAMES[-4:]}
+    images = pixels.float() * (1 + strength["brightness"])
+    weights = torch.tensor(GREY, device=pixels.device)[:, None, None]
+    grey = (images * weights).sum(1, keepdim=True) if pixels.shape[1] == 3 else images
+    mean = grey.mean(dim=(1, 2, 3), keepdim=True)
+    images = ((images - mean) * (1 + strength["contrast"]) + mean).clamp(0, 255)
+    if pixels.shape[1] != 3:
+        return _to_uint8(images)
+    grey = (images * weights).sum(1, keepdim=True)
+    images = (images - grey) * (1 + strength["saturation"]) + grey
+    return _to_uint8(torch.einsum("nij,njhw->nihw", _hue_turns(strength["hue"].flatten() / 10), images))
+
+
+def _hue_turns(turns: Tensor) -> Tensor:
+    """Return matrices (N, 3, 3) that turn the hue of red, green and blue by shares of a full turn, in YIQ."""
+    angle, zero, one = 2 * math.pi * turns, torch.zeros_like(turns), torch.ones_like(turns)
+    rows = ((one, zero, zero), (zero, angle.cos(), -angle.sin()), (zero, angle.sin(), angle.cos()))
+    rotation = torch.stack([torch.stack(row, dim=1) for row in rows], dim=1)
+    to_yiq = torch.tensor(TO_YIQ, device=turns.device)
+    matrices: Tensor = torch.linalg.inv(to_yiq) @ rotation @ to_yiq
+    return matrices
+
+
+def _masked(policy: Policy, pixels: Tensor, drawn: Draws, fill: Tensor) -> Tensor:
+    """Cut out a square, and blank stripes."""
+    size = pixels.shape[-1]
+    places = torch.arange(size, device=pixels.device)
+
+    def within(length: Tensor | int, start: Tensor) -> Tensor:
+        begin = (start * (size - length + 1)).long()
+        return (places >= begin[:, None]) & (places < (begin + length)[:, None])
+
+    blank = torch.zeros(len(pixels), size, size, dtype=torch.bool, device=pixels.device)
+    if policy.cutout and policy.cutout_p:
+        side = max(1, round(policy.cutout * size))
+        hole = within(side, drawn["cut_down"])[:, :, None] & within(side, drawn["cut_across"])[:, None, :]
+        blank |= hole & (drawn["cut"] < policy.cutout_p)[:, None, None]
+    if widest := round(policy.time_mask * size):
+        blank |= within((drawn["wide"] * (widest + 1)).long(), drawn["wide_at"])[:, None, :]
+    if highest := round(policy.frequency_mask * size):
+        blank |= within((drawn["high"] * (highest + 1)).long(), drawn["high_at"])[:, :, None]
+    return torch.where(blank[:, None], fill, pixels)
+
+
+def _to_uint8(images: Tensor) -> Tensor:
+    return images.round_().clamp_(0, 255).to(torch.uint8)
