@@ -19,6 +19,7 @@ from .callbacks.recording.run_summary import RunSummary as RunSummary
 from .callbacks.sam import SAM as SAM
 from .callbacks.snapshots import SnapshotEnsemble as SnapshotEnsemble
 from .callbacks.stages import Stages as Stages
+from .callbacks.stem_whitening import StemWhitening as StemWhitening
 from .callbacks.stochastic_depth import StochasticDepth as StochasticDepth
 from .callbacks.training_doctor import TrainingDoctor as TrainingDoctor
 from .callbacks.wandb_tracker import WandbTracker as WandbTracker

@@ -62,7 +62,7 @@ def draw_views(policy: Policy, pixels: Tensor, draws: Tensor, fill: Tensor) -> T
 
 def _padded(policy: Policy, pixels: Tensor, drawn: Draws) -> Tensor:
     size = pixels.shape[-1]
-    border = max(1, size // 8)
+    border = max(1, int(size * policy.border))
     windows = pad(pixels, (border,) * 4).unfold(2, size, 1).unfold(3, size, 1)
     down, across = ((drawn[name] * (2 * border + 1)).long() for name in ("down", "across"))
     return windows[torch.arange(len(pixels), device=pixels.device), :, down, across]

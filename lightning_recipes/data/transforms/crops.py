@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from typing import Protocol
 
 import numpy as np
 import torch
@@ -11,41 +12,52 @@ from lightning_recipes.data.transforms.frame import Frame
 
 __all__ = ["CROPS"]
 
-Pair = tuple[float, float]
+
+class CropPolicy(Protocol):
+    """What crops are drawn by; parameters of a policy."""
+
+    @property
+    def scale(self) -> tuple[float, float]: ...
+
+    @property
+    def ratio(self) -> tuple[float, float]: ...
+
+    @property
+    def border(self) -> float: ...
 
 
-def _resized(frame: Frame, pixels: Tensor, draw: np.random.Generator, scale: Pair, ratio: Pair) -> Tensor:
+def _resized(frame: Frame, pixels: Tensor, draw: np.random.Generator, policy: CropPolicy) -> Tensor:
     """A random part of random shape; of extreme images, after ten tries, the largest that fits."""
     height, width = pixels.shape[1:]
-    low, high = (math.log(r) for r in ratio)
+    low, high = (math.log(r) for r in policy.ratio)
     for _ in range(10):
-        area = width * height * draw.uniform(*scale)
+        area = width * height * draw.uniform(*policy.scale)
         shape = math.exp(draw.uniform(low, high))
         w, h = math.sqrt(area * shape), math.sqrt(area / shape)
         if w <= width and h <= height:
             break
     else:
-        w = min(width, height * ratio[1])
-        h = min(height, width / ratio[0])
+        w = min(width, height * policy.ratio[1])
+        h = min(height, width / policy.ratio[0])
     left, top = draw.uniform(0, width - w), draw.uniform(0, height - h)
     return frame.resize(pixels, (frame.size, frame.size), (left, top, left + w, top + h))
 
 
-def _padded(frame: Frame, pixels: Tensor, draw: np.random.Generator, scale: Pair, ratio: Pair) -> Tensor:
-    """A random crop of the image with a black border of an eighth of its size."""
-    border = max(1, frame.size // 8)
+def _padded(frame: Frame, pixels: Tensor, draw: np.random.Generator, policy: CropPolicy) -> Tensor:
+    """A random crop of the image with a black border."""
+    border = max(1, int(frame.size * policy.border))
     wide = torch.nn.functional.pad(frame.centre(pixels, 1.0), (border,) * 4)
     left, top = (int(v) for v in draw.integers(0, 2 * border + 1, size=2))
     return wide[:, top : top + frame.size, left : left + frame.size].clone()
 
 
-def _centre(frame: Frame, pixels: Tensor, draw: np.random.Generator, scale: Pair, ratio: Pair) -> Tensor:
+def _centre(frame: Frame, pixels: Tensor, draw: np.random.Generator, policy: CropPolicy) -> Tensor:
     return frame.centre(pixels, 1.0).clone()
 
 
-CROPS: dict[str, Callable[[Frame, Tensor, np.random.Generator, Pair, Pair], Tensor]] = {
+CROPS: dict[str, Callable[[Frame, Tensor, np.random.Generator, CropPolicy], Tensor]] = {
     "resized": _resized,
     "padded": _padded,
     "centre": _centre,
 }
-"""Each makes (C, size, size), uint8, of (C, H, W), in memory of its own; the last two are ``resized``'s alone."""
+"""Each makes (C, size, size), uint8, of (C, H, W), in memory of its own."""

@@ -30,10 +30,11 @@ class Policy:
     """What may happen to a training image, in this order.
 
     Attributes:
-        crop: ``resized`` (a random part of the image, resized; Szegedy et al. 2015), ``padded`` (padded by an eighth,
-            then a random crop; the CIFAR standard) or ``centre`` (the evaluation's view).
+        crop: ``resized`` (a random part of the image, resized; Szegedy et al. 2015), ``padded`` (a black border, then a
+            random crop; the CIFAR standard) or ``centre`` (the evaluation's view).
         scale: Least and most share of the image's area in a ``resized`` crop, in (0, 1].
         ratio: Least and most width / height of a ``resized`` crop.
+        border: Width of the border of a ``padded`` crop, as a share of the side, in [0, 1].
         flip: Mirror left and right, half of the time.
         rotate: Turn by up to so many degrees either way.
         shift: Move by up to this share of the side either way.
@@ -54,6 +55,7 @@ class Policy:
     crop: str = "resized"
     scale: tuple[float, float] = (0.35, 1.0)
     ratio: tuple[float, float] = (3 / 4, 4 / 3)
+    border: float = 0.125
     flip: bool = True
     rotate: float = 0.0
     shift: float = 0.0
@@ -80,7 +82,7 @@ class Policy:
             raise UserError(f"{KEY}.scale: {list(self.scale)} are not two shares of the area, 0 < least <= most <= 1")
         if not (len(self.ratio) == 2 and 0 < self.ratio[0] <= self.ratio[1]):
             raise UserError(f"{KEY}.ratio: {list(self.ratio)} are not two ratios, 0 < least <= most")
-        shares = ("shift", "jitter", "cutout", "cutout_p", "time_mask", "frequency_mask")
+        shares = ("border", "shift", "jitter", "cutout", "cutout_p", "time_mask", "frequency_mask")
         values = ((name, getattr(self, name)) for name in shares)
         refuse_bad_values(
             KEY,

@@ -48,7 +48,7 @@ def _draw(policy: Policy, frame: Frame, pixels: Tensor, seed: int) -> Tensor:
 
 
 def _cropped(policy: Policy, frame: Frame, pixels: Tensor, draw: np.random.Generator, seed: int) -> Tensor:
-    view = CROPS[policy.crop](frame, pixels, draw, policy.scale, policy.ratio)
+    view = CROPS[policy.crop](frame, pixels, draw, policy)
     if policy.ops == "none":
         return view
     return searched(view, policy.ops, seed, num_ops=policy.num_ops, magnitude=policy.magnitude)

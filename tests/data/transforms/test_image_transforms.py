@@ -136,6 +136,9 @@ def test_padded_crops_move_by_at_most_an_eighth() -> None:
     places = torch.stack([(transform(image, seed)[0] > 0).nonzero()[0] for seed in range(100)])
     assert places.min().item() == 12
     assert places.max().item() == 20
+    narrow = view({"name": "light", "crop": "padded", "border": 1 / 16, "flip": False, "cutout": 0.0})
+    places = torch.stack([(narrow(image, seed)[0] > 0).nonzero()[0] for seed in range(100)])
+    assert (places.min().item(), places.max().item()) == (14, 18)
 
 
 @pytest.mark.parametrize(
