@@ -1,6 +1,7 @@
 """What a batch is: images, or the stored features of a frozen backbone in their place."""
 
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 import torch
@@ -17,11 +18,15 @@ def normalise(pixels: Tensor, mean: Sequence[float], std: Sequence[float]) -> Te
         mean: C values, of pixels from 0 to 1.
         std: Likewise.
     """
-    subtracted, divisor = (
-        torch.tensor([255.0 * value for value in values], device=pixels.device)[:, None, None] for values in (mean, std)
-    )
     images = pixels.to(torch.float32, memory_format=torch.contiguous_format)  # by channels
-    return images.sub_(subtracted).div_(divisor)
+    return images.sub_(_column(tuple(mean), pixels.device)).div_(_column(tuple(std), pixels.device))
+
+
+@lru_cache
+def _column(values: tuple[float, ...], device: torch.device) -> Tensor:
+    """Return values for pixels from 0 to 255, (C, 1, 1); kept, since a device waits for each tensor that is sent."""
+    with torch.inference_mode(mode=False):
+        return torch.tensor([255.0 * value for value in values], device=device)[:, None, None]
 
 
 def displayed(images: Tensor, mean: Sequence[float], std: Sequence[float]) -> Tensor:

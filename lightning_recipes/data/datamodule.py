@@ -257,7 +257,8 @@ class ImageDataModule(pl.LightningDataModule):
     @override
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         """Move a batch as the module does, and normalise its images there."""
-        assert self.trainer is not None
+        if self.trainer is None:
+            return super().transfer_batch_to_device(batch, device, dataloader_idx)
         moved = self.trainer.lightning_module.transfer_batch_to_device(batch, device, dataloader_idx)
         if not isinstance(moved, RawBatch):
             return moved
