@@ -255,6 +255,11 @@ class ImageDataModule(pl.LightningDataModule):
         self._on_device.forget()
 
     @override
+    def on_exception(self, exception: BaseException) -> None:
+        """As :meth:`teardown`, which a run that fails or is interrupted does not come to."""
+        self.teardown("")
+
+    @override
     def transfer_batch_to_device(self, batch: Any, device: torch.device, dataloader_idx: int) -> Any:
         """Move a batch as the module does, and normalise its images there."""
         if self.trainer is None:
@@ -455,8 +460,12 @@ class ImageDataModule(pl.LightningDataModule):
         if self.trainer is None or not is_running(self.trainer):
             return False
         hooks = ("on_before_batch_transfer", "transfer_batch_to_device")
-        kinds = ((type(self.trainer.lightning_module), pl.LightningModule), (type(self), ImageDataModule))
-        return all(getattr(own, hook) is getattr(usual, hook) for own, usual in kinds for hook in hooks)
+        usual = ((self.trainer.lightning_module, pl.LightningModule), (self, ImageDataModule))
+        return all(
+            getattr(type(own), hook) is getattr(kind, hook) and hook not in vars(own)
+            for own, kind in usual
+            for hook in hooks
+        )
 
     def _sampler(self, batch_size: int, **purpose: Any) -> EpochSampler:
         fixed = self.trainer is not None and self.trainer.overfit_batches and not purpose  # type: ignore[attr-defined]

@@ -3,7 +3,7 @@
 import csv
 import json
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import lightning.pytorch as pl
 import numpy as np
@@ -16,7 +16,9 @@ from PIL import Image
 import lightning_recipes as lr
 from lightning_recipes.__main__ import main
 from lightning_recipes.data.batch import displayed
+from lightning_recipes.data.sources.files import FileSource, Folder
 from lightning_recipes.data.transforms.image_transforms import train_transform
+from lightning_recipes.data.transforms.resizing import resize
 from lightning_recipes.errors import UserError
 from lightning_recipes.input_config import InputConfig
 from lightning_recipes.models.backbone import create_backbone
@@ -107,6 +109,104 @@ def test_pretrained_weights_of_three_channels_are_taken_as_timm_takes_them(chann
         assert torch.equal(tensor, ours.features.state_dict()[name]), name
 
 
+def test_weights_of_other_channels_than_three_are_refused_for_others(tmp_path: Path) -> None:
+    best = fit(tmp_path, *UNREPORTED) / "checkpoints" / "best.ckpt"
+    for channels in (1, 3, 7):
+        with pytest.raises(UserError, match=rf"^model\.pretrained: .* 5 channels, not {channels}; give weights of"):
+            create_backbone("test_resnet", num_classes=3, pretrained=str(best), in_chans=channels)
+
+
+def test_a_run_goes_on_with_its_channels_alone(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    run = fit(tmp_path, *UNREPORTED, "--trainer.max_epochs", "1")
+    for key, value in (("data.channels", "4"), ("data.image_backend", "pillow")):
+        again = ["--config", str(run / "config.yaml"), "--run_dir", str(run), "--ckpt_path", "last", f"--{key}", value]
+        assert main(["fit", *again]) == 2
+        assert f"{key}: " in capsys.readouterr().err
+
+
+def test_arrays_beside_pictures_are_left_alone_and_alone_they_are_images(tmp_path: Path) -> None:
+    for label in ("ants", "bees"):
+        (tmp_path / label).mkdir()
+        for number in range(6):
+            Image.new("RGB", (20, 20)).save(tmp_path / label / f"{number}.png")
+            np.save(tmp_path / label / f"{number}.npy", np.zeros(768, np.float32))
+    assert len(lr.ImageDataModule(str(tmp_path), val_fraction=0.5).opened.splits.train) == 6
+    assert len(lr.ImageDataModule(predict_root=str(tmp_path)).predict_source) == 12
+    for path in tmp_path.rglob("*.p*g"):
+        path.unlink()
+    with pytest.raises(UserError, match="an array of shape 768, which is no image"):
+        _ = lr.ImageDataModule(str(tmp_path), val_fraction=0.5).opened
+
+
+class Own:
+    """A source of somebody's own, that gives what it is told to."""
+
+    given: ClassVar[Any] = None
+    classes, labels = ("a", "b"), np.array([0, 1] * 10, dtype=np.int64)
+    paths = tuple(f"own/{number}" for number in range(20))
+
+    def __len__(self) -> int:
+        return 20
+
+    def read(self, index: int, min_size: int | None = None) -> Any:
+        return self.given
+
+
+@pytest.mark.parametrize(
+    ("given", "text"),
+    [
+        (
+            np.zeros((9, 9, 3), np.float32),
+            r"^data\.root: 'own/\d+' is read as float32 .*; give uint8",
+        ),
+        (np.zeros((9, 9, 3), np.uint16), r"^data\.root: 'own/\d+' is read as uint16"),
+        (np.zeros((0, 9, 3), np.uint8), r"^data\.root: 'own/\d+' is read as uint8 of shape \(0, 9, 3\)"),
+        (np.zeros((9, 9, 5), np.uint8), r"^data\.channels: 3, but 'own/\d+' has 5"),
+    ],
+)
+def test_a_source_that_gives_no_such_image_is_named(given: Any, text: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Own, "given", given)
+    data = lr.ImageDataModule("tests.data.test_channels.Own", image_size=8, batch_size=2, num_workers=0)
+    with pytest.raises(UserError, match=text):
+        next(iter(data.train_dataloader()))
+
+
+class OwnFiles:
+    root: ClassVar[str] = ""
+
+    def __new__(cls) -> Any:
+        names = sorted(path.name for path in Path(cls.root).glob("*.npy"))
+        return FileSource(Folder(cls.root), names, [number % 2 for number in range(len(names))], ("a", "b"))
+
+
+def test_files_of_a_source_of_ones_own_are_read_in_these_channels(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(20):
+        np.save(tmp_path / f"{number}.npy", np.full((9, 9, 5), number, np.uint8))
+    monkeypatch.setattr(OwnFiles, "root", str(tmp_path))
+    options: dict[str, Any] = {"channels": 5, "image_size": 8, "batch_size": 2, "num_workers": 0}
+    data = lr.ImageDataModule("tests.data.test_channels.OwnFiles", **options)
+    assert next(iter(data.train_dataloader())).images.shape == (2, 5, 8, 8)
+
+
+@pytest.mark.parametrize("augment", ["none", "light", "medium"])
+def test_views_of_arrays_that_run_backwards_are_images_too(augment: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = np.random.default_rng(0).integers(0, 255, (20, 20, 3), dtype=np.uint8)
+    seen = []
+    for given in (image[:, :, ::-1], np.ascontiguousarray(image[:, :, ::-1])):
+        monkeypatch.setattr(Own, "given", given)
+        options: dict[str, Any] = {"image_size": 16, "batch_size": 2, "num_workers": 0, "augment": augment}
+        seen.append(next(iter(lr.ImageDataModule("tests.data.test_channels.Own", **options).train_dataloader())).images)
+    assert torch.equal(seen[0], seen[1])
+
+
+def test_thin_pictures_of_many_channels_are_resized_as_pillow_does() -> None:
+    image = torch.randint(0, 256, (5, 3000, 1), dtype=torch.uint8, generator=torch.Generator().manual_seed(0))
+    ours, theirs = (resize(image, (33, 1), backend=backend) for backend in ("torch", "pillow"))
+    assert (ours.int() - theirs.int()).abs().max() <= 1
+
+
 def test_the_mean_of_three_channels_serves_others() -> None:
     built = create_backbone("test_resnet", num_classes=3, in_chans=4, pretrained=False)
     red, green, blue = create_backbone("test_resnet", num_classes=3, pretrained=False).input.mean
@@ -142,7 +242,7 @@ def test_policies_treat_every_channel_alike(policy: Any, backend: Any, channels:
             {"channels": 5, "mean": [0.5] * 3},
             r"^data\.mean: .* is not a list of 5 numbers, one for each of data\.channels",
         ),
-        ({"channels": 7}, r"^data\.channels: 7, but 'digits/0[0-9]+\.png' has 3; give the number that the images have"),
+        ({"channels": 7}, r"^data\.channels: 7, but 'digits/0[0-9]+\.png' has 3; give the number that images have"),
         ({"channels": 5, "augment": "randaugment"}, r"^data\.augment: randaugment changes red, green and blue"),
     ],
 )

@@ -123,6 +123,26 @@ def test_a_hook_before_the_transfer_has_normalised_images() -> None:
     assert torch.equal(seen.images[0], next(iter(digits(mean=half, std=half).train_dataloader())).images)
 
 
+class Fails(ImageClassifier):
+    @override
+    def training_step(self, batch: Any, batch_idx: int) -> torch.Tensor:
+        raise RuntimeError("no more")
+
+
+def test_loaders_behind_a_run_that_failed_normalise_by_themselves() -> None:
+    data = digits()
+    with pytest.raises(RuntimeError, match="no more"):
+        fit(Fails("test_resnet", 10, pretrained=False), data, max_epochs=1)
+    assert next(iter(data.train_dataloader())).images.dtype == torch.float32
+    assert next(iter(data.val_dataloader())).images.dtype == torch.float32
+
+
+def test_a_batch_is_moved_without_a_run() -> None:
+    data = digits()
+    batch = next(iter(data.train_dataloader()))
+    assert torch.equal(data.transfer_batch_to_device(batch, torch.device("cpu"), 0).images, batch.images)
+
+
 def test_samples_can_be_collated_by_a_loader_of_ones_own() -> None:
     data = digits()
     loader = data.val_dataloader()

@@ -1,8 +1,10 @@
 """Images of other channels than red, green and blue: arrays of NumPy, TIFFs of several bands, grey, with alpha."""
 
+import logging
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -12,12 +14,16 @@ from PIL import Image
 
 from lightning_recipes.data.images.depth import is_deep_grey, scale_to_8_bit, values_to_8_bit
 
-__all__ = ["TIFF", "bands_of", "decode_bands", "holds_bands", "refuse_other_bands", "shape_of_bands"]
+__all__ = ["MAX_PIXELS", "bands_of", "decode_bands", "holds_bands", "refuse_other_bands", "shape_of_bands"]
+
+MAX_PIXELS = 500_000_000
+"""What a picture may have before it is taken for a decompression bomb; a whole-slide scan of 20,000 x 20,000 passes."""
 
 ARRAY = b"\x93NUMPY"
 TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
 BY_PILLOW = (1, 3)
-"""Channels of the TIFFs that Pillow reads, whatever their depth."""
+"""Channels of which Pillow reads most TIFFs, whatever their depth."""
+ORIENTATION = 274  # a TIFF's tag
 
 
 def holds_bands(file: BinaryIO, channels: int) -> bool:
@@ -29,50 +35,61 @@ def holds_bands(file: BinaryIO, channels: int) -> bool:
     """
     head = file.read(len(ARRAY))
     file.seek(0)
-    return head == ARRAY or (channels not in BY_PILLOW and head[:4] in TIFF)
+    if head[:4] not in TIFF:
+        return head == ARRAY
+    return channels not in BY_PILLOW or not _pillow_reads(file)
 
 
 def shape_of_bands(file: BinaryIO, channels: int) -> tuple[int, int]:
     """Return height and width, without reading a value.
 
     Args:
-        file: Of which :func:`holds_bands` says so, from its start.
+        file: Of which :func:`holds_bands` says so, from its start, where it is again afterwards.
         channels: That are wanted.
 
     Raises:
-        ValueError: It is no image of so many channels, or cut short.
-        Exception: Whatever NumPy and tifffile raise for what they cannot read.
+        ValueError: It is no image of so many channels, cut short, or nothing that NumPy or tifffile reads.
     """
-    if not _is_array(file):
-        with _open_tiff(file) as tiff:
-            height, width, _ = _rows_first(tiff.series[0].shape, channels)
-        return height, width
-    version = npy.read_magic(file)
-    read_header: Any = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-    shape, _, dtype = read_header(file)
-    _refuse_no_numbers(dtype)
-    start = file.tell()
-    if file.seek(0, os.SEEK_END) < start + math.prod(shape) * dtype.itemsize:
-        raise ValueError("cut short")
+    if _is_array(file):
+        shape = _shape_of_array(file)
+    else:
+        with _opened_tiff(file) as tiff:
+            series, end = tiff.series[0], file.seek(0, os.SEEK_END)
+            shape = series.shape
+            _refuse_no_numbers(series.dtype)
+            parts = (zip(page.dataoffsets, page.databytecounts) for page in series.pages if page is not None)
+            if any(start + length > end for page in parts for start, length in page):
+                raise ValueError("cut short")
+    file.seek(0)
     height, width, _ = _rows_first(shape, channels)
+    if height * width > MAX_PIXELS:
+        raise ValueError(f"{width} x {height} pixels, more than {MAX_PIXELS:,}")
     return height, width
 
 
 def decode_bands(file: BinaryIO, channels: int) -> NDArray[np.uint8]:
     """Return an image of (height, width, channels), brought to 8 bits by the range of all of its values.
 
-    Args, Raises: As :func:`shape_of_bands`.
+    Args:
+        file: As of :func:`shape_of_bands`.
+        channels: Likewise.
+
+    Raises:
+        ValueError: As of :func:`shape_of_bands`.
     """
+    shape_of_bands(file, channels)
+    orientation = 1
     if _is_array(file):
         values: NDArray[Any] = np.load(file, allow_pickle=False)
-        _refuse_no_numbers(values.dtype)
     else:
-        with _open_tiff(file) as tiff:
+        with _opened_tiff(file) as tiff:
             values = tiff.series[0].asarray()
+            tag = tiff.pages[0].tags.get(ORIENTATION)
+            orientation = 1 if tag is None else int(tag.value)
     shape = _rows_first(values.shape, channels)
     if values.ndim == 3 and values.shape != shape:
         values = np.moveaxis(values, 0, -1)
-    return values_to_8_bit(values.reshape(shape))
+    return _upright(values_to_8_bit(values.reshape(shape)), orientation)
 
 
 def bands_of(image: Image.Image, channels: int) -> NDArray[np.uint8]:
@@ -97,23 +114,58 @@ def refuse_other_bands(image: Image.Image, channels: int) -> None:
         raise ValueError(_other(len(image.getbands()), channels))
 
 
-def _refuse_no_numbers(dtype: np.dtype[Any]) -> None:
-    if dtype.kind not in "biuf":
-        raise ValueError(f"values of {dtype}, which are no brightness")
-
-
 def _is_array(file: BinaryIO) -> bool:
     found = file.read(len(ARRAY)) == ARRAY
     file.seek(0)
     return found
 
 
-def _open_tiff(file: BinaryIO) -> Any:
+def _shape_of_array(file: BinaryIO) -> tuple[int, ...]:
+    try:
+        version = npy.read_magic(file)
+        read_header: Any = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+        shape, _, dtype = read_header(file)
+    except Exception:  # a header is Python, which can be wrong in any way
+        raise ValueError("an array whose header NumPy does not read") from None
+    _refuse_no_numbers(dtype)
+    if min(shape, default=0) < 1:
+        raise ValueError(f"an array of shape {_spelled(shape)}, which is empty")
+    start = file.tell()
+    if file.seek(0, os.SEEK_END) < start + math.prod(shape) * dtype.itemsize:
+        raise ValueError("cut short")
+    return tuple(shape)
+
+
+def _pillow_reads(file: BinaryIO) -> bool:
+    try:
+        Image.open(file)
+    except Exception:  # as in decode_image
+        return False
+    finally:
+        file.seek(0)
+    return True
+
+
+@contextmanager
+def _opened_tiff(file: BinaryIO) -> Iterator[Any]:
+    """Open a TIFF; what tifffile cannot read, and fails at in many ways, is a ``ValueError``."""
     try:
         import tifffile
     except ImportError:
         raise ValueError("a TIFF of several bands, which the package tifffile reads") from None
-    return tifffile.TiffFile(file)
+    logging.getLogger("tifffile").setLevel(logging.CRITICAL)  # what it logs is in the error, too
+    try:
+        with tifffile.TiffFile(file) as opened:
+            yield opened
+    except (MemoryError, ValueError):  # among them, that a compression needs the package imagecodecs
+        raise
+    except Exception:
+        raise ValueError("a TIFF that tifffile does not read") from None
+
+
+def _refuse_no_numbers(dtype: np.dtype[Any] | None) -> None:
+    if dtype is None or dtype.kind not in "biuf":
+        raise ValueError(f"values of {dtype}, which are no brightness")
 
 
 def _rows_first(shape: Sequence[int], channels: int) -> tuple[int, int, int]:
@@ -124,10 +176,27 @@ def _rows_first(shape: Sequence[int], channels: int) -> tuple[int, int, int]:
         return shape[0], shape[1], channels
     if len(shape) == 3 and shape[0] == channels:
         return shape[1], shape[2], channels
+    if len(shape) == 2:
+        raise ValueError(_other(1, channels))
     if len(shape) != 3:
-        raise ValueError(f"an array of shape {'x'.join(map(str, shape))}, which is no image of {channels} channels")
+        raise ValueError(f"an array of shape {_spelled(shape)}, which is no image of {channels} channels")
     raise ValueError(_other(min(shape[0], shape[2]), channels))
+
+
+def _spelled(shape: Sequence[int]) -> str:
+    return "x".join(map(str, shape)) or "()"
 
 
 def _other(found: int, channels: int) -> str:
     return f"{found} channel{'s' if found > 1 else ''}, where data.channels says {channels}"
+
+
+def _upright(image: NDArray[np.uint8], orientation: int) -> NDArray[np.uint8]:
+    """Turn an image as a TIFF's tag says (TIFF 6.0, section 8: which sides the first row and column are)."""
+    if orientation >= 5:
+        image = image.swapaxes(0, 1)
+    if orientation in (3, 4, 7, 8):
+        image = image[::-1]
+    if orientation in (2, 3, 6, 7):
+        image = image[:, ::-1]
+    return np.ascontiguousarray(image)

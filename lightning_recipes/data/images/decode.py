@@ -1,12 +1,12 @@
 """From the bytes of a picture, as people have them, to RGB, or to as many channels as are wanted."""
 
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from lightning_recipes.data.images.bands import bands_of, decode_bands, holds_bands
+from lightning_recipes.data.images.bands import MAX_PIXELS, bands_of, decode_bands, holds_bands
 from lightning_recipes.data.images.depth import deep_colour, is_deep, is_deep_grey, scale_to_8_bit
 from lightning_recipes.data.images.heif import register_heif
 from lightning_recipes.data.images.jpeg import decode_plain_jpeg
@@ -15,13 +15,13 @@ from lightning_recipes.errors import UserError
 __all__ = [
     "IMAGE_SUFFIXES",
     "MAX_PIXELS",
+    "checked_image",
     "decode_image",
     "open_image",
     "reason",
     "to_channels",
     "to_rgb",
     "try_to_decode",
-    "with_channels",
 ]
 
 IMAGE_SUFFIXES = frozenset(
@@ -34,9 +34,6 @@ IMAGE_SUFFIXES = frozenset(
         "npy",
     )
 )
-MAX_PIXELS = 500_000_000
-"""What a picture may have before it is taken for a decompression bomb; a whole-slide scan of 20,000 x 20,000 passes."""
-
 WHITE = (255, 255, 255, 255)
 
 
@@ -93,7 +90,8 @@ def try_to_decode(
             if image.size == size and channels == 3 and (plain := decode_plain_jpeg(image, file)) is not None:
                 return "", plain
             if is_deep(image) and not is_deep_grey(image):
-                return "", to_channels(ImageOps.exif_transpose(deep_colour(image, file)), channels)
+                scaled = deep_colour(image, file, as_bands=channels == 4)
+                return "", to_channels(ImageOps.exif_transpose(scaled), channels)
             return "", to_channels(ImageOps.exif_transpose(image), channels)
     except MemoryError:
         raise
@@ -140,22 +138,26 @@ def to_channels(image: Image.Image, channels: int) -> NDArray[np.uint8]:
     return np.asarray(to_rgb(image)) if channels == 3 else bands_of(image, channels)
 
 
-def with_channels(image: NDArray[np.uint8], channels: int, name: str) -> NDArray[np.uint8]:
-    """Return an image (H, W, C) with as many channels as are wanted: 1 of RGB, its luminance.
+def checked_image(image: NDArray[Any], channels: int, name: str) -> NDArray[np.uint8]:
+    """Return an image as it is wanted, of whatever a source gives: RGB becomes its luminance where one is.
 
     Args:
-        image: Of others.
+        image: (H, W, C), or (H, W) of one channel; uint8.
         channels: That are wanted.
         name: What it is called, for the error.
 
     Raises:
-        UserError: They cannot be made of it.
+        UserError: It is of other numbers, of another shape, empty, or of other channels.
     """
-    if (image.shape[2], channels) == (3, 1):
-        return bands_of(Image.fromarray(image), 1)
-    raise UserError(
-        f"data.channels: {channels}, but '{name}' has {image.shape[2]}; give the number that the images have"
-    )
+    shaped = image[..., None] if image.ndim == 2 else image
+    if image.dtype != np.uint8 or shaped.ndim != 3 or not shaped.size:
+        found = f"{image.dtype} of shape {image.shape}"
+        raise UserError(f"data.root: '{name}' is read as {found}; give uint8, (height, width, channels)")
+    if shaped.shape[2] == channels:
+        return shaped
+    if (shaped.shape[2], channels) == (3, 1):
+        return bands_of(Image.fromarray(shaped), 1)
+    raise UserError(f"data.channels: {channels}, but '{name}' has {shaped.shape[2]}; give the number that images have")
 
 
 def reason(error: Exception) -> str:

@@ -87,17 +87,20 @@ def _scaled(values: NDArray[np.generic], of: tuple[float, float]) -> NDArray[np.
     return scale(values.astype(np.float64))
 
 
-def deep_colour(image: Image.Image, file: BinaryIO) -> Image.Image:
+def deep_colour(image: Image.Image, file: BinaryIO, *, as_bands: bool = False) -> Image.Image:
     """Return a colour picture of 16 bits a channel, which Pillow decodes to the higher 8, scaled by its bits.
 
     Args:
         image: As Pillow opened it, of a mode that :func:`is_deep` tells before it is decoded.
         file: The same picture.
+        as_bands: Scale the fourth channel as the others, by one range; else it is alpha, with a range of its own.
     """
     high = np.asarray(image)
-    values = _low_values(high, file)
+    values = _low_values(high, file, high.shape[2] if as_bands else 3)
     if values is None:
         return image
+    if as_bands:
+        return Image.fromarray(_scaled(values, (0.0, 2.0 ** _bits_of(values) - 1)))
     colours = values[..., :3]
     scaled = _scaled(colours, (0.0, 2.0 ** _bits_of(colours) - 1))
     if values.shape[2] == high.shape[2] == 4:
@@ -110,13 +113,13 @@ def deep_colour(image: Image.Image, file: BinaryIO) -> Image.Image:
     return made
 
 
-def _low_values(high: NDArray[np.uint8], file: BinaryIO) -> NDArray[np.uint16] | None:
+def _low_values(high: NDArray[np.uint8], file: BinaryIO, channels: int = 3) -> NDArray[np.uint16] | None:
     """Return a colour picture's values, (H, W, 3 or 4), where the higher bytes alone say too little.
 
     None where they show values of all 16 bits, or where OpenCV, which reads the lower bytes too, does not read this
     kind of file as Pillow does.
     """
-    if high[..., :3].max(initial=0) >= 2**6:  # 15 or 16 bits
+    if high[..., :channels].max(initial=0) >= 2**6:  # 15 or 16 bits
         return None
     import cv2
 

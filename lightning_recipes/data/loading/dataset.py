@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from typing import overload
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset, default_collate
 
 from lightning_recipes.data.batch import Batch, Features, RawBatch, normalise
-from lightning_recipes.data.images.decode import with_channels
+from lightning_recipes.data.images.decode import checked_image
 from lightning_recipes.data.loading.train_sampler import Key
 from lightning_recipes.data.sources.labels import label_tensor
 from lightning_recipes.data.sources.source import ImageSource
@@ -47,8 +48,9 @@ class ImageDataset(Dataset[Batch]):
     def pixels(self, key: Key) -> Tensor:
         """Return one image before it is normalised, (C, size, size), uint8."""
         image, channels = self.source.read(key.index, self.min_size), len(self.transform.input.mean)
-        if image.shape[2] != channels:  # of a source that does not know which are wanted
-            image = with_channels(image, channels, str(self.source.paths[key.index]))
+        fits = image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == channels and image.size
+        if not fits:  # of a source of one's own
+            image = checked_image(image, channels, str(self.source.paths[key.index]))
         return self.transform.pixels(image, seed_for("augment", *key.purpose, key.epoch, key.index, key.repeat))
 
 

@@ -3,9 +3,7 @@
 import os
 from typing import BinaryIO, NamedTuple
 
-from PIL import UnidentifiedImageError
-
-from lightning_recipes.data.images.bands import TIFF, holds_bands, refuse_other_bands, shape_of_bands
+from lightning_recipes.data.images.bands import holds_bands, refuse_other_bands, shape_of_bands
 from lightning_recipes.data.images.decode import open_image, reason, try_to_decode
 from lightning_recipes.data.images.depth import is_deep
 
@@ -58,7 +56,8 @@ def look_at(file: BinaryIO, *, whole: bool = False, channels: int = 3) -> Head:
     try:
         if holds_bands(file, channels):
             height, width = shape_of_bands(file, channels)
-            return Head(None, (width, height))
+            fault, _ = try_to_decode(file, channels=channels) if whole else ("", None)
+            return Head(fault or None, (width, height))
         with open_image(file) as image:
             refuse_other_bands(image, channels)
             kind, head = image.format or "", Head(None, image.size, is_deep(image))
@@ -70,8 +69,6 @@ def look_at(file: BinaryIO, *, whole: bool = False, channels: int = 3) -> Head:
     except Exception as error:  # as in decode_image
         file.seek(0)
         first = file.read(12)
-        if channels == 3 and isinstance(error, UnidentifiedImageError) and first[:4] in TIFF:
-            return Head("a TIFF that Pillow does not read; is it of several bands, give data.channels")
         return Head(CUT_SHORT if _is_short_riff(first, size) else reason(error))
     file.seek(0)
     fault, _ = try_to_decode(file, min_size=1, channels=channels)

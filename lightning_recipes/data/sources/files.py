@@ -14,8 +14,9 @@ from lightning_recipes.data.sources.labels import Labels, several
 from lightning_recipes.data.sources.picked import Names
 from lightning_recipes.errors import UserError
 
-__all__ = ["FileSource", "FileTree", "Folder", "is_picture", "is_visible"]
+__all__ = ["ARRAY", "FileSource", "FileTree", "Folder", "is_picture", "is_visible", "pictures_alone"]
 
+ARRAY = ".npy"
 IGNORED = {"__MACOSX", "Thumbs.db", "desktop.ini"}
 
 
@@ -59,6 +60,16 @@ def is_visible(name: str) -> bool:
 def is_picture(name: str) -> bool:
     """Tell whether a file is one that ought to be a picture, by its name."""
     return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES
+
+
+def pictures_alone(names: Sequence[str]) -> Sequence[str]:
+    """Leave out arrays that lie among pictures: they are something else, such as their features.
+
+    Args:
+        names: Of all files of a tree.
+    """
+    others = [name for name in names if not name.endswith(ARRAY)]
+    return others if len(others) < len(names) and any(map(is_picture, others)) else names
 
 
 class Folder:

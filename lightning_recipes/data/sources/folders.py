@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from lightning_recipes.data.sources.class_names import refuse_lookalikes, warn_of_case
-from lightning_recipes.data.sources.files import FileSource, FileTree, is_picture
+from lightning_recipes.data.sources.files import FileSource, FileTree, is_picture, pictures_alone
 from lightning_recipes.data.sources.remarks import warn
 from lightning_recipes.errors import UserError
 
@@ -43,7 +43,7 @@ def read_class_folders(tree: FileTree) -> FolderSplits:
         UserError: No pictures, one class, a class without pictures, classes whose names look the same, splits without
             ``train/``, or classes that differ between the splits.
     """
-    names: Sequence[str] = tree.names()
+    names = pictures_alone(tree.names())
     around, inside = "", names
     while inner := _folder_around(inside):
         around += inner

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from lightning_recipes.data.sources.files import FileSource
+from lightning_recipes.data.sources.files import ARRAY, FileSource
 from lightning_recipes.data.sources.folders import SPLIT_ORDER
 from lightning_recipes.data.sources.open import read_parts
 from lightning_recipes.errors import UserError
@@ -31,6 +31,6 @@ def read_one_label(root: str, *, command: str, key: str, group: str | None = Non
             text += f"; {command} takes one label an image"
         raise UserError(text) from None
     for part in parts.values():
-        if array := next((path for path in part.paths if path.endswith(".npy")), None):
+        if array := next((path for path in part.paths if path.endswith(ARRAY)), None):
             raise UserError(f"{key}: '{array}' is an array; {command} looks at pictures alone, so move it away")
     return {split: parts[split] for split in SPLIT_ORDER if split in parts}

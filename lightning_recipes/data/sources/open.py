@@ -13,7 +13,7 @@ from lightning_recipes.data.sources.archive import Zip
 from lightning_recipes.data.sources.byte_ranges import is_url
 from lightning_recipes.data.sources.checks import drop_bad
 from lightning_recipes.data.sources.digits import open_digits
-from lightning_recipes.data.sources.files import FileSource, FileTree, Folder, is_picture
+from lightning_recipes.data.sources.files import FileSource, FileTree, Folder, is_picture, pictures_alone
 from lightning_recipes.data.sources.folders import read_class_folders
 from lightning_recipes.data.sources.groups import warn_of_torn_groups
 from lightning_recipes.data.sources.held_out import HeldOut
@@ -21,7 +21,7 @@ from lightning_recipes.data.sources.letters import open_letters
 from lightning_recipes.data.sources.manifest import read_manifest
 from lightning_recipes.data.sources.shard_index import INDEX
 from lightning_recipes.data.sources.shards import Shards
-from lightning_recipes.data.sources.source import ImageSource, Splits
+from lightning_recipes.data.sources.source import ImageSource, Splits, Subset
 from lightning_recipes.data.sources.splits import few_per_class, refuse_draw
 from lightning_recipes.data.sources.torchvision_sets import open_torchvision
 from lightning_recipes.errors import UserError, did_you_mean
@@ -83,6 +83,10 @@ def open_splits(
         splits = open_torchvision(name, held_out, download_dir=download_dir)
     elif _is_import_path(root):
         splits = _splits_of_ones_own(root, held_out)
+        for part in (splits.train, splits.val, splits.test):
+            files = part.source if isinstance(part, Subset) else part
+            if isinstance(files, FileSource):
+                files.channels = channels
     elif root in EMBEDDED:
         splits = Splits(*held_out.of(EMBEDDED[root]()))
     else:
@@ -256,7 +260,7 @@ def open_unlabelled(
         source = FileSource(Folder(os.path.dirname(root) or "."), [os.path.basename(root)], [-1], ())
     else:
         tree = open_tree(root, "data.predict_root")
-        names = [name for name in tree.names() if is_picture(name)]
+        names = [name for name in pictures_alone(tree.names()) if is_picture(name)]
         source = FileSource(tree, names, np.full(len(names), -1), ())
     source.channels = channels
     parts, skipped = drop_bad({"predict": source}, on_bad_image)

@@ -105,7 +105,8 @@ class PipelineTransform(Transform):
 
 def _tensor_of(image: Array) -> Tensor:
     """Return (C, H, W) of (H, W, C), in the same memory where it may be written."""
-    return torch.from_numpy(np.require(image, requirements="W")).permute(2, 0, 1)
+    backwards = any(step < 0 for step in image.strides)  # as of a view that turns BGR into RGB
+    return torch.from_numpy(image.copy() if backwards else np.require(image, requirements="W")).permute(2, 0, 1)
 
 
 def decoded_size(input_config: InputConfig) -> int:

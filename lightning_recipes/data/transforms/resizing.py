@@ -45,7 +45,9 @@ def resize(
         backend: ``torch`` or ``pillow``.
     """
     left, top, right, bottom = box or (0, 0, pixels.shape[2], pixels.shape[1])
-    if backend == "pillow" or interpolation not in BY_TORCH or (box and min(right - left, bottom - top) < SMALL):
+    small = box is not None and min(right - left, bottom - top) < SMALL
+    thin = 1 in (*pixels.shape[1:], *size)  # of five channels and more PyTorch makes other values of it
+    if backend == "pillow" or interpolation not in BY_TORCH or small or thin:
         return _by_pillow(pixels, size, box, RESAMPLING.get(interpolation, Image.Resampling.BICUBIC))
     part = pixels[None, :, round(top) : round(bottom), round(left) : round(right)]
     part = part.contiguous(memory_format=torch.channels_last)  # as a picture is decoded; PyTorch is quicker at it, too
