@@ -382,8 +382,9 @@ class ImageDataModule(pl.LightningDataModule):
         return torch.stack([dataset[index].images for index in indices])
 
     def _check_augment(self, settings: LoaderSettings) -> None:
-        settings.transform(train=True)
-        if self.hparams["cache"] is not None:
+        if self.hparams["cache"] is None or settings.cache_features:
+            settings.transform(train=True)
+        else:
             policy_for_batches(settings)
 
     def _source(self, split: Split) -> ImageSource:

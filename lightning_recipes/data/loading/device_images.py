@@ -14,9 +14,9 @@ from lightning_recipes.data.batch import Batch, RawBatch
 from lightning_recipes.data.loading.dataset import ImageDataset, Samples
 from lightning_recipes.data.loading.train_sampler import Key
 from lightning_recipes.data.sources.labels import label_tensor
-from lightning_recipes.data.transforms.batch_views import DRAWS, draw_views
+from lightning_recipes.data.transforms.batch_views import DRAWS, FLIP, draw_views
 from lightning_recipes.data.transforms.frame import frame_of
-from lightning_recipes.data.transforms.policies import Policy
+from lightning_recipes.data.transforms.policies import ALTERNATE, Policy
 from lightning_recipes.errors import UserError
 from lightning_recipes.randomness import uniforms_for
 
@@ -61,7 +61,11 @@ class DeviceImages(Dataset[Batch]):
         if self.policy is not None:
             counted = np.array([key.index + key.repeat * len(self) for key in full])
             words = ("augment", *full[0].purpose, full[0].epoch)
-            draws = torch.from_numpy(uniforms_for(*words, indices=counted, columns=DRAWS))
+            numbers = uniforms_for(*words, indices=counted, columns=DRAWS)
+            if self.policy.flip == ALTERNATE:
+                first = uniforms_for("alternate flip", *full[0].purpose, indices=counted, columns=1)[:, 0]
+                numbers[:, FLIP] = (first + full[0].epoch / 2) % 1  # below a half, as what is mirrored is
+            draws = torch.from_numpy(numbers)
             pixels = draw_views(self.policy, pixels, draws.to(pixels.device), self.fill)
         return RawBatch(pixels, self.labels[indices], indices, given.mean, given.std)
 

@@ -11,12 +11,13 @@ from torchvision.ops import roi_align
 from lightning_recipes.data.transforms.policies import Policy
 from lightning_recipes.errors import UserError
 
-__all__ = ["DRAWS", "draw_views", "refuse_for_batches"]
+__all__ = ["DRAWS", "FLIP", "draw_views", "refuse_for_batches"]
 
 NAMES = (
     *("flip", "cut", "cut_down", "cut_across", "wide", "wide_at", "high", "high_at", "area", "ratio", "down", "across"),
     *("turn", "move_across", "move_down", "brightness", "contrast", "saturation", "hue"),
 )
+FLIP = NAMES.index("flip")
 DRAWS = len(NAMES)
 """Numbers that each image of a batch needs, whatever the policy makes of them."""
 

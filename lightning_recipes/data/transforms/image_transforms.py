@@ -12,7 +12,7 @@ from torch import Tensor
 
 from lightning_recipes.data.batch import normalise
 from lightning_recipes.data.transforms.frame import Frame, frame_of
-from lightning_recipes.data.transforms.policies import Policy, resolve_policy
+from lightning_recipes.data.transforms.policies import ALTERNATE, Policy, resolve_policy
 from lightning_recipes.data.transforms.views import draw_view
 from lightning_recipes.errors import UserError
 from lightning_recipes.input_config import InputConfig
@@ -138,6 +138,8 @@ def train_transform(augment: str | dict[str, Any] | list[Any], input_config: Inp
         build_pipeline(augment)  # so that a mistake is found before a worker does
         return PipelineTransform(input_config, augment)
     policy, channels = resolve_policy(augment), len(input_config.mean)
+    if policy.flip == ALTERNATE:
+        raise UserError("data.augment.flip: alternate is drawn with data.cache: device alone; give true, or that")
     if policy.ops != "none" and channels != 3:
         raise UserError(
             f"data.augment: {policy.ops} changes red, green and blue, and data.channels is {channels}; "

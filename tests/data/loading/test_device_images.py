@@ -32,6 +32,19 @@ def test_a_view_depends_on_epoch_index_and_repeat_and_on_nothing_else() -> None:
     assert not torch.equal(dataset.__getitems__([Key(1, 3, purpose=("rehearsal", 0))]).images[0], batch.images[1])
 
 
+def test_alternate_flips_mirror_each_image_in_every_other_epoch() -> None:
+    policy = {"name": "light", "crop": "centre", "cutout": 0.0, "flip": "alternate"}
+    dataset: Any = digits(cache="device", augment=policy).train_dataloader().dataset
+    epochs = [dataset.__getitems__([Key(epoch, index) for index in range(40)]).images for epoch in range(4)]
+    assert torch.equal(epochs[0], epochs[2])
+    assert torch.equal(epochs[1], epochs[3])
+    assert torch.equal(epochs[0].flip(3), epochs[1])
+    mirrored = (epochs[0] != dataset.pixels).flatten(1).any(dim=1).sum()
+    assert 8 <= int(mirrored) <= 32
+    with pytest.raises(UserError, match=r"^data\.augment\.flip: alternate is drawn with data\.cache: device alone"):
+        digits(augment=policy).train_dataloader()
+
+
 def test_validation_is_that_of_the_files() -> None:
     options = {"augment": "none", "batch_size": 8}
     scores = []
