@@ -13,7 +13,7 @@ from lightning.pytorch.utilities.types import OptimizerLRSchedulerConfig
 from torch.optim.lr_scheduler import LambdaLR
 from typing_extensions import override
 
-from lightning_recipes.compat.lightning import set_max_epochs
+from lightning_recipes.compat.lightning import gradient_scaler, set_max_epochs
 from lightning_recipes.components import Spec
 from lightning_recipes.data.of_trainer import image_data_of
 from lightning_recipes.errors import UserError, refuse_bad_values
@@ -177,7 +177,8 @@ class PlannedModule(pl.LightningModule):
         lr, lr_decay = self.rates_of(timeline.plan.stages[0])
         layers = [(group.name, group.parameters) for group in self.layer_groups]
         groups = parameter_groups(layers, lr=lr, lr_decay=lr_decay, weight_decay=own.weight_decay)
-        optimizer = create_optimizer(own.optimizer, groups, lr=lr, weight_decay=own.weight_decay)
+        fuse = gradient_scaler(self.trainer) is None
+        optimizer = create_optimizer(own.optimizer, groups, lr=lr, weight_decay=own.weight_decay, fuse=fuse)
         keep_own_options(optimizer)
         set_momentum(optimizer, timeline.momentum(0))
 

@@ -84,7 +84,8 @@ def keep_own_options(optimizer: Optimizer) -> None:
     Args:
         optimizer: As it was just made; to be called before anything writes into its groups.
     """
-    names = [name for name in optimizer.defaults if name != "lr"]
+    # A run that was begun without the fused kernel has no state for it.
+    names = [name for name in optimizer.defaults if name not in ("lr", "fused")]
     for group in optimizer.param_groups:
         group[MADE_WITH] = {name: group[name] for name in names if name in group}
     made = [dict(group[MADE_WITH]) for group in optimizer.param_groups]

@@ -5,7 +5,8 @@ from typing import Any
 import pytest
 import timm.optim
 import torch
-from torch import nn
+from lightning.pytorch.plugins import MixedPrecision
+from torch import Tensor, nn
 
 from lightning_recipes.components import Spec
 from lightning_recipes.errors import UserError
@@ -72,6 +73,38 @@ def test_an_optimizer_that_cannot_train_the_model_is_refused_in_one_line_before_
     with pytest.raises(UserError, match=rf"model\.optimizer: {name} {why}") as refused:
         fit(classifier(optimizer=name), digits(), max_epochs=1)
     assert "\n" not in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "spec", ["adamw", "adam", {"name": "sgd", "momentum": 0.9, "nesterov": True}, "adagrad"], ids=str
+)
+def test_a_fused_step_is_torchs_own_step(spec: Any) -> None:
+    def trained(fuse: bool) -> tuple[Tensor, Any]:
+        torch.manual_seed(0)
+        weight, frozen = nn.Parameter(torch.randn(5, 7)), nn.Parameter(torch.randn(3))
+        optimizer = create_optimizer(spec, [{"params": [weight, frozen]}], lr=0.1, weight_decay=0.2, fuse=fuse)
+        for step in range(5):
+            weight.grad = torch.randn(5, 7, generator=torch.Generator().manual_seed(step))
+            optimizer.step()
+        return weight.detach(), optimizer.param_groups[0]["fused"]
+
+    (ours, is_fused), (plain, _) = trained(True), trained(False)
+    assert is_fused
+    torch.testing.assert_close(ours, plain)
+
+
+def test_a_recipe_that_chooses_how_a_step_is_taken_is_left_alone() -> None:
+    weight = nn.Parameter(torch.ones(2, 2))
+    for chosen in ({"fused": False}, {"foreach": True}):
+        optimizer = create_optimizer({"name": "adamw", **chosen}, [{"params": [weight]}], lr=0.1, weight_decay=0.2)
+        assert not optimizer.param_groups[0]["fused"]
+
+
+def test_a_run_under_a_scaled_loss_is_not_fused_and_others_are() -> None:
+    scaled = MixedPrecision("16-mixed", "cpu", torch.amp.GradScaler("cpu", init_scale=8.0))
+    for plugins, fused in (([], True), ([scaled], False)):
+        trainer, _ = fit(classifier(), digits(), max_epochs=1, plugins=plugins)
+        assert bool(trainer.optimizers[0].param_groups[0]["fused"]) == fused
 
 
 def test_looking_whether_an_optimizer_works_draws_nothing_and_moves_nothing() -> None:
