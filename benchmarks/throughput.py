@@ -74,7 +74,7 @@ def by_hand(stage: Stage, options: argparse.Namespace) -> tuple[float, int]:
     if stage.cache_features:
         loader = cached(model, data, device)
     trained = [p for p in model.parameters() if p.requires_grad]
-    optimizer = torch.optim.AdamW(trained, lr=1e-3, weight_decay=0.01)
+    optimizer = torch.optim.AdamW(trained, lr=1e-3, weight_decay=0.01, fused=True)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, T_max=options.batches)
     criterion, images, start = nn.CrossEntropyLoss(), 0, time.perf_counter()
     for number, batch in enumerate(loader):
