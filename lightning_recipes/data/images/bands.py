@@ -12,9 +12,16 @@ from numpy.lib import format as npy
 from numpy.typing import NDArray
 from PIL import Image
 
-from lightning_recipes.data.images.depth import is_deep_grey, scale_to_8_bit, values_to_8_bit
+from lightning_recipes.data.images.depth import values_to_8_bit
 
-__all__ = ["MAX_PIXELS", "bands_of", "decode_bands", "holds_bands", "refuse_other_bands", "shape_of_bands"]
+__all__ = [
+    "MAX_PIXELS",
+    "decode_bands",
+    "holds_bands",
+    "refuse_other_bands",
+    "refuse_too_large",
+    "shape_of_bands",
+]
 
 MAX_PIXELS = 500_000_000
 """What a picture may have before it is taken for a decompression bomb; a whole-slide scan of 20,000 x 20,000 passes."""
@@ -51,20 +58,12 @@ def shape_of_bands(file: BinaryIO, channels: int) -> tuple[int, int]:
         ValueError: It is no image of so many channels, cut short, or nothing that NumPy or tifffile reads.
     """
     if _is_array(file):
-        shape = _shape_of_array(file)
+        shape = _shape_of_array(file, channels)
     else:
         with _opened_tiff(file) as tiff:
-            series, end = tiff.series[0], file.seek(0, os.SEEK_END)
-            shape = series.shape
-            _refuse_no_numbers(series.dtype)
-            parts = (zip(page.dataoffsets, page.databytecounts) for page in series.pages if page is not None)
-            if any(start + length > end for page in parts for start, length in page):
-                raise ValueError("cut short")
+            shape = _shape_of_tiff(tiff, file, channels)
     file.seek(0)
-    height, width, _ = _rows_first(shape, channels)
-    if height * width > MAX_PIXELS:
-        raise ValueError(f"{width} x {height} pixels, more than {MAX_PIXELS:,}")
-    return height, width
+    return shape[:2]
 
 
 def decode_bands(file: BinaryIO, channels: int) -> NDArray[np.uint8]:
@@ -77,35 +76,26 @@ def decode_bands(file: BinaryIO, channels: int) -> NDArray[np.uint8]:
     Raises:
         ValueError: As of :func:`shape_of_bands`.
     """
-    shape_of_bands(file, channels)
     orientation = 1
     if _is_array(file):
+        shape = _shape_of_array(file, channels)
+        file.seek(0)
         values: NDArray[Any] = np.load(file, allow_pickle=False)
     else:
         with _opened_tiff(file) as tiff:
+            shape = _shape_of_tiff(tiff, file, channels)
             values = tiff.series[0].asarray()
             tag = tiff.pages[0].tags.get(ORIENTATION)
             orientation = 1 if tag is None else int(tag.value)
-    shape = _rows_first(values.shape, channels)
     if values.ndim == 3 and values.shape != shape:
         values = np.moveaxis(values, 0, -1)
     return _upright(values_to_8_bit(values.reshape(shape)), orientation)
 
 
-def bands_of(image: Image.Image, channels: int) -> NDArray[np.uint8]:
-    """Return the channels of a picture that are no red, green and blue, (H, W, channels).
-
-    Args:
-        image: Of Pillow's, upright; what is transparent lies on white already where one channel is wanted.
-        channels: 1 makes it grey by its luminance; of others it has to have as many.
-
-    Raises:
-        ValueError: It has other channels.
-    """
-    if channels == 1:
-        return np.asarray(scale_to_8_bit(image) if is_deep_grey(image) else image.convert("L"))[..., None]
-    refuse_other_bands(image, channels)
-    return np.asarray(image)
+def refuse_too_large(width: int, height: int) -> None:
+    """Raise a ``ValueError`` where a picture has more than :data:`MAX_PIXELS`."""
+    if width * height > MAX_PIXELS:
+        raise ValueError(f"{width} x {height} pixels, more than {MAX_PIXELS:,}")
 
 
 def refuse_other_bands(image: Image.Image, channels: int) -> None:
@@ -120,7 +110,7 @@ def _is_array(file: BinaryIO) -> bool:
     return found
 
 
-def _shape_of_array(file: BinaryIO) -> tuple[int, ...]:
+def _shape_of_array(file: BinaryIO, channels: int) -> tuple[int, int, int]:
     try:
         version = npy.read_magic(file)
         read_header: Any = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
@@ -133,7 +123,16 @@ def _shape_of_array(file: BinaryIO) -> tuple[int, ...]:
     start = file.tell()
     if file.seek(0, os.SEEK_END) < start + math.prod(shape) * dtype.itemsize:
         raise ValueError("cut short")
-    return tuple(shape)
+    return _rows_first(shape, channels)
+
+
+def _shape_of_tiff(tiff: Any, file: BinaryIO, channels: int) -> tuple[int, int, int]:
+    series, end = tiff.series[0], file.seek(0, os.SEEK_END)
+    _refuse_no_numbers(series.dtype)
+    parts = (zip(page.dataoffsets, page.databytecounts) for page in series.pages if page is not None)
+    if any(start + length > end for page in parts for start, length in page):
+        raise ValueError("cut short")
+    return _rows_first(series.shape, channels)
 
 
 def _pillow_reads(file: BinaryIO) -> bool:
@@ -170,17 +169,15 @@ def _refuse_no_numbers(dtype: np.dtype[Any] | None) -> None:
 
 def _rows_first(shape: Sequence[int], channels: int) -> tuple[int, int, int]:
     """Return height, width and channels of an array that is stored so, or with the channels first."""
-    if len(shape) == 2 and channels == 1:
-        return shape[0], shape[1], 1
-    if len(shape) == 3 and shape[2] == channels:
-        return shape[0], shape[1], channels
-    if len(shape) == 3 and shape[0] == channels:
-        return shape[1], shape[2], channels
-    if len(shape) == 2:
-        raise ValueError(_other(1, channels))
-    if len(shape) != 3:
+    if len(shape) not in (2, 3):
         raise ValueError(f"an array of shape {_spelled(shape)}, which is no image of {channels} channels")
-    raise ValueError(_other(min(shape[0], shape[2]), channels))
+    height, width, last = (*shape, 1)[:3]
+    if last != channels:
+        if len(shape) == 2 or shape[0] != channels:
+            raise ValueError(_other(min(shape[0], last), channels))
+        height, width = shape[1:]
+    refuse_too_large(width, height)
+    return height, width, channels
 
 
 def _spelled(shape: Sequence[int]) -> str:

@@ -1,12 +1,19 @@
 """From the bytes of a picture, as people have them, to RGB, or to as many channels as are wanted."""
 
+from collections.abc import Callable
 from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, UnidentifiedImageError
 
-from lightning_recipes.data.images.bands import MAX_PIXELS, bands_of, decode_bands, holds_bands
+from lightning_recipes.data.images.bands import (
+    MAX_PIXELS,
+    decode_bands,
+    holds_bands,
+    refuse_other_bands,
+    refuse_too_large,
+)
 from lightning_recipes.data.images.depth import deep_colour, is_deep, is_deep_grey, scale_to_8_bit
 from lightning_recipes.data.images.heif import register_heif
 from lightning_recipes.data.images.jpeg import decode_plain_jpeg
@@ -111,9 +118,7 @@ def open_image(file: BinaryIO) -> Image.Image:
         Image.MAX_IMAGE_PIXELS = MAX_PIXELS
     register_heif(file)
     image = Image.open(file)
-    width, height = image.size
-    if width * height > MAX_PIXELS:
-        raise ValueError(f"{width} x {height} pixels, more than {MAX_PIXELS:,}")
+    refuse_too_large(*image.size)
     return image
 
 
@@ -133,18 +138,22 @@ def to_channels(image: Image.Image, channels: int) -> NDArray[np.uint8]:
     Raises:
         ValueError: Others are wanted than it has.
     """
-    if channels == 1 and not is_deep_grey(image):
-        return bands_of(to_rgb(image), 1)
-    return np.asarray(to_rgb(image)) if channels == 3 else bands_of(image, channels)
+    if channels == 3:
+        return np.asarray(to_rgb(image))
+    if channels == 1:
+        grey = scale_to_8_bit(image) if is_deep_grey(image) else to_rgb(image).convert("L")
+        return np.asarray(grey)[..., None]
+    refuse_other_bands(image, channels)
+    return np.asarray(image)
 
 
-def checked_image(image: NDArray[Any], channels: int, name: str) -> NDArray[np.uint8]:
+def checked_image(image: NDArray[Any], channels: int, name: Callable[[], str]) -> NDArray[np.uint8]:
     """Return an image as it is wanted, of whatever a source gives: RGB becomes its luminance where one is.
 
     Args:
         image: (H, W, C), or (H, W) of one channel; uint8.
         channels: That are wanted.
-        name: What it is called, for the error.
+        name: Gives what it is called, for the error.
 
     Raises:
         UserError: It is of other numbers, of another shape, empty, or of other channels.
@@ -152,12 +161,14 @@ def checked_image(image: NDArray[Any], channels: int, name: str) -> NDArray[np.u
     shaped = image[..., None] if image.ndim == 2 else image
     if image.dtype != np.uint8 or shaped.ndim != 3 or not shaped.size:
         found = f"{image.dtype} of shape {image.shape}"
-        raise UserError(f"data.root: '{name}' is read as {found}; give uint8, (height, width, channels)")
+        raise UserError(f"data.root: '{name()}' is read as {found}; give uint8, (height, width, channels)")
     if shaped.shape[2] == channels:
         return shaped
     if (shaped.shape[2], channels) == (3, 1):
-        return bands_of(Image.fromarray(shaped), 1)
-    raise UserError(f"data.channels: {channels}, but '{name}' has {shaped.shape[2]}; give the number that images have")
+        return to_channels(Image.fromarray(shaped), 1)
+    raise UserError(
+        f"data.channels: {channels}, but '{name()}' has {shaped.shape[2]}; give the number that images have"
+    )
 
 
 def reason(error: Exception) -> str:

@@ -99,17 +99,14 @@ def deep_colour(image: Image.Image, file: BinaryIO, *, as_bands: bool = False) -
     values = _low_values(high, file, high.shape[2] if as_bands else 3)
     if values is None:
         return image
-    if as_bands:
-        return Image.fromarray(_scaled(values, (0.0, 2.0 ** _bits_of(values) - 1)))
-    colours = values[..., :3]
-    scaled = _scaled(colours, (0.0, 2.0 ** _bits_of(colours) - 1))
-    if values.shape[2] == high.shape[2] == 4:
-        alpha = values[..., 3]
+    alike, alpha = (values, values[..., 4:]) if as_bands else (values[..., :3], values[..., 3:])
+    scaled = _scaled(alike, (0.0, 2.0 ** _bits_of(alike) - 1))
+    if alpha.size and high.shape[2] == 4:
         scaled = np.dstack([scaled, _scaled(alpha, (0.0, 2.0 ** _bits_of(alpha) - 1))])
     made = Image.fromarray(scaled)
     made.info = {name: value for name, value in image.info.items() if name != "transparency"}  # such as the rotation
     if isinstance(clear := image.info.get("transparency"), tuple):  # one colour of a 16-bit PNG
-        made.paste((WHITE,) * 3, mask=Image.fromarray((colours == clear).all(axis=2)))
+        made.paste((WHITE,) * 3, mask=Image.fromarray((alike == clear).all(axis=2)))
     return made
 
 
