@@ -63,7 +63,7 @@ def draw_views(policy: Policy, pixels: Tensor, draws: Tensor, fill: Tensor) -> T
 
 def _padded(policy: Policy, pixels: Tensor, drawn: Draws) -> Tensor:
     size = pixels.shape[-1]
-    border = max(1, int(size * policy.border))
+    border = policy.border_width(size)
     windows = pad(pixels, (border,) * 4).unfold(2, size, 1).unfold(3, size, 1)
     down, across = ((drawn[name] * (2 * border + 1)).long() for name in ("down", "across"))
     return windows[torch.arange(len(pixels), device=pixels.device), :, down, across]
@@ -138,8 +138,7 @@ def _masked(policy: Policy, pixels: Tensor, drawn: Draws, fill: Tensor) -> Tenso
         return (places >= begin[:, None]) & (places < (begin + length)[:, None])
 
     blank = torch.zeros(len(pixels), size, size, dtype=torch.bool, device=pixels.device)
-    if policy.cutout and policy.cutout_p:
-        side = max(1, round(policy.cutout * size))
+    if side := policy.hole_side(size):
         hole = within(side, drawn["cut_down"])[:, :, None] & within(side, drawn["cut_across"])[:, None, :]
         blank |= hole & (drawn["cut"] < policy.cutout_p)[:, None, None]
     if widest := round(policy.time_mask * size):

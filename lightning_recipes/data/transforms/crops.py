@@ -22,8 +22,7 @@ class CropPolicy(Protocol):
     @property
     def ratio(self) -> tuple[float, float]: ...
 
-    @property
-    def border(self) -> float: ...
+    def border_width(self, size: int) -> int: ...
 
 
 def _resized(frame: Frame, pixels: Tensor, draw: np.random.Generator, policy: CropPolicy) -> Tensor:
@@ -45,7 +44,7 @@ def _resized(frame: Frame, pixels: Tensor, draw: np.random.Generator, policy: Cr
 
 def _padded(frame: Frame, pixels: Tensor, draw: np.random.Generator, policy: CropPolicy) -> Tensor:
     """A random crop of the image with a black border."""
-    border = max(1, int(frame.size * policy.border))
+    border = policy.border_width(frame.size)
     wide = torch.nn.functional.pad(frame.centre(pixels, 1.0), (border,) * 4)
     left, top = (int(v) for v in draw.integers(0, 2 * border + 1, size=2))
     return wide[:, top : top + frame.size, left : left + frame.size].clone()

@@ -68,7 +68,7 @@ class EvalTransform(Transform):
 class PolicyTransform(Transform):
     """A policy by name: a crop, then what the policy draws on it."""
 
-    policy: Policy = field(default_factory=Policy)
+    policy: Policy
 
     def pixels(self, image: Array, seed: int) -> Tensor:
         """Return a view that is a function of image and seed."""
@@ -79,7 +79,7 @@ class PolicyTransform(Transform):
 class PipelineTransform(Transform):
     """A user's own albumentations pipeline, then the evaluation's view of what it gives."""
 
-    steps: Sequence[Any] = ()
+    steps: Sequence[Any]
     _pipeline: Any = field(default=None, repr=False, compare=False)
 
     def pixels(self, image: Array, seed: int) -> Tensor:

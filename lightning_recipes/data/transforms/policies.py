@@ -70,6 +70,14 @@ class Policy:
     time_mask: float = 0.0
     frequency_mask: float = 0.0
 
+    def border_width(self, size: int) -> int:
+        """Return the width of the border of a ``padded`` crop, in pixels; images have so many on each side."""
+        return max(1, int(self.border * size))
+
+    def hole_side(self, size: int) -> int:
+        """Return the side of the square that is cut out, in pixels; 0 where none is."""
+        return max(1, round(self.cutout * size)) if self.cutout and self.cutout_p else 0
+
     def __post_init__(self) -> None:
         """Refuse values out of range."""
         for name, value, known in (

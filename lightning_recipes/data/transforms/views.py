@@ -41,8 +41,10 @@ def _draw(policy: Policy, frame: Frame, pixels: Tensor, seed: int) -> Tensor:
         view = view.flip(2)
     if policy.rotate or policy.shift or policy.jitter:
         view = _run(_moves_and_colours(policy, frame.fill_colour), view, seed)
-    holes = _hole(policy, frame.size, *places[:2]) if policy.cutout and cut < policy.cutout_p else []
-    for rows, columns in [*holes, *_stripes(policy, frame.size, *places[2:])]:
+    if cut < policy.cutout_p and (side := policy.hole_side(frame.size)):
+        down, across = (_place(side, frame.size, share) for share in places[:2])
+        view[:, down, across] = frame.fill
+    for rows, columns in _stripes(policy, frame.size, *places[2:]):
         view[:, rows, columns] = frame.fill
     return view
 
@@ -52,11 +54,6 @@ def _cropped(policy: Policy, frame: Frame, pixels: Tensor, draw: np.random.Gener
     if policy.ops == "none":
         return view
     return searched(view, policy.ops, seed, num_ops=policy.num_ops, magnitude=policy.magnitude)
-
-
-def _hole(policy: Policy, size: int, down: float, across: float) -> list[tuple[slice, slice]]:
-    side = max(1, round(policy.cutout * size))
-    return [(_place(side, size, down), _place(side, size, across))]
 
 
 def _stripes(policy: Policy, size: int, *drawn: float) -> list[tuple[slice, slice]]:
@@ -111,8 +108,7 @@ def _everything_behind_the_crop(policy: Policy, size: int, fill: Fill) -> Any:
     a = import_albumentations()
     steps = [a.HorizontalFlip(p=0.5)] if policy.flip else []
     steps += _moves_and_colour_steps(policy, fill)
-    if policy.cutout and policy.cutout_p:
-        side = max(1, round(policy.cutout * size))
+    if side := policy.hole_side(size):
         hole = {"num_holes_range": (1, 1), "hole_height_range": (side, side), "hole_width_range": (side, side)}
         steps.append(a.CoarseDropout(**hole, fill=fill, p=policy.cutout_p))
     for axis, share in (("x", policy.time_mask), ("y", policy.frequency_mask)):
