@@ -1,6 +1,6 @@
 """A first layer that is set by the statistics of the training images, before anything is trained."""
 
-from typing import Protocol, cast
+from typing import Protocol, runtime_checkable
 
 import lightning.pytorch as pl
 from torch import Tensor
@@ -14,6 +14,7 @@ from lightning_recipes.randomness import numpy_generator_for
 __all__ = ["StemWhitening"]
 
 
+@runtime_checkable
 class CanWhiten(Protocol):
     """A backbone whose first layer can be set so."""
 
@@ -37,7 +38,8 @@ class StemWhitening(pl.Callback):
         images: Training images that are looked at, >= 2, at most as many as there are.
 
     Raises:
-        UserError: The value is out of range; at the start, the backbone has no such stem, or is pretrained.
+        UserError: The value is out of range; at the start, the backbone has no such stem, or the data module is
+            none of ours.
     """
 
     def __init__(self, images: int = 5000) -> None:
@@ -48,7 +50,7 @@ class StemWhitening(pl.Callback):
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Set the stem of a run that begins."""
         backbone, data = require_backbone(pl_module, "StemWhitening").backbone, image_data_of(trainer)
-        if not callable(getattr(backbone, "whiten_", None)):
+        if not isinstance(backbone, CanWhiten):
             raise UserError(
                 f"StemWhitening: {type(backbone).__name__} has no stem that can be set (whiten_); give model.backbone "
                 "airbench94, or leave it out"
@@ -60,4 +62,4 @@ class StemWhitening(pl.Callback):
         count = len(data.opened.splits.train)
         drawn = numpy_generator_for("whitening").permutation(count)[: self.images]
         images = data.evaluation_images("train", drawn.tolist(), data.input_config)
-        cast(CanWhiten, backbone).whiten_(images.to(next(backbone.parameters()).device))
+        backbone.whiten_(images.to(pl_module.device))

@@ -96,7 +96,7 @@ def create_backbone(
         if activation not in ACTIVATIONS:
             raise UserError(f"model.activation: '{activation}' is not one of {', '.join(ACTIVATIONS)}")
         kwargs = {"act_layer": get_act_layer(activation), **kwargs}
-    if in_chans != 3 or (weights is not None and len(weights.config.get("mean", (0,) * 3)) != 3):
+    if in_chans != 3 or (weights is not None and weights.channels != 3):
         kwargs = {**kwargs, "in_chans": in_chans}  # else timm takes them from the weights' own configuration
     if weights is not None:
         model, classes = _load(name, weights, kwargs)
@@ -196,12 +196,12 @@ def _load(name: str, weights: Weights, kwargs: dict[str, Any]) -> tuple[nn.Modul
     if weights.head is not None:
         classes = None  # a block of the backbone may be called as timm's classifier is
     overlay = {"state_dict": tensors, "num_classes": classes or 0, "custom_load": False, **weights.config}
-    theirs = len(weights.config.get("mean", (0,) * 3))
-    if theirs == kwargs.get("in_chans", 3):
+    in_chans = kwargs.get("in_chans", 3)
+    if weights.channels == in_chans:
         overlay["first_conv"] = None  # made for so many channels already: nothing for timm to sum or repeat
-    elif theirs != 3:
+    elif weights.channels != 3:
         raise UserError(
-            f"{PRETRAINED}: '{weights.path}' is of images of {theirs} channels, not {kwargs.get('in_chans', 3)}; give "
+            f"{PRETRAINED}: '{weights.path}' is of images of {weights.channels} channels, not {in_chans}; give "
             "weights of as many, or of three, which serve any number"
         )
     try:

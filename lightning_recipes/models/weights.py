@@ -48,6 +48,11 @@ class Weights:
     backbone_kwargs: dict[str, Any] = field(default_factory=dict)
     fit: Fit = "crop"
 
+    @property
+    def channels(self) -> int:
+        """Of the images that they were made for; three, where the file does not say."""
+        return len(self.config.get("mean", (0,) * 3))
+
 
 def read_weights(path: str) -> Weights:
     """Read ``.safetensors``, ``.pth``, ``.pt``, ``.bin``, a run's ``.ckpt``, or ``embedded:`` weights of this package.
