@@ -249,9 +249,8 @@ class ImageDataModule(pl.LightningDataModule):
     @override
     def teardown(self, stage: str) -> None:
         """End the workers, which wait for another epoch; loaders outside a run normalise by themselves."""
-        for loader in (self._train_loader, self._val_loader):
-            loader.end_workers()
-            loader.forget()
+        self._train_loader.forget()
+        self._val_loader.forget()
         self._on_device.forget()
 
     @override
@@ -494,8 +493,8 @@ class ImageDataModule(pl.LightningDataModule):
     ) -> AnyDataset:
         if settings.cache_features:
             return self._cached(split, source, settings)
-        known = getattr(self.opened.splits, split, None) if split in ("train", "val") else None
-        if self.hparams["cache"] == "device" and source is known and (train or split == "val"):
+        whole = train or (split == "val" and source is self.opened.splits.val)  # else some of them, such as for figures
+        if whole and self.hparams["cache"] == "device":
             return self._on_device.of(split, source, settings, self._process, train=train)
         return settings.dataset(source, train=train)  # images of the training split are judged, too
 

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 from typing import overload
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset, default_collate
@@ -37,7 +36,7 @@ class ImageDataset(Dataset[Batch]):
 
     def __getitem__(self, key: Key | int) -> Batch:
         """Return one sample; a plain position counts as epoch 0."""
-        key = _key_of(key)
+        key = Key.of(key)
         given, label = self.transform.input, label_tensor(self.source.labels[key.index])
         return Batch(normalise(self.pixels(key), given.mean, given.std), label, torch.tensor(key.index))
 
@@ -48,9 +47,7 @@ class ImageDataset(Dataset[Batch]):
     def pixels(self, key: Key) -> Tensor:
         """Return one image before it is normalised, (C, size, size), uint8."""
         image, channels = self.source.read(key.index, self.min_size), len(self.transform.input.mean)
-        fits = image.dtype == np.uint8 and image.ndim == 3 and image.shape[2] == channels and image.size
-        if not fits:  # of a source of one's own
-            image = checked_image(image, channels, str(self.source.paths[key.index]))
+        image = checked_image(image, channels, lambda: str(self.source.paths[key.index]))
         return self.transform.pixels(image, seed_for("augment", *key.purpose, key.epoch, key.index, key.repeat))
 
 
@@ -65,7 +62,7 @@ class Samples(Sequence[Batch]):
     """
 
     def __init__(self, images: ImageDataset, keys: Sequence[Key | int]) -> None:
-        self.images, self.keys = images, [_key_of(key) for key in keys]
+        self.images, self.keys = images, [Key.of(key) for key in keys]
 
     def __len__(self) -> int:
         """Number of images."""
@@ -94,10 +91,6 @@ class Samples(Sequence[Batch]):
         return self.raw().normalised()
 
 
-def _key_of(key: Key | int) -> Key:
-    return Key(0, key) if isinstance(key, int) else key
-
-
 class FeatureDataset(Dataset[Features]):
     """Features of a split, computed once.
 
@@ -115,10 +108,10 @@ class FeatureDataset(Dataset[Features]):
 
     def __getitem__(self, key: Key | int) -> Features:
         """Return one sample."""
-        index = key if isinstance(key, int) else key.index
+        index = Key.of(key).index
         return Features(self.features[index], self.labels[index], torch.tensor(index))
 
     def __getitems__(self, keys: list[Key] | list[int]) -> Features:
         """Return a whole batch by one gather; PyTorch's loader asks for it where it is there."""
-        index = torch.tensor([key if isinstance(key, int) else key.index for key in keys])
+        index = torch.tensor([Key.of(key).index for key in keys])
         return Features(self.features[index], self.labels[index], index)

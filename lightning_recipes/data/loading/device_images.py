@@ -55,7 +55,7 @@ class DeviceImages(Dataset[Batch]):
 
     def __getitems__(self, keys: Sequence[Key | int]) -> RawBatch:
         """Return a whole batch, its images on the device; all of one epoch and purpose."""
-        full = [Key(0, key) if isinstance(key, int) else key for key in keys]
+        full = [Key.of(key) for key in keys]
         indices, given = torch.tensor([key.index for key in full]), self.images.transform.input
         pixels = self.pixels[indices.to(self.pixels.device)]
         if self.policy is not None:

@@ -21,15 +21,12 @@ class StageLoader(Generic[Loader]):
     def of(self, position: int, make: Callable[[], Loader]) -> Loader:
         """Return the loader of the stage at a position in the plan, made where there is none or another stage's."""
         if self._made is None or self._made[0] != position:
-            self.end_workers()
+            self.forget()
             self._made = (position, make())
         return self._made[1]
 
-    def end_workers(self) -> None:
-        """End the processes that wait for another epoch."""
+    def forget(self) -> None:
+        """End the processes that wait for another epoch, and make another loader where it is asked for next."""
         if self._made is not None:
             end_workers(self._made[1])
-
-    def forget(self) -> None:
-        """Make another one where it is asked for next."""
-        self._made = None
+            self._made = None

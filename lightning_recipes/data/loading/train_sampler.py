@@ -29,6 +29,11 @@ class Key(NamedTuple):
     repeat: int = 0
     purpose: tuple[str | int, ...] = ()
 
+    @classmethod
+    def of(cls, key: "Key | int") -> "Key":
+        """Return a key; a plain position counts as epoch 0."""
+        return cls(0, key) if isinstance(key, int) else key
+
 
 def balanced_order(labels: Labels, generator: torch.Generator, *, within_batches: bool = False) -> list[int]:
     """Return an order in which every class comes equally often: smaller classes are drawn again, all images are in it.

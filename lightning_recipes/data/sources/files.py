@@ -68,8 +68,10 @@ def pictures_alone(names: Sequence[str]) -> Sequence[str]:
     Args:
         names: Of all files of a tree.
     """
+    if not any(name.endswith(ARRAY) for name in names):
+        return names  # as they are kept: there may be millions
     others = [name for name in names if not name.endswith(ARRAY)]
-    return others if len(others) < len(names) and any(map(is_picture, others)) else names
+    return others if any(map(is_picture, others)) else names
 
 
 class Folder:
