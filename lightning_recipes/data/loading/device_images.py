@@ -41,7 +41,7 @@ class DeviceImages(Dataset[Batch]):
 
     def __init__(self, pixels: Tensor, images: ImageDataset, policy: Policy | None = None) -> None:
         self.pixels, self.images, self.policy = pixels, images, policy
-        self.labels = label_tensor(images.source.labels)
+        self.labels = label_tensor(images.source.labels).to(pixels.device)
         self.fill = frame_of(images.transform.input).fill.to(pixels.device)
 
     def __len__(self) -> int:
@@ -54,10 +54,11 @@ class DeviceImages(Dataset[Batch]):
         return Batch(image, label, index)
 
     def __getitems__(self, keys: Sequence[Key | int]) -> RawBatch:
-        """Return a whole batch, its images on the device; all of one epoch and purpose."""
+        """Return a whole batch on the device, all of one epoch and purpose; the caller does not wait for it."""
         full = [Key.of(key) for key in keys]
-        indices, given = torch.tensor([key.index for key in full]), self.images.transform.input
-        pixels = self.pixels[indices.to(self.pixels.device)]
+        device, given = self.pixels.device, self.images.transform.input
+        indices = _sent(torch.tensor([key.index for key in full]), device)
+        pixels = self.pixels[indices]
         if self.policy is not None:
             counted = np.array([key.index + key.repeat * len(self) for key in full])
             words = ("augment", *full[0].purpose, full[0].epoch)
@@ -65,8 +66,7 @@ class DeviceImages(Dataset[Batch]):
             if self.policy.flip == ALTERNATE:
                 first = uniforms_for("alternate flip", *full[0].purpose, indices=counted, columns=1)[:, 0]
                 numbers[:, FLIP] = (first + full[0].epoch / 2) % 1  # below a half, as what is mirrored is
-            draws = torch.from_numpy(numbers)
-            pixels = draw_views(self.policy, pixels, draws.to(pixels.device), self.fill)
+            pixels = draw_views(self.policy, pixels, _sent(torch.from_numpy(numbers), device), self.fill)
         return RawBatch(pixels, self.labels[indices], indices, given.mean, given.std)
 
 
@@ -96,6 +96,11 @@ def keep_on_device(images: ImageDataset, device: torch.device, *, num_workers: i
         pixels[start : start + len(batch.images)] = batch.images
         start += len(batch.images)
     return pixels
+
+
+def _sent(values: Tensor, device: torch.device) -> Tensor:
+    """Return values on a device, without a wait for what it is still busy with."""
+    return values.pin_memory().to(device, non_blocking=True) if device.type == "cuda" else values.to(device)
 
 
 def _refuse_too_many(needed: int, images: int, device: torch.device) -> None:

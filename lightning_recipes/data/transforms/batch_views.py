@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import lru_cache
 
 import torch
 from torch import Tensor
@@ -107,7 +108,7 @@ def _coloured(jitter: float, pixels: Tensor, drawn: Draws) -> Tensor:
     """Brightness, contrast, saturation and hue, in this order; of other channels than three the first two."""
     strength = {name: (2 * drawn[name] - 1)[:, None, None, None] * jitter for name in NAMES[-4:]}
     images = pixels.float() * (1 + strength["brightness"])
-    weights = torch.tensor(GREY, device=pixels.device)[:, None, None]
+    weights = _constants(pixels.device)[0][:, None, None]
     grey = (images * weights).sum(1, keepdim=True) if pixels.shape[1] == 3 else images
     mean = grey.mean(dim=(1, 2, 3), keepdim=True)
     images = ((images - mean) * (1 + strength["contrast"]) + mean).clamp(0, 255)
@@ -123,9 +124,16 @@ def _hue_turns(turns: Tensor) -> Tensor:
     angle, zero, one = 2 * math.pi * turns, torch.zeros_like(turns), torch.ones_like(turns)
     rows = ((one, zero, zero), (zero, angle.cos(), -angle.sin()), (zero, angle.sin(), angle.cos()))
     rotation = torch.stack([torch.stack(row, dim=1) for row in rows], dim=1)
-    to_yiq = torch.tensor(TO_YIQ, device=turns.device)
-    matrices: Tensor = torch.linalg.inv(to_yiq) @ rotation @ to_yiq
-    return matrices
+    _, to_yiq, from_yiq = _constants(turns.device)
+    return from_yiq @ rotation @ to_yiq
+
+
+@lru_cache
+def _constants(device: torch.device) -> tuple[Tensor, Tensor, Tensor]:
+    """Return the weights of grey, the matrix to YIQ and the one back; kept, since a device waits for what is sent."""
+    with torch.inference_mode(mode=False):
+        to_yiq = torch.tensor(TO_YIQ)
+        return torch.tensor(GREY).to(device), to_yiq.to(device), torch.linalg.inv(to_yiq).to(device)
 
 
 def _masked(policy: Policy, pixels: Tensor, drawn: Draws, fill: Tensor) -> Tensor:
