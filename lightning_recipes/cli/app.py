@@ -90,6 +90,7 @@ def choose_what_is_said() -> None:
     for message in (
         r".*module\(s\) in eval mode.*",  # frozen layers are
         r".*does not have many workers.*",  # data.num_workers says how many
+        r".*`persistent_workers=True`\) and `Trainer\(reload_dataloaders.*",  # they end before their loader is gone
         r".*smaller than the logging interval.*",
         r".*`max_epochs` was not set.*",  # the stages say how many
         r".*callbacks used to create the checkpoint need to be provided.*",  # validate needs none of them
