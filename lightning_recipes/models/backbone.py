@@ -15,7 +15,7 @@ from torch import nn
 
 from lightning_recipes.errors import UserError, did_you_mean
 from lightning_recipes.input_config import InputConfig, of_channels
-from lightning_recipes.models import airbench  # noqa: F401 - which timm knows by its name then
+from lightning_recipes.models import airbench, cifar_resnet  # noqa: F401 - which timm knows by their names then
 from lightning_recipes.models.hub import cache_alone_if_offline
 from lightning_recipes.models.weights import KEY as PRETRAINED
 from lightning_recipes.models.weights import Weights, describe_misfit, read_weights
