@@ -9,6 +9,7 @@ from .callbacks.gradcam import MisclassifiedGradCAM as MisclassifiedGradCAM
 from .callbacks.gradient_clipping import GradientClipping as GradientClipping
 from .callbacks.gradient_noise import GradientNoise as GradientNoise
 from .callbacks.l1 import L1 as L1
+from .callbacks.lookahead import Lookahead as Lookahead
 from .callbacks.lr_finder import LearningRateFinder as LearningRateFinder
 from .callbacks.max_norm import MaxNorm as MaxNorm
 from .callbacks.micro_batches import MicroBatches as MicroBatches

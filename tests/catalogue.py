@@ -107,6 +107,7 @@ FACTORS: dict[str, dict[str, Level]] = {
         "raw": on(lambda: lr.EMA(0.9, 2, "raw")),
         "both": on(lambda: lr.EMA(0.9, validate="both")),
     },
+    "lookahead": {"off": OFF, "on": on(lambda: lr.Lookahead(3, 0.4, power=1))},
     "plateau": {"off": OFF, "reduce": on(lambda: lr.OnPlateau("reduce", patience=0, min_delta=0.5))},
     "stopping": {
         "off": OFF,

@@ -20,10 +20,10 @@ def test_the_public_names_are_these_and_each_can_be_imported() -> None:
     assert sorted(lightning_recipes.__all__) == [
         "ActivationRegularization", "BestCheckpoint", "ClassificationModule", "EMA", "EarlyStopping",
         "EnsembleClassifier", "ErrorAnalysis", "GradientClipping", "GradientNoise", "ImageClassifier",
-        "ImageDataModule", "L1", "LastCheckpoint", "LayerGroup", "LearningRateFinder", "MaxNorm", "MicroBatches",
-        "MisclassifiedGradCAM", "Mixing", "OnPlateau", "Plan", "Prediction", "RunRecorder", "RunSummary", "SAM",
-        "SnapshotEnsemble", "Stage", "StagedModule", "Stages", "StemWhitening", "StochasticDepth", "TrainingDoctor",
-        "UserError", "WandbTracker", "__version__", "groups_of", "load",
+        "ImageDataModule", "L1", "LastCheckpoint", "LayerGroup", "LearningRateFinder", "Lookahead", "MaxNorm",
+        "MicroBatches", "MisclassifiedGradCAM", "Mixing", "OnPlateau", "Plan", "Prediction", "RunRecorder",
+        "RunSummary", "SAM", "SnapshotEnsemble", "Stage", "StagedModule", "Stages", "StemWhitening", "StochasticDepth",
+        "TrainingDoctor", "UserError", "WandbTracker", "__version__", "groups_of", "load",
     ]  # fmt: skip
     assert all(hasattr(lightning_recipes, name) for name in lightning_recipes.__all__)
 

@@ -12,6 +12,7 @@ from lightning_recipes.errors import refuse_bad_values
 from lightning_recipes.evaluation.metrics import loss_mean
 from lightning_recipes.models.averaging import move_towards_
 from lightning_recipes.modules.averaged_weights import AveragedWeights
+from lightning_recipes.modules.network_tensors import network_tensors
 from lightning_recipes.modules.protocols import require_probabilities, require_staged, staged_of
 
 __all__ = ["EMA", "decay_at"]
@@ -100,7 +101,10 @@ class EMA(pl.Callback):
         """Take the first weights, where no checkpoint has brought an average; the module is on its device by now."""
         module = require_staged(pl_module, "EMA")
         if self.average is None:
-            self.average = {name: tensor.detach().clone() for name, tensor in _averaged_tensors(pl_module).items()}
+            self.average = {
+                name: tensor.detach().clone()
+                for name, tensor in network_tensors(pl_module, module.layer_groups).items()
+            }
         self.average = {name: tensor.to(pl_module.device) for name, tensor in self.average.items()}
         module.additions.averaged = None if self.validate == "raw" else AveragedWeights(self.average)
         self._pairs: tuple[tuple[bool, ...], list[Tensor], list[Tensor]] | None = None
@@ -126,7 +130,7 @@ class EMA(pl.Callback):
         if self._pairs is None or self._pairs[0] != trains:
             assert self.average is not None
             frozen = {name for name, p in module.named_parameters() if not p.requires_grad}
-            tensors = _averaged_tensors(module)
+            tensors = network_tensors(module, require_staged(module, "EMA").layer_groups)
             own = {name: t for name, t in tensors.items() if name not in frozen}
             for name in tensors.keys() - own.keys():
                 self.average[name].copy_(tensors[name])
@@ -248,10 +252,3 @@ class EMA(pl.Callback):
         else:
             self.average = {name: checkpoint["state_dict"][name].clone() for name in saved["raw"]}
             pl_module.load_state_dict({**checkpoint["state_dict"], **saved["raw"]})
-
-
-def _averaged_tensors(module: pl.LightningModule) -> dict[str, Tensor]:
-    """Parameters and statistics of all layer groups, by their names in the state dict."""
-    groups = require_staged(module, "EMA").layer_groups
-    network = {id(tensor) for group in groups for tensor in group.tensors}
-    return {n: t.detach() for n, t in module.state_dict(keep_vars=True).items() if id(t) in network}
