@@ -3,6 +3,7 @@
 Nothing has to be saved to resume exactly, and a draw more or less somewhere changes no other draw.
 """
 
+import functools
 import os
 import random
 import zlib
@@ -78,9 +79,15 @@ def uniforms_for(*key: str | int, indices: NDArray[np.int64], columns: int) -> N
 def seed_process(*key: str | int) -> None:
     """Seed the global generators of torch (all devices), NumPy and Python for the key."""
     seed = seed_for(*key)
-    if torch.accelerator.is_available():
+    if _has_accelerator():
         torch.manual_seed(seed)
     else:  # a hundred times quicker, and there is nothing else to seed
         torch.default_generator.manual_seed(seed)
     np.random.seed(seed)  # noqa: NPY002 - users' own code draws from it
     random.seed(seed)
+
+
+@functools.cache
+def _has_accelerator() -> bool:
+    """Whether there is one; to ask takes a tenth of a millisecond."""
+    return torch.accelerator.is_available()

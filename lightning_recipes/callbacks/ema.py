@@ -4,7 +4,7 @@ import functools
 from typing import Any, Literal
 
 import lightning.pytorch as pl
-from torch import Tensor
+from torch import Tensor, nn
 from torchmetrics import MeanMetric, Metric
 from typing_extensions import override
 
@@ -101,13 +101,12 @@ class EMA(pl.Callback):
         """Take the first weights, where no checkpoint has brought an average; the module is on its device by now."""
         module = require_staged(pl_module, "EMA")
         if self.average is None:
-            self.average = {
-                name: tensor.detach().clone()
-                for name, tensor in network_tensors(pl_module, module.layer_groups).items()
-            }
+            tensors = network_tensors(pl_module, module.layer_groups)
+            self.average = {name: tensor.clone() for name, tensor in tensors.items()}
         self.average = {name: tensor.to(pl_module.device) for name, tensor in self.average.items()}
         module.additions.averaged = None if self.validate == "raw" else AveragedWeights(self.average)
         self._pairs: tuple[tuple[bool, ...], list[Tensor], list[Tensor]] | None = None
+        self._parameters: dict[str, nn.Parameter] | None = None
 
     @override
     def on_train_batch_end(
@@ -126,10 +125,12 @@ class EMA(pl.Callback):
 
     def _moving(self, module: pl.LightningModule) -> tuple[list[Tensor], list[Tensor]]:
         """Averages and values of what trains; found again only when other layers train."""
-        trains = tuple(p.requires_grad for p in module.parameters())
+        if self._parameters is None:  # to walk through the modules takes longer than to move the average on a GPU
+            self._parameters = dict(module.named_parameters())
+        trains = tuple(p.requires_grad for p in self._parameters.values())
         if self._pairs is None or self._pairs[0] != trains:
             assert self.average is not None
-            frozen = {name for name, p in module.named_parameters() if not p.requires_grad}
+            frozen = {name for name, p in self._parameters.items() if not p.requires_grad}
             tensors = network_tensors(module, require_staged(module, "EMA").layer_groups)
             own = {name: t for name, t in tensors.items() if name not in frozen}
             for name in tensors.keys() - own.keys():

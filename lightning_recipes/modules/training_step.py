@@ -13,6 +13,7 @@ from lightning_recipes.data.batch import batch_length, split_batch
 from lightning_recipes.models.norm_statistics import held_statistics
 from lightning_recipes.modules.step_additions import StepKey
 from lightning_recipes.randomness import seed_process
+from lightning_recipes.stages.step_count import logs_this_step
 
 if TYPE_CHECKING:
     from lightning_recipes.modules.staged import StagedModule
@@ -39,8 +40,9 @@ def training_step(module: "StagedModule", batch: Any, batch_idx: int) -> Tensor:
             _, loss = _pass(module, parts, images, key, batch_idx, counts=False)
     else:
         seen, loss = _pass(module, parts, images, key, batch_idx, counts=True)
-    # Not for the progress bar: Lightning reads the number at every step then, and waits for a GPU.
-    module.log("train_loss_step", seen, batch_size=images)
+    if logs_this_step(trainer):  # to log takes as long as the step of a head
+        # Not for the progress bar: Lightning reads the number at every step then, and waits for a GPU.
+        module.log("train_loss_step", seen, batch_size=images)
     return loss
 
 
@@ -94,7 +96,7 @@ def _loss_of(module: "StagedModule", batch: Any, key: StepKey, *, counts: bool) 
     penalties = {name: penalty() for name, penalty in module.additions.penalties.items()}
     if counts:
         module.count_training(batch, output if isinstance(output, Mapping) else {"loss": output})
-        for name, value in penalties.items():
+        for name, value in penalties.items() if logs_this_step(module.trainer) else ():
             module.log(name, value.detach())
     return loss, sum(penalties.values())
 

@@ -109,7 +109,7 @@ def test_activation_regularisation_adds_the_mean_square_of_the_features() -> Non
 
     torch.manual_seed(1)
     model = Look("test_resnet", num_classes=10, pretrained=False)
-    fit(model, digits(), ActivationRegularization(0.5), First(), max_epochs=1)
+    fit(model, digits(), ActivationRegularization(0.5), First(), max_epochs=1, log_every_n_steps=1)
     torch.testing.assert_close(seen["logged"], 0.5 * seen["features"].square().mean())
 
 
