@@ -6,13 +6,16 @@ every round each takes its turn, in an order that moves on; ratios are within a 
 
     python benchmarks/image_path.py ants_bees.zip
     python benchmarks/image_path.py clothing.zip --image_size 160 --augment medium
+    python benchmarks/image_path.py ants_bees.zip --enlarged 8     # as large as a camera's
 """
 
 import argparse
 import io
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -104,6 +107,17 @@ def decoded_alone(blobs: list[bytes]) -> Callable[[], Iterator[Any]]:
     return lambda: (simplejpeg.decode_jpeg(blob, "RGB") for blob in blobs)
 
 
+def enlarge(root: str, times: int, folder: Path) -> str:
+    """Save the training pictures so many times as large, and return where."""
+    train = ImageDataModule(root).opened.splits.train
+    for index in range(len(train)):
+        image = Image.fromarray(train.read(index))
+        path = folder / train.classes[int(train.labels[index])] / f"{index}.jpg"
+        path.parent.mkdir(exist_ok=True)
+        image.resize((times * image.width, times * image.height), Image.Resampling.BICUBIC).save(path, quality=90)
+    return str(folder)
+
+
 def seconds(run: Callable[[], Iterator[Any]]) -> float:
     began = time.perf_counter()
     for _ in run():
@@ -118,10 +132,18 @@ def main() -> None:
     parser.add_argument("--batch_size", type=int, default=32)
     parser.add_argument("--augment", default="light")
     parser.add_argument("--rounds", type=int, default=7)
+    parser.add_argument("--enlarged", type=int, default=1, help="how often each side of a picture")
     parser.add_argument("--ours_alone", action="store_true", help="for a checkout that knows no other backend")
     options = parser.parse_args()
     start()
     torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        if options.enlarged > 1:
+            options.root = enlarge(options.root, options.enlarged, Path(folder))
+        compare(options)
+
+
+def compare(options: argparse.Namespace) -> None:
     source = ImageDataModule(options.root).opened.splits.train
     names = [source.paths[index] for index in range(len(source))]
     blobs = [source.tree.open(name).read() for name in names]
@@ -130,6 +152,7 @@ def main() -> None:
     runs = {"ours": loader_of(options)}
     if not options.ours_alone:
         runs |= {
+            "ours, cache decoded": loader_of(options, cache="decoded"),
             "ours, image_backend pillow": loader_of(options, image_backend="pillow"),
             "torchvision v2 on tensors": batches_of(by_torchvision(blobs, size), len(blobs), each),
             "torchvision on Pillow": batches_of(by_torchvision_on_pillow(blobs, size), len(blobs), each),

@@ -161,7 +161,11 @@ FACTORS: dict[str, dict[str, Level]] = {
         "spectrogram": Level(data={"augment": "spectrogram"}),
     },
     # Searched operations are not drawn on the device, so another policy comes in their place.
-    "cache": {"off": OFF, "device": Level(data={"cache": "device", "augment": "medium"})},
+    "cache": {
+        "off": OFF,
+        "decoded": Level(data={"cache": "decoded"}),
+        "device": Level(data={"cache": "device", "augment": "medium"}),
+    },
     "balance": {"off": OFF, "epoch": Level(data={"balance": True}), "batches": Level(data={"balance": "batches"})},
     "resizing": {"off": OFF, "grows": Level(every={"image_size": 40}), "shrinks": Level(head={"image_size": 40})},
     "refreeze": {

@@ -40,8 +40,8 @@ def refuse_bad_arguments(given: Mapping[str, Any]) -> None:
         refuse_bad_values("data", (key, values, right, f"a list of {many}"))
     std, positive = given["std"], f"a list of {many.split(',')[0]} > 0; images are divided by them"
     refuse_bad_values("data", ("std", std, std is None or min(std) > 0, positive))
-    cache = given["cache"]
-    refuse_bad_values("data", ("cache", cache, cache in (None, "device"), "device, or left out"))
+    known = (None, "decoded", "device")
+    refuse_bad_values("data", ("cache", given["cache"], given["cache"] in known, "decoded, device, or left out"))
     tasks = ("multiclass", MULTILABEL)
     refuse_bad_values("data", ("task", given["task"], given["task"] in tasks, f"one of {', '.join(tasks)}"))
     if given["task"] == MULTILABEL and given["balance"]:

@@ -22,6 +22,7 @@ from lightning_recipes.data.arguments import MULTILABEL, refuse_bad_arguments
 from lightning_recipes.data.batch import RawBatch
 from lightning_recipes.data.loading.cached_features import Extract
 from lightning_recipes.data.loading.dataset import FeatureDataset
+from lightning_recipes.data.loading.decoded_cache import DecodedCache
 from lightning_recipes.data.loading.device_cache import DeviceCache, policy_for_batches
 from lightning_recipes.data.loading.eval_sampler import stratified_order
 from lightning_recipes.data.loading.loader_settings import LoaderSettings, input_for
@@ -85,9 +86,11 @@ class ImageDataModule(pl.LightningDataModule):
         image_backend: What resizes pictures: ``torch``, or ``pillow``, as timm and torchvision's older transforms do.
             They differ by one of 255 levels at most in all but one of 100,000 values; the first takes a third of the
             time (default: as the weights were judged, else ``torch``).
-        cache: ``device``: keep all training and validation images where the network computes, at the size of the stage,
-            and draw augmentation there for a whole batch at once, by a policy without searched operations; crops are
-            then of images of that size (default: pictures are decoded anew in each epoch).
+        cache: ``decoded``: keep pictures as they were decoded, as many as there is room for, in memory that workers and
+            the processes of a machine share; what is drawn of them is the same. ``device``: keep all training and
+            validation images where the network computes, at the size of the stage, and draw augmentation there for a
+            whole batch at once, by a policy without searched operations; crops are then of images of that size
+            (default: pictures are decoded anew in each epoch).
         channels: Of an image: 3 is RGB, 1 its luminance; others are those of the files, which may be arrays (``.npy``,
             (H, W, channels)) and TIFFs of several bands (default: 3).
         mean: Of the normalisation, per channel in [0, 1] (default: the backbone's own).
@@ -120,7 +123,7 @@ class ImageDataModule(pl.LightningDataModule):
         on_bad_image: Literal["error", "skip"] = "error",
         fit: Fit | None = None,
         image_backend: ImageBackend | None = None,
-        cache: Literal["device"] | None = None,
+        cache: Literal["decoded", "device"] | None = None,
         channels: int = 3,
         mean: list[float] | None = None,
         std: list[float] | None = None,
@@ -135,7 +138,7 @@ class ImageDataModule(pl.LightningDataModule):
         self.plan: Plan | None = None
         self.feature_extractor: Extract | None = None
         self._features: dict[tuple[str, InputConfig, int], FeatureDataset] = {}
-        self._on_device = DeviceCache()
+        self._decoded, self._on_device = DecodedCache(), DeviceCache()
         self._train_loader: StageLoader[TrainLoader] = StageLoader()
         self._val_loader: StageLoader[DataLoader[Any]] = StageLoader()
 
@@ -251,6 +254,7 @@ class ImageDataModule(pl.LightningDataModule):
         """End the workers, which wait for another epoch; loaders outside a run normalise by themselves."""
         self._train_loader.forget()
         self._val_loader.forget()
+        self._decoded.forget()
         self._on_device.forget()
 
     @override
@@ -324,6 +328,7 @@ class ImageDataModule(pl.LightningDataModule):
     @override
     def train_dataloader(self) -> TrainLoader:
         """Return the loader of the current epoch's stage; the same one throughout the stage."""
+        self._open_decoded()
 
         def make() -> TrainLoader:
             return self._make_train_loader(self.settings_of(self._stage()), self.trainer, keeps_workers=True)
@@ -351,6 +356,7 @@ class ImageDataModule(pl.LightningDataModule):
     @override
     def val_dataloader(self) -> DataLoader[Any]:
         """Return the validation images, or their features in a stage that caches them; one loader throughout it."""
+        self._open_decoded()
 
         def make() -> DataLoader[Any]:
             settings = self.settings_of(self._stage())
@@ -381,10 +387,10 @@ class ImageDataModule(pl.LightningDataModule):
         return torch.stack([dataset[index].images for index in indices])
 
     def _check_augment(self, settings: LoaderSettings) -> None:
-        if self.hparams["cache"] is None or settings.cache_features:
-            settings.transform(train=True)
-        else:
+        if self.hparams["cache"] == "device" and not settings.cache_features:
             policy_for_batches(settings)
+        else:
+            settings.transform(train=True)
 
     def _source(self, split: Split) -> ImageSource:
         source = self.predict_source if split == "predict" else getattr(self.opened.splits, split)
@@ -496,7 +502,18 @@ class ImageDataModule(pl.LightningDataModule):
         whole = train or (split == "val" and source is self.opened.splits.val)  # else some of them, such as for figures
         if whole and self.hparams["cache"] == "device":
             return self._on_device.of(split, source, settings, self._process, train=train)
+        if whole:
+            source = self._decoded.of(split, source, settings.min_size)
         return settings.dataset(source, train=train)  # images of the training split are judged, too
+
+    def _open_decoded(self) -> None:
+        """Make room for the pictures of all stages that train on some, where they are to be kept decoded."""
+        if self.hparams["cache"] != "decoded" or not (self.trainer is None or self._is_fitting()):
+            return
+        stages = self.plan.stages if self.plan is not None else (None,)
+        sizes = {one.min_size: None for one in map(self.settings_of, stages) if not one.cache_features}
+        splits: tuple[Literal["train", "val"], ...] = ("train", "val")
+        self._decoded.open({(split, size): self._source(split) for size in sizes for split in splits}, self.trainer)
 
     def _backbone_changes(self) -> int:
         """How many stages have trained the backbone; features from before the last of them are none of its."""

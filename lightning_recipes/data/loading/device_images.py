@@ -3,7 +3,6 @@
 import logging
 import math
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 import torch
@@ -12,6 +11,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from lightning_recipes.data.batch import Batch, RawBatch
 from lightning_recipes.data.loading.dataset import ImageDataset, Samples
+from lightning_recipes.data.loading.free_memory import MOST, free_memory, in_words
 from lightning_recipes.data.loading.train_sampler import Key
 from lightning_recipes.data.sources.labels import label_tensor
 from lightning_recipes.data.transforms.batch_views import DRAWS, FLIP, draw_views
@@ -24,10 +24,7 @@ __all__ = ["DeviceImages", "keep_on_device"]
 
 log = logging.getLogger(__name__)
 
-MEMORY = Path("/proc/meminfo")  # of Linux; its free memory, without what it gives up on demand, says too little
 AT_ONCE = 256  # images that are read together
-MOST = 0.8
-"""Share of the free memory that images may take; the rest is the network's and the batches'."""
 
 
 class DeviceImages(Dataset[Batch]):
@@ -104,24 +101,10 @@ def _sent(values: Tensor, device: torch.device) -> Tensor:
 
 
 def _refuse_too_many(needed: int, images: int, device: torch.device) -> None:
-    free = _free_memory(device)
+    free = free_memory(device)
     if free is not None and needed > MOST * free:
         raise UserError(
-            f"data.cache: device needs {_in_words(needed)} for {images:,} images, and {device} has {_in_words(free)} "
+            f"data.cache: device needs {in_words(needed)} for {images:,} images, and {device} has {in_words(free)} "
             "free; leave it out, or give a smaller data.image_size"
         )
-    log.info("data.cache: %s images take %s on %s", f"{images:,}", _in_words(needed), device)
-
-
-def _free_memory(device: torch.device) -> int | None:
-    """Return the bytes that are free; None where the system does not say."""
-    if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
-    if device.type != "cpu" or not MEMORY.exists():
-        return None
-    known = dict(line.split(":", 1) for line in MEMORY.read_text().splitlines())
-    return 1024 * int(known["MemAvailable"].split()[0])
-
-
-def _in_words(size: float) -> str:
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
+    log.info("data.cache: %s images take %s on %s", f"{images:,}", in_words(needed), device)

@@ -36,6 +36,11 @@ class LoaderSettings:
         """Side of the images in pixels."""
         return self.input.image_size
 
+    @property
+    def min_size(self) -> int:
+        """Shorter side in pixels down to which pictures may be decoded."""
+        return decoded_size(self.input)
+
     def transform(self, *, train: bool) -> Transform:
         """Return what makes a tensor of an image.
 
@@ -48,7 +53,7 @@ class LoaderSettings:
 
     def dataset(self, source: ImageSource, *, train: bool = False) -> ImageDataset:
         """Return the images of a source as training or evaluation sees them."""
-        return ImageDataset(source, self.transform(train=train), min_size=decoded_size(self.input))
+        return ImageDataset(source, self.transform(train=train), min_size=self.min_size)
 
 
 def input_for(

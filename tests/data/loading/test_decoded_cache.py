@@ -1,0 +1,154 @@
+"""Pictures that are decoded once, and what is drawn of them."""
+
+import logging
+import multiprocessing
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+
+from lightning_recipes.callbacks.stages import Stages
+from lightning_recipes.data.datamodule import ImageDataModule
+from lightning_recipes.data.loading import decoded_cache
+from lightning_recipes.data.loading.decoded_store import DecodedStore, found_or_new
+from lightning_recipes.data.sources.files import FileSource
+from lightning_recipes.stages.plan import Stage
+from tests.small import classifier, fit
+
+
+@pytest.fixture
+def photographs(tmp_path: Path) -> Path:
+    """Twenty-four JPEGs of two classes, each of another size."""
+    rng = np.random.default_rng(0)
+    for number in range(24):
+        folder = tmp_path / "images" / ("ants", "bees")[number % 2]
+        folder.mkdir(parents=True, exist_ok=True)
+        coarse = rng.integers(0, 256, (8, 8, 3), dtype=np.uint8)
+        Image.fromarray(coarse).resize((90 + number, 70 + 2 * number)).save(folder / f"{number}.jpg")
+    return tmp_path / "images"
+
+
+def data_of(root: Path, **options: Any) -> ImageDataModule:
+    """Eighteen to train on, in three batches."""
+    given = {"val_fraction": 0.25, "num_workers": 0, "augment": "medium", **options}
+    return ImageDataModule(str(root), image_size=32, batch_size=6, **given)
+
+
+@pytest.fixture
+def reads(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+    """How often each file is decoded."""
+    counted: Counter[str] = Counter()
+    read = FileSource.read
+
+    def counting(self: FileSource, index: int, min_size: int | None = None) -> NDArray[np.uint8]:
+        counted[str(self.paths[index])] += 1
+        return read(self, index, min_size)
+
+    monkeypatch.setattr(FileSource, "read", counting)
+    monkeypatch.setattr(decoded_cache, "LOOKED_AT", 1)
+    return counted
+
+
+@pytest.mark.parametrize("workers", [0, 2])
+def test_a_training_is_the_same_to_the_bit(photographs: Path, workers: int) -> None:
+    found = {}
+    for cache in (None, "decoded"):
+        data = data_of(photographs, cache=cache, num_workers=workers)
+        trainer, weights = fit(classifier(num_classes=2), data, max_epochs=2)
+        found[cache] = (weights, float(trainer.callback_metrics["val_loss"]))
+    assert found[None] == found["decoded"]
+
+
+def test_each_picture_is_decoded_once(photographs: Path, reads: Counter[str]) -> None:
+    fit(classifier(num_classes=2), data_of(photographs, cache="decoded"), max_epochs=4)
+    assert len(reads) == 24
+    looked_at = 2  # one of each split, whose size tells what all take
+    assert reads.total() == 24 + looked_at
+    reads.clear()
+    fit(classifier(num_classes=2), data_of(photographs), max_epochs=4)
+    assert min(reads.values()) == 4
+
+
+def test_stages_of_other_sizes_have_pictures_of_their_own(photographs: Path, reads: Counter[str]) -> None:
+    stages = [Stage("small", epochs=2, image_size=16), Stage("large", epochs=2, image_size=24)]
+    fit(classifier(num_classes=2), data_of(photographs, cache="decoded"), Stages(stages), max_epochs=-1)
+    looked_at = 4
+    assert reads.total() == 2 * 24 + looked_at
+
+
+def test_what_there_is_no_room_for_is_decoded_anew(
+    photographs: Path, reads: Counter[str], monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(decoded_cache, "_room", lambda: 2 * 100_000)
+    with caplog.at_level(logging.INFO, logger="lightning_recipes"):
+        loader = data_of(photographs, cache="decoded").train_dataloader()
+    for _ in range(3):
+        assert len(list(loader)) == 3
+    expected = "data.cache: 18 images of train take about"
+    assert any(expected in one and "there is room for 0 MB: " in one for one in caplog.messages)
+    assert 2 <= sum(count == 1 for count in reads.values()) <= 8
+    assert max(reads.values()) >= 3
+
+
+def test_nothing_is_left_in_the_temporary_folder(
+    photographs: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = tmp_path / "temporary"
+    folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    store = DecodedStore.new(3, 100)
+    assert store.put(1, np.zeros((2, 3, 3), np.uint8))
+    assert not list(folder.iterdir())
+    store.close()
+
+
+def test_a_store_gives_back_what_it_was_given_and_takes_no_more_than_its_limit() -> None:
+    store = DecodedStore.new(4, 60)
+    first, second = (np.random.default_rng(seed).integers(0, 256, (2, 5, 3), dtype=np.uint8) for seed in (0, 1))
+    assert store.get(2) is None
+    assert store.put(2, first)
+    assert store.put(0, second)
+    assert not store.put(1, first)
+    assert store.get(1) is None
+    kept = store.get(2)
+    assert kept is not None
+    np.testing.assert_array_equal(kept, first)
+    kept[:] = 0  # a copy of its own
+    np.testing.assert_array_equal(store.get(2), first)
+    store.close()
+
+
+def _fill(store: DecodedStore, numbers: list[int]) -> None:
+    for number in numbers:
+        assert store.put(number, np.full((number + 1, 2, 3), number, np.uint8))
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_processes_fill_it_together(method: str) -> None:
+    store = DecodedStore.new(40, 10_000)
+    context: Any = multiprocessing.get_context(method)
+    processes = [context.Process(target=_fill, args=(store, list(range(one, 40, 2)))) for one in range(2)]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join()
+        assert process.exitcode == 0
+    for number in range(40):
+        np.testing.assert_array_equal(store.get(number), np.full((number + 1, 2, 3), number, np.uint8))
+    store.close()
+
+
+def test_of_another_machine_each_has_its_own() -> None:
+    store = DecodedStore.new(2, 100)
+    store.put(0, np.ones((1, 1, 3), np.uint8))
+    other = found_or_new(store.address._replace(host="elsewhere"))
+    assert other.get(0) is None
+    assert other.put(0, np.zeros((1, 1, 3), np.uint8))
+    assert int(torch.from_numpy(store.get(0)).sum()) == 3
+    store.close()
+    other.close()
