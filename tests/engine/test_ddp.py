@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Any
 
 import lightning.pytorch as pl
+import numpy as np
 import pytest
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 from typing_extensions import override
 
@@ -18,6 +20,8 @@ from lightning_recipes.callbacks.lr_finder import LearningRateFinder
 from lightning_recipes.callbacks.recording.run_summary import RunSummary
 from lightning_recipes.callbacks.snapshots import SnapshotEnsemble
 from lightning_recipes.callbacks.stages import Stages
+from lightning_recipes.data.loading import decoded_cache
+from lightning_recipes.data.sources.digits import ArraySource
 from lightning_recipes.modules.ensemble import EnsembleClassifier
 from lightning_recipes.stages.plan import Stage
 from tests.small import QUIET, classifier, digits, fit
@@ -94,6 +98,30 @@ def test_figures_of_two_processes_are_those_of_all_images(tmp_path: Path) -> Non
         torch.testing.assert_close(two[name], one[name], rtol=1e-4, atol=1e-4)
     rows = [(tmp_path / run / "val_predictions.csv").read_text().splitlines() for run in ("two", "one")]
     assert [row.split(",")[:3] for row in rows[0]] == [row.split(",")[:3] for row in rows[1]]
+
+
+def test_a_picture_is_decoded_by_one_process_for_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    read = ArraySource.read
+
+    def noted(self: ArraySource, index: int, min_size: int | None = None) -> NDArray[np.uint8]:
+        with (tmp_path / "reads.txt").open("a") as file:
+            file.write(f"{self.paths[index]}\n")
+        return read(self, index, min_size)
+
+    monkeypatch.setattr(ArraySource, "read", noted)
+    monkeypatch.setattr(decoded_cache, "LOOKED_AT", 1)
+    weights = {}
+    for cache in (None, "decoded"):
+        (tmp_path / "reads.txt").write_text("")
+        model, data = classifier(), digits(batch_size=5, augment="light", cache=cache)
+        folder = tmp_path / str(cache)
+        folder.mkdir()
+        fit(model, data, KeepWeights(folder), max_epochs=4, **TWO)
+        weights[cache] = load(folder, "epoch3-rank0")
+    assert all(torch.equal(value, weights["decoded"][name]) for name, value in weights[None].items())
+    reads = (tmp_path / "reads.txt").read_text().split()
+    looked_at, together = 2, 2  # the latter at the same moment, by chance: validation pads its last batch
+    assert len(reads) <= len(set(reads)) + looked_at + together
 
 
 def finder_and_snapshots(folder: Path, finder: bool, **options: Any) -> None:
