@@ -38,6 +38,7 @@ CALLBACKS: dict[str, Callable[[], pl.Callback]] = {
     "EarlyStopping": lambda: lr.EarlyStopping("train_loss"),
     "OnPlateau": lambda: lr.OnPlateau(monitor="train_loss"),
     "MicroBatches": lambda: lr.MicroBatches(1, trial=False),
+    "Lookahead": lr.Lookahead,
     "GradientNoise": lr.GradientNoise,
     "TrainingDoctor": lr.TrainingDoctor,
 }

@@ -9,9 +9,8 @@ that they are bound by the step. Each ratio is of pairs taken in turns: median [
 import argparse
 import json
 import os
-import statistics
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -20,7 +19,7 @@ import lightning.pytorch as pl
 import torch
 import yaml
 from callback_cost import CALLBACKS, TOGETHER, InMemory
-from measuring import start
+from measuring import paired, show_pair, start
 from torch import nn
 from torch.utils.flop_counter import FlopCounterMode
 
@@ -123,18 +122,6 @@ def peak(side: int) -> float:
     return 2 * side**3 / min(seconds_of(lambda: a @ b) for _ in range(10))
 
 
-def spread(values: Sequence[float]) -> dict[str, float]:
-    return {"median": statistics.median(values), "lowest": min(values), "highest": max(values)}
-
-
-def paired(rounds: int, ours: Callable[[], float], theirs: Callable[[], float]) -> dict[str, Any]:
-    """Rates of both by turns after one of each that does not count, and the ratio of each pair."""
-    ours(), theirs()
-    pairs = [(ours(), theirs()) for _ in range(rounds)]
-    first, second = (spread(column) for column in zip(*pairs, strict=True))
-    return {"ours": first, "theirs": second, "ratio": spread([a / b for a, b in pairs])}
-
-
 def loader_rate(options: argparse.Namespace, workers: int) -> float:
     """Images per second that the training loader gives at the size of the benchmark, without a step."""
     data = lr.ImageDataModule(
@@ -191,7 +178,9 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             rates["share_of_peak"] = rates["ours"]["median"] * per_image / (1e12 * found["peak_tflops"])
             name = f"{backbone}{', compiled' if compiled else ''}"
             found[name] = rates
-            show(f"{name}: fit to a loop by hand", rates, f", {rates['share_of_peak']:.0%} of that product")
+            show_pair(
+                f"{name}: fit to a loop by hand", rates, "images/s", f", {rates['share_of_peak']:.0%} of that product"
+            )
     small = argparse.Namespace(**{**vars(options), **options.small})
     fits = (("large", options, options.backbones[0]), ("small", small, options.small_backbone))
     for name, of, each in fits if "callbacks" in options.parts else ():
@@ -201,7 +190,7 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
             lambda o=of, e=each: fitted(e, o),  # type: ignore[misc]
         )
         found[f"callbacks_{name}"] = rates
-        show(f"{each}, {of.batch_size} of {of.image_size} px: {len(AT_ONCE)} callbacks to none", rates)
+        show_pair(f"{each}, {of.batch_size} of {of.image_size} px: {len(AT_ONCE)} callbacks to none", rates, "images/s")
     for workers in options.workers if options.images and "loader" in options.parts else ():
         found[f"loader_{workers}"] = loader_rate(options, workers)
         print(f"loader, {workers} workers: {found[f'loader_{workers}']:.0f} images/s", flush=True)
@@ -209,15 +198,6 @@ def measure(options: argparse.Namespace) -> dict[str, Any]:
         found["finetune"] = numbers = finetuned(options)
         print(f"finetune: {numbers['seconds']:.0f} s, val_accuracy {numbers['val_accuracy']:.3f}", flush=True)
     return found
-
-
-def show(name: str, rates: dict[str, Any], more: str = "") -> None:
-    ratio = rates["ratio"]
-    print(
-        f"{name}: {rates['ours']['median']:.0f} and {rates['theirs']['median']:.0f} images/s, ratio "
-        f"{ratio['median']:.3f} [{ratio['lowest']:.3f}..{ratio['highest']:.3f}]{more}",
-        flush=True,
-    )
 
 
 def main() -> None:

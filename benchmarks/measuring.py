@@ -1,10 +1,11 @@
-"""What the benchmarks share: a start without chatter, and the mean of a few values with its 95 % interval."""
+"""What the benchmarks share: a start without chatter, pairs by turns, and means with their intervals."""
 
 import logging
 import math
 import statistics
 import warnings
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 from lightning_recipes.engine.malloc import keep_freed_memory
 
@@ -25,3 +26,27 @@ def mean_and_half(values: Sequence[float]) -> tuple[float, float]:
     n = len(values)
     half = T_975[n] * statistics.stdev(values) / math.sqrt(n) if n > 1 else math.nan
     return statistics.fmean(values), half
+
+
+def spread(values: Sequence[float]) -> dict[str, float]:
+    """Median, lowest and highest."""
+    return {"median": statistics.median(values), "lowest": min(values), "highest": max(values)}
+
+
+def paired(rounds: int, ours: Callable[[], float], theirs: Callable[[], float]) -> dict[str, Any]:
+    """Figures of both by turns after one of each that does not count, and the ratio of each pair."""
+    ours(), theirs()
+    pairs = [(ours(), theirs()) for _ in range(rounds)]
+    first, second = (spread(column) for column in zip(*pairs, strict=True))
+    return {"ours": first, "theirs": second, "ratio": spread([a / b for a, b in pairs])}
+
+
+def show_pair(name: str, found: dict[str, Any], unit: str, more: str = "") -> None:
+    """Print medians, and the ratio with its lowest and highest value."""
+    ratio, ours, theirs = found["ratio"], found["ours"]["median"], found["theirs"]["median"]
+    digits = 0 if min(ours, theirs) >= 100 else 2
+    print(
+        f"{name}: {ours:.{digits}f} and {theirs:.{digits}f} {unit}, ratio {ratio['median']:.3f} "
+        f"[{ratio['lowest']:.3f}..{ratio['highest']:.3f}]{more}",
+        flush=True,
+    )

@@ -27,7 +27,7 @@ from lightning_recipes.stages.plan import Stage
 from tests.small import QUIET, classifier, digits, fit
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork.*", "ignore:.*fork.*:DeprecationWarning")
-TWO = {"strategy": "ddp_fork", "devices": 2}
+TWO: dict[str, Any] = {"strategy": "ddp_fork", "devices": 2}
 
 
 class KeepWeights(pl.Callback):
