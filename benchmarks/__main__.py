@@ -1,4 +1,7 @@
-"""All benchmarks that need no other package, in one command; a page of what they said, with each command.
+"""What the framework costs and what bounds it, in one command; a page of what the scripts said, with each command.
+
+Those of techniques and peers, such as ``snapshot_ensemble.py``, ``transfer.py`` and ``peers/``, take hours or other
+packages, and are called by themselves.
 
 python -m benchmarks                                  # quick, ten minutes on two cores
 python -m benchmarks --full --images ants_bees.zip --weights mobilenetv2_100.safetensors --out benchmarks.md
@@ -17,6 +20,10 @@ from typing import NamedTuple
 import torch
 
 HERE = Path(__file__).parent
+SCRIPTS = [
+    *("throughput.py", "callback_cost.py", "startup.py", "memory.py", "evaluation.py", "gradcam.py", "growth.py"),
+    *("image_path.py", "gpu.py"),
+]
 
 
 class Benchmark(NamedTuple):
@@ -63,8 +70,8 @@ def benchmarks(images: str | None, weights: str | None) -> list[Benchmark]:
     return found
 
 
-def run(benchmark: Benchmark, *, full: bool) -> str:
-    """Return its part of the page, which is printed line by line as it comes."""
+def run(benchmark: Benchmark, *, full: bool) -> tuple[str, bool]:
+    """Return its part of the page, which is printed line by line as it comes, and whether it failed."""
     words = shlex.split(f"{benchmark.words} {benchmark.full if full else benchmark.quick}")
     print(f"\n## {benchmark.title}\n\n`python benchmarks/{shlex.join(words)}`\n", flush=True)
     begin, lines = time.perf_counter(), []
@@ -83,7 +90,8 @@ def run(benchmark: Benchmark, *, full: bool) -> str:
             print(lines[-1], flush=True)
     body = "\n".join(lines)
     command_line = f"python benchmarks/{shlex.join(words)}"
-    return f"## {benchmark.title}\n\n`{command_line}`, {time.perf_counter() - begin:.0f} s:\n\n```text\n{body}\n```\n"
+    head = f"## {benchmark.title}\n\n`{command_line}`, {time.perf_counter() - begin:.0f} s:"
+    return f"{head}\n\n```text\n{body}\n```\n", process.returncode != 0
 
 
 def machine() -> str:
@@ -98,16 +106,20 @@ def main() -> None:
     parser.add_argument("--full", action="store_true", help="more rounds, and larger sets")
     parser.add_argument("--images", help="a folder or zip of photographs in classes")
     parser.add_argument("--weights", help="of mobilenetv2_100, normalised by 0.5")
-    parser.add_argument("--only", nargs="*", default=[], help="scripts to run, such as startup.py")
+    parser.add_argument("--only", nargs="*", default=[], choices=SCRIPTS, help="scripts to run (default: all)")
     parser.add_argument("--out", type=Path, help="where the page goes")
     options = parser.parse_args()
     print(machine())
-    parts = [f"# Benchmarks\n\n{machine()}\n"]
+    parts, failed = [f"# Benchmarks\n\n{machine()}\n"], 0
     for benchmark in benchmarks(options.images, options.weights):
         if not options.only or benchmark.words.split()[0] in options.only:
-            parts.append(run(benchmark, full=options.full))
+            part, wrong = run(benchmark, full=options.full)
+            failed += wrong
+            parts.append(part)
             if options.out:
                 options.out.write_text("\n".join(parts))
+    if failed:
+        raise SystemExit(f"{failed} of them failed")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ from lightning_recipes.errors import refuse_bad_values
 from lightning_recipes.models.averaging import move_towards_
 from lightning_recipes.modules.network_tensors import network_tensors
 from lightning_recipes.modules.protocols import require_staged
+from lightning_recipes.stages.step_count import validates_after
 
 __all__ = ["Lookahead", "part_of_the_way"]
 
@@ -35,8 +36,8 @@ def part_of_the_way(fraction: float, *, alpha: float, power: float) -> float:
 class Lookahead(pl.Callback):
     """Let slow weights follow the trained ones every k steps, ``s <- s + a (w - s)``, and go on training from them.
 
-    Of parameters and statistics of norms; the optimizer keeps its momentum. Epochs and runs end with such an update, so
-    that validation and what is kept have the slow weights. Resumes to the bit.
+    Of parameters and statistics of norms; the optimizer keeps its momentum. Each validation comes
+    after such an update, and so does the end of the run but where it is stopped inside an epoch. Resumes to the bit.
 
     timm's ``Lookahead`` is not used: it is an optimizer around another, moves one tensor after another, leaves the
     statistics of norms and what is validated as they are, and has one ``a`` for the whole run.
@@ -92,12 +93,13 @@ class Lookahead(pl.Callback):
     def on_train_batch_end(
         self, trainer: pl.Trainer, pl_module: pl.LightningModule, outputs: Any, batch: Any, batch_idx: int
     ) -> None:
-        """Follow, if this batch ended a step that is the k-th, the epoch's last or the run's."""
+        """Follow, if this batch ended a step that is the k-th, or the last before weights are judged."""
         step = trainer.global_step
         if step == self._seen_step:
             return
         self._seen_step = step
-        if step % self.every_n_steps == 0 or trainer.is_last_batch or step == trainer.max_steps:
+        judged = trainer.is_last_batch or step == trainer.max_steps or validates_after(trainer, batch_idx)
+        if judged or step % self.every_n_steps == 0:
             assert self.slow is not None
             _, progress = require_staged(pl_module, "Lookahead").timeline.at(step - 1)
             fraction = min(1.0, (progress.step + 1) / progress.steps)

@@ -98,6 +98,30 @@ def test_weights_that_early_stopping_brings_back_are_gone_on_from() -> None:
     assert seen.matched
 
 
+@pytest.mark.parametrize("options", [{"max_epochs": 1, "val_check_interval": 0.5}, {"max_steps": 3}])
+def test_what_is_judged_and_kept_are_the_slow_weights(options: dict[str, Any]) -> None:
+    class Judged(pl.Callback):
+        seen = 0
+
+        @override
+        def on_validation_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+            self._compare(pl_module)
+
+        @override
+        def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+            self._compare(pl_module)
+
+        def _compare(self, module: pl.LightningModule) -> None:
+            assert lookahead.slow is not None
+            own = module.state_dict()
+            assert all(torch.equal(slow, own[name]) for name, slow in lookahead.slow.items())
+            self.seen += 1
+
+    lookahead, judged = Lookahead(100, 0.3), Judged()
+    fit(classifier(), digits(), lookahead, judged, **options)
+    assert judged.seen == (3 if "val_check_interval" in options else 1)
+
+
 @pytest.mark.parametrize("bad", [{"every_n_steps": 0}, {"alpha": 0.0}, {"alpha": 1.5}, {"power": -1.0}])
 def test_values_that_cannot_work_are_refused(bad: dict[str, Any]) -> None:
     with pytest.raises(UserError, match=rf"^Lookahead\.{next(iter(bad))}: "):

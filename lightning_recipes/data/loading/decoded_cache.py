@@ -19,6 +19,8 @@ __all__ = ["DecodedCache", "DecodedImages"]
 log = logging.getLogger(__name__)
 
 LOOKED_AT = 64  # images whose sizes tell that of all
+SPARE = 1.25
+"""How much more than what is expected there may be."""
 
 
 class DecodedImages:
@@ -67,14 +69,15 @@ class DecodedCache:
         if wanted.keys() <= self._stores.keys():
             return
         self.forget()
-        if trainer is None or trainer.is_global_zero:
-            room = _room() // len(wanted)
-            self._stores = {key: _new_store(*key, source, room) for key, source in wanted.items()}
+        if trainer is None or trainer.local_rank == 0:
+            self._stores = _new_stores(wanted)
         if trainer is None or trainer.world_size == 1:
             return
-        addresses = trainer.strategy.broadcast({key: store.address for key, store in self._stores.items()})
-        if not trainer.is_global_zero:
-            self._stores = {key: found_or_new(address) for key, address in addresses.items()}
+        own = {key: store.address for key, store in self._stores.items()}
+        for node in range(trainer.num_nodes):  # each machine has its own
+            addresses = trainer.strategy.broadcast(own, src=node * trainer.num_devices)
+            if trainer.node_rank == node and trainer.local_rank > 0:
+                self._stores = {key: found_or_new(address) for key, address in addresses.items()}
         trainer.strategy.barrier()  # until all have found them
 
     def of(self, split: str, source: ImageSource, min_size: int) -> ImageSource:
@@ -83,22 +86,34 @@ class DecodedCache:
         return source if store is None else DecodedImages(source, store, min_size)
 
     def forget(self) -> None:
-        """Free the memory."""
-        for store in self._stores.values():
-            store.close()
+        """Let go of the memory; loaders that somebody keeps keep theirs."""
         self._stores = {}
+
+
+def _new_stores(wanted: Mapping[tuple[str, int], ImageSource]) -> dict[tuple[str, int], DecodedStore]:
+    """Return stores that are as large as they need to be, or each by as much smaller as all are too large."""
+    needed = {key: _needed(key[1], source) for key, source in wanted.items()}
+    total, room = sum(needed.values()), _room()
+    stores = {}
+    for (split, min_size), size in needed.items():
+        images, share = len(wanted[split, min_size]), min(SPARE, room / max(1, total))
+        less = f", and there is room for {share:.0%} of them" if share < 1 else ""
+        log.info("data.cache: %s images of %s take about %s decoded%s", f"{images:,}", split, in_words(size), less)
+        try:
+            stores[split, min_size] = DecodedStore.new(images, int(size * share))
+        except OSError as error:
+            log.info("data.cache: they are decoded anew in each epoch, since they cannot be kept (%s)", error)
+    return stores
+
+
+def _needed(min_size: int, source: ImageSource) -> int:
+    """Return about how many bytes all pictures of a source take decoded, by some of them."""
+    images = len(source)
+    places = sorted({number * images // LOOKED_AT for number in range(LOOKED_AT)}) if images else []
+    return sum(np.asarray(source.read(place, min_size)).nbytes for place in places) * images // max(1, len(places))
 
 
 def _room() -> int:
     """Return the bytes that pictures may take: a part of the free memory, and of the disk that stands behind it."""
     disk, memory = shutil.disk_usage(tempfile.gettempdir()).free, free_memory(torch.device("cpu"))
     return int(MOST * (disk if memory is None else min(disk, memory)))
-
-
-def _new_store(split: str, min_size: int, source: ImageSource, room: int) -> DecodedStore:
-    images = len(source)
-    places = sorted({number * images // LOOKED_AT for number in range(LOOKED_AT)})
-    needed = sum(source.read(place, min_size).nbytes for place in places) * images // len(places)
-    share = f", and there is room for {in_words(room)}: {room / needed:.0%} of them" if needed > room else ""
-    log.info("data.cache: %s images of %s take about %s decoded%s", f"{images:,}", split, in_words(needed), share)
-    return DecodedStore.new(images, room)

@@ -4,6 +4,7 @@ import mmap
 import os
 import socket
 import tempfile
+import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple, Self
@@ -44,17 +45,19 @@ class DecodedStore:
     """Images by number, each kept by whichever process first had it, in a file without a name: no crash leaves any.
 
     The system gives its memory back page by page to the disk of the temporary folder (``TMPDIR``) where others need it.
-    Processes that are forked have it; others, also of another start method, open it by its address.
+    Processes that are forked have it; others, also of another start method, open it by its address. It is freed with
+    the last object of the last process.
 
     Args:
-        file: Number of an open file, whose first bytes are a table of the images.
+        file: Number of an open file, whose first bytes are a table of the images; closed with the object.
         address: Of it.
     """
 
     def __init__(self, file: int, address: Address) -> None:
         self.address, self._file = address, file
-        self._table_bytes = -(-(address.images + 1) * COLUMNS * 8 // ALIGNED) * ALIGNED
-        # Reading alone goes through memory: a page that the disk has no room for ends a process that writes it so.
+        weakref.finalize(self, os.close, file)
+        self._table_bytes = _table_bytes(address.images)
+        # Pixels are read through memory alone: a page that the disk has no room for ends a process that writes it so.
         whole = np.frombuffer(mmap.mmap(file, self._table_bytes + address.limit), np.uint8)
         self._table = whole[: (address.images + 1) * COLUMNS * 8].view(np.int64).reshape(-1, COLUMNS)
         self._pixels = whole[self._table_bytes :]
@@ -66,12 +69,16 @@ class DecodedStore:
         Args:
             images: How many it has room for.
             limit: Bytes of pixels that it takes at most.
+
+        Raises:
+            OSError: There is no room for its table, or the process may not have so much memory.
         """
         with tempfile.TemporaryFile(prefix="lightning-recipes-") as file:
+            file.write(bytes(_table_bytes(images)))  # which has its room from now on
+            file.flush()
+            file.truncate(_table_bytes(images) + limit)  # and the pixels none yet
             number = os.dup(file.fileno())
-        address = Address(socket.gethostname(), os.getpid(), number, images, limit)
-        os.ftruncate(number, -(-(images + 1) * COLUMNS * 8 // ALIGNED) * ALIGNED + limit)  # takes no room yet
-        return cls(number, address)
+        return cls(number, Address(socket.gethostname(), os.getpid(), number, images, limit))
 
     @classmethod
     def at(cls, address: Address) -> Self | None:
@@ -114,16 +121,6 @@ class DecodedStore:
         self._table[number, 3] = begin + 1  # the last of all: who sees it sees the rest
         return True
 
-    @property
-    def taken(self) -> int:
-        """Bytes of pixels that are kept."""
-        return int(self._table[-1, 0])
-
-    def close(self) -> None:
-        """Let go of it; the last process to do so frees it."""
-        self._table = self._pixels = np.empty((0, COLUMNS), np.int64)
-        os.close(self._file)
-
     @contextmanager
     def _alone(self) -> Iterator[None]:
         if fcntl is None:
@@ -134,6 +131,10 @@ class DecodedStore:
             yield
         finally:
             fcntl.lockf(self._file, fcntl.LOCK_UN)
+
+
+def _table_bytes(images: int) -> int:
+    return -(-(images + 1) * COLUMNS * 8 // ALIGNED) * ALIGNED
 
 
 def found_or_new(address: Address) -> DecodedStore:

@@ -25,7 +25,9 @@ def in_words(size: float) -> str:
     """Return bytes as a person writes them.
 
     Example:
-        >>> in_words(153_600_000), in_words(2.5e9)
-        ('154 MB', '2.5 GB')
+        >>> in_words(30_720), in_words(153_600_000), in_words(2.5e9)
+        ('31 kB', '154 MB', '2.5 GB')
     """
-    return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{size / 1e6:.0f} MB"
+    if size < 1e6:
+        return f"{size / 1e3:.0f} kB"
+    return f"{size / 1e6:.0f} MB" if size < 1e9 else f"{size / 1e9:.1f} GB"

@@ -69,7 +69,7 @@ def test_stages_of_other_sizes_have_images_of_their_own() -> None:
 
 def test_what_there_is_no_room_for_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device_images, "free_memory", lambda device: 100_000)
-    with pytest.raises(UserError, match=r"^data\.cache: device needs 0 MB for 40 images, and cpu has 0 MB free"):
+    with pytest.raises(UserError, match=r"^data\.cache: device needs 123 kB for 40 images, and cpu has 100 kB free"):
         digits(cache="device").train_dataloader()
 
 
