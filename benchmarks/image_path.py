@@ -112,8 +112,10 @@ def enlarge(root: str, times: int, folder: Path) -> str:
     train = ImageDataModule(root).opened.splits.train
     for index in range(len(train)):
         image = Image.fromarray(train.read(index))
-        path = folder / train.classes[int(train.labels[index])] / f"{index}.jpg"
-        path.parent.mkdir(exist_ok=True)
+        path = (
+            folder / ("val" if index % 10 == 0 else "train") / train.classes[int(train.labels[index])] / f"{index}.jpg"
+        )
+        path.parent.mkdir(parents=True, exist_ok=True)
         image.resize((times * image.width, times * image.height), Image.Resampling.BICUBIC).save(path, quality=90)
     return str(folder)
 
