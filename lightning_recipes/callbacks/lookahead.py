@@ -36,8 +36,8 @@ def part_of_the_way(fraction: float, *, alpha: float, power: float) -> float:
 class Lookahead(pl.Callback):
     """Let slow weights follow the trained ones every k steps, ``s <- s + a (w - s)``, and go on training from them.
 
-    Of parameters and statistics of norms; the optimizer keeps its momentum. Each validation comes
-    after such an update, and so does the end of the run but where it is stopped inside an epoch. Resumes to the bit.
+    Of parameters and statistics of norms; the optimizer keeps its momentum. Each validation comes after such an update,
+    and so does the end of the run but where it is stopped inside an epoch. Resumes to the bit.
 
     timm's ``Lookahead`` is not used: it is an optimizer around another, moves one tensor after another, leaves the
     statistics of norms and what is validated as they are, and has one ``a`` for the whole run.

@@ -10,7 +10,7 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from lightning_recipes.data.loading.decoded_store import DecodedStore, found_or_new
+from lightning_recipes.data.loading.decoded_store import DecodedStore
 from lightning_recipes.data.loading.free_memory import MOST, free_memory, in_words
 from lightning_recipes.data.sources.source import ImageSource
 
@@ -57,7 +57,7 @@ class DecodedCache:
     """The pictures that a data module keeps decoded, of each split and size that its stages ask for."""
 
     def __init__(self) -> None:
-        self._stores: dict[tuple[str, int], DecodedStore] = {}
+        self._stores: dict[tuple[str, int], DecodedStore | None] = {}
 
     def open(self, wanted: Mapping[tuple[str, int], ImageSource], trainer: pl.Trainer | None) -> None:
         """Make room for pictures, and say how much it is; every process of a run is to call it at the same time.
@@ -73,11 +73,11 @@ class DecodedCache:
             self._stores = _new_stores(wanted)
         if trainer is None or trainer.world_size == 1:
             return
-        own = {key: store.address for key, store in self._stores.items()}
+        own = {key: store and store.address for key, store in self._stores.items()}
         for node in range(trainer.num_nodes):  # each machine has its own
             addresses = trainer.strategy.broadcast(own, src=node * trainer.num_devices)
             if trainer.node_rank == node and trainer.local_rank > 0:
-                self._stores = {key: found_or_new(address) for key, address in addresses.items()}
+                self._stores = {key: address and DecodedStore.at(address) for key, address in addresses.items()}
         trainer.strategy.barrier()  # until all have found them
 
     def of(self, split: str, source: ImageSource, min_size: int) -> ImageSource:
@@ -90,11 +90,14 @@ class DecodedCache:
         self._stores = {}
 
 
-def _new_stores(wanted: Mapping[tuple[str, int], ImageSource]) -> dict[tuple[str, int], DecodedStore]:
-    """Return stores that are as large as they need to be, or each by as much smaller as all are too large."""
+def _new_stores(wanted: Mapping[tuple[str, int], ImageSource]) -> dict[tuple[str, int], DecodedStore | None]:
+    """Return stores that are as large as they need to be, or each by as much smaller as all are too large.
+
+    None for one that cannot be made.
+    """
     needed = {key: _needed(key[1], source) for key, source in wanted.items()}
     total, room = sum(needed.values()), _room()
-    stores = {}
+    stores: dict[tuple[str, int], DecodedStore | None] = {}
     for (split, min_size), size in needed.items():
         images, share = len(wanted[split, min_size]), min(SPARE, room / max(1, total))
         less = f", and there is room for {share:.0%} of them" if share < 1 else ""
@@ -102,6 +105,7 @@ def _new_stores(wanted: Mapping[tuple[str, int], ImageSource]) -> dict[tuple[str
         try:
             stores[split, min_size] = DecodedStore.new(images, int(size * share))
         except OSError as error:
+            stores[split, min_size] = None
             log.info("data.cache: they are decoded anew in each epoch, since they cannot be kept (%s)", error)
     return stores
 

@@ -17,7 +17,7 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-__all__ = ["Address", "DecodedStore", "found_or_new"]
+__all__ = ["Address", "DecodedStore"]
 
 COLUMNS = 4  # height, width, channels, and where the pixels begin, plus one: nothing is kept where it is 0
 ALIGNED = 4096
@@ -93,7 +93,7 @@ class DecodedStore:
 
     def __reduce__(self) -> tuple[Any, ...]:
         """Be found by a process that is not forked; one that cannot reach it begins its own."""
-        return found_or_new, (self.address,)
+        return _found_or_new, (self.address,)
 
     def get(self, number: int) -> NDArray[np.uint8] | None:
         """Return a copy of an image, (H, W, C); None where it is not kept."""
@@ -137,6 +137,5 @@ def _table_bytes(images: int) -> int:
     return -(-(images + 1) * COLUMNS * 8 // ALIGNED) * ALIGNED
 
 
-def found_or_new(address: Address) -> DecodedStore:
-    """Return the store of another process, or an empty one of the same size where it cannot be reached."""
+def _found_or_new(address: Address) -> DecodedStore:
     return DecodedStore.at(address) or DecodedStore.new(address.images, address.limit)

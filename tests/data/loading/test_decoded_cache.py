@@ -11,14 +11,13 @@ from typing import Any
 
 import numpy as np
 import pytest
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 
 from lightning_recipes.callbacks.stages import Stages
 from lightning_recipes.data.datamodule import ImageDataModule
 from lightning_recipes.data.loading import decoded_cache
-from lightning_recipes.data.loading.decoded_store import DecodedStore, found_or_new
+from lightning_recipes.data.loading.decoded_store import DecodedStore
 from lightning_recipes.data.sources.files import FileSource
 from lightning_recipes.stages.plan import Stage
 from tests.small import classifier, fit
@@ -197,10 +196,11 @@ def test_processes_fill_it_together(method: str) -> None:
         np.testing.assert_array_equal(store.get(number), np.full((number + 1, 2, 3), number, np.uint8))
 
 
-def test_of_another_machine_each_has_its_own() -> None:
+def test_of_another_machine_it_cannot_be_reached() -> None:
     store = DecodedStore.new(2, 100)
     store.put(0, np.ones((1, 1, 3), np.uint8))
-    other = found_or_new(store.address._replace(host="elsewhere"))
-    assert other.get(0) is None
-    assert other.put(0, np.zeros((1, 1, 3), np.uint8))
-    assert int(torch.from_numpy(store.get(0)).sum()) == 3
+    assert DecodedStore.at(store.address._replace(host="elsewhere")) is None
+    assert DecodedStore.at(store.address._replace(number=10_000)) is None
+    other = DecodedStore.at(store.address)
+    assert other is not None
+    np.testing.assert_array_equal(other.get(0), np.ones((1, 1, 3)))
