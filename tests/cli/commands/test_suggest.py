@@ -179,6 +179,7 @@ def test_a_file_that_appears_meanwhile_is_kept(monkeypatch: pytest.MonkeyPatch, 
     assert path.read_text() == "mine\n"
 
 
+@pytest.mark.filterwarnings("ignore:Memory Efficient attention")  # torch on a GPU: it is not deterministic
 def test_of_several_backbones_the_better_is_taken(tmp_path: Path) -> None:
     path = tmp_path / "recipe.yaml"
     words = ["--model.pretrained", "false", "--data.image_size", "32", "--data.images_per_class", "8"]
