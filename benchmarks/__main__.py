@@ -3,7 +3,7 @@
 Those of techniques and peers, such as ``snapshot_ensemble.py``, ``transfer.py`` and ``peers/``, take hours or other
 packages, and are called by themselves.
 
-python -m benchmarks                                  # quick, ten minutes on two cores
+python -m benchmarks                                  # quick, six minutes on two cores
 python -m benchmarks --full --images ants_bees.zip --weights mobilenetv2_100.safetensors --out benchmarks.md
 """
 
