@@ -10,6 +10,8 @@ from timm.models import build_model_with_cfg, generate_default_cfgs, register_mo
 from torch import Tensor, nn
 from typing_extensions import override
 
+from lightning_recipes.models.cifar_config import CIFAR10
+
 __all__ = ["Airbench", "WhitenedStem", "airbench94"]
 
 BIAS_SCALE = 8.0
@@ -158,21 +160,7 @@ class Airbench(nn.Module):
         return self.forward_head(self.forward_features(images))
 
 
-default_cfgs = generate_default_cfgs(
-    {
-        "airbench94": {
-            "input_size": (3, 32, 32),
-            "crop_pct": 1.0,
-            "interpolation": "bicubic",
-            "mean": (0.4914, 0.4822, 0.4465),  # of CIFAR-10
-            "std": (0.2470, 0.2435, 0.2616),
-            "num_classes": 10,
-            "pool_size": (3, 3),
-            "first_conv": None,
-            "classifier": "fc",
-        }
-    }
-)
+default_cfgs = generate_default_cfgs({"airbench94": {**CIFAR10, "pool_size": (3, 3), "first_conv": None}})
 
 
 @register_model  # type: ignore[untyped-decorator]

@@ -10,6 +10,8 @@ from timm.models import build_model_with_cfg, generate_default_cfgs, register_mo
 from timm.models.resnet import BasicBlock, ResNet
 from torch import nn
 
+from lightning_recipes.models.cifar_config import CIFAR10
+
 __all__ = ["CifarResNet", "resnet10_cifar", "resnet18_cifar"]
 
 
@@ -33,21 +35,8 @@ class CifarResNet(ResNet):  # type: ignore[misc]
             info["reduction"] = max(1, info["reduction"] // 4)
 
 
-def _described() -> dict[str, Any]:
-    return {
-        "input_size": (3, 32, 32),
-        "crop_pct": 1.0,
-        "interpolation": "bicubic",
-        "mean": (0.4914, 0.4822, 0.4465),  # of CIFAR-10
-        "std": (0.2470, 0.2435, 0.2616),
-        "num_classes": 10,
-        "pool_size": (4, 4),
-        "first_conv": "conv1",
-        "classifier": "fc",
-    }
-
-
-default_cfgs = generate_default_cfgs({"resnet10_cifar": _described(), "resnet18_cifar": _described()})
+CONFIG = {**CIFAR10, "pool_size": (4, 4), "first_conv": "conv1"}
+default_cfgs = generate_default_cfgs({"resnet10_cifar": CONFIG, "resnet18_cifar": CONFIG})
 
 
 @register_model  # type: ignore[untyped-decorator]
