@@ -125,7 +125,7 @@ class EMA(pl.Callback):
 
     def _moving(self, module: pl.LightningModule) -> tuple[list[Tensor], list[Tensor]]:
         """Averages and values of what trains; found again only when other layers train."""
-        if self._parameters is None:  # to walk through the modules takes longer than to move the average on a GPU
+        if self._parameters is None:  # to walk through the modules is most of an update of a small network
             self._parameters = dict(module.named_parameters())
         trains = tuple(p.requires_grad for p in self._parameters.values())
         if self._pairs is None or self._pairs[0] != trains:
