@@ -21,7 +21,7 @@ from typing import Any
 import lightning.pytorch as pl
 import torch
 import yaml
-from measuring import mean_and_half, start
+from measuring import QUIET, mean_and_half, start
 from subset import unpack_subset
 
 from lightning_recipes import ImageClassifier, ImageDataModule, Stage, Stages
@@ -29,7 +29,6 @@ from lightning_recipes.components import import_object
 
 RECIPES = Path(__file__).parents[1] / "configs" / "ablations"
 FULL_EPOCHS = 30
-QUIET = dict.fromkeys(("logger", "enable_checkpointing", "enable_progress_bar", "enable_model_summary"), False)
 
 
 def callback(spec: dict[str, Any], options: argparse.Namespace) -> pl.Callback:

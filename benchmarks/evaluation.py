@@ -7,18 +7,13 @@ python benchmarks/evaluation.py --root ants_bees.zip --backbone mobilenetv2_100 
 import argparse
 import time
 from collections.abc import Callable
-from typing import Any
 
 import lightning.pytorch as pl
 import torch
-from measuring import paired, show_pair, start
+from measuring import QUIET, paired, show_pair, start
 
 from lightning_recipes import ImageClassifier, ImageDataModule
 from lightning_recipes.models.heatmaps import find_target, grad_cam
-
-QUIET: dict[str, Any] = {
-    "logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "enable_model_summary": False,
-}  # fmt: skip
 
 
 def rate(work: Callable[[], int]) -> float:

@@ -6,7 +6,6 @@ python benchmarks/growth.py --images 1000 10000 100000 1000000 --classes 10 1000
 
 import argparse
 import io
-import statistics
 import tempfile
 import time
 import zipfile
@@ -16,14 +15,10 @@ from pathlib import Path
 import lightning.pytorch as pl
 import numpy as np
 from callback_cost import InMemory
-from measuring import start
+from measuring import QUIET, spread, start
 from PIL import Image
 
 from lightning_recipes import ImageClassifier, ImageDataModule
-
-QUIET = {
-    "logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "enable_model_summary": False,
-}  # fmt: skip
 
 
 def seconds(work: Callable[[], object]) -> float:
@@ -70,7 +65,8 @@ def loaded(size: int, workers: int) -> float:
 
 
 def show(name: str, values: list[float], unit: str) -> None:
-    print(f"{name}: {statistics.median(values):.4g} [{min(values):.4g}..{max(values):.4g}] {unit}", flush=True)
+    found = spread(values)
+    print(f"{name}: {found['median']:.4g} [{found['lowest']:.4g}..{found['highest']:.4g}] {unit}", flush=True)
 
 
 def main() -> None:

@@ -9,6 +9,10 @@ from typing import Any
 
 from lightning_recipes.engine.malloc import keep_freed_memory
 
+QUIET: dict[str, Any] = {
+    "logger": False, "enable_checkpointing": False, "enable_progress_bar": False, "enable_model_summary": False,
+}  # fmt: skip
+"""A trainer that does nothing but train and judge."""
 T_975 = {2: 12.706, 3: 4.303, 4: 3.182, 5: 2.776, 6: 2.571, 7: 2.447, 8: 2.365, 9: 2.306, 10: 2.262}
 """97.5 % quantile of Student's t by the number of values, whose mean has one degree of freedom less."""
 

@@ -15,19 +15,15 @@ from measuring import paired, show_pair, start
 
 def peak_of(kind: str, stage: str, options: argparse.Namespace) -> float:
     """Megabytes of a process of its own."""
-    words = ["--kind", kind, "--stage", stage, "--batches", str(options.batches), "--backbone", options.backbone]
+    given = ("root", "backbone", "image_size", "batch_size", "batches")
+    words = ["--kind", kind, "--stage", stage, *(f"--{name}={getattr(options, name)}" for name in given)]
     run = subprocess.run([sys.executable, Path(__file__), *words], capture_output=True, text=True, check=True)
     return float(run.stdout.split()[-1])
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--root", default="sklearn:digits")
-    parser.add_argument("--backbone", default="resnet18")
-    parser.add_argument("--image_size", type=int, default=64)
-    parser.add_argument("--batch_size", type=int, default=32)
-    parser.add_argument("--batches", type=int, default=20)
-    parser.add_argument("--rounds", type=int, default=3)
+    parser = throughput.parser_of(__doc__)
+    parser.set_defaults(rounds=3)
     parser.add_argument("--kind", choices=["fit", "by_hand"], help="measure this process, and print the number")
     parser.add_argument("--stage", choices=list(throughput.STAGES), default="unfrozen")
     options = parser.parse_args()

@@ -110,15 +110,20 @@ def rate(measure: Callable[[Stage, argparse.Namespace], tuple[float, int]], stag
     return images / seconds
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def parser_of(description: str | None) -> argparse.ArgumentParser:
+    """What says which steps are taken; of each script that takes these."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", default="sklearn:digits")
     parser.add_argument("--backbone", default="resnet18")
     parser.add_argument("--image_size", type=int, default=64)
     parser.add_argument("--batch_size", type=int, default=32)
     parser.add_argument("--batches", type=int, default=20)
     parser.add_argument("--rounds", type=int, default=5)
-    options = parser.parse_args()
+    return parser
+
+
+def main() -> None:
+    options = parser_of(__doc__).parse_args()
     start()
     threads = torch.get_num_threads()
     print(f"{options.backbone}, {options.image_size} px, batches of {options.batch_size}, {threads} threads")
