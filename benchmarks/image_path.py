@@ -7,11 +7,13 @@ every round each takes its turn, in an order that moves on; ratios are within a 
     python benchmarks/image_path.py ants_bees.zip
     python benchmarks/image_path.py clothing.zip --image_size 160 --augment medium
     python benchmarks/image_path.py ants_bees.zip --enlarged 8     # as large as a camera's
+    python benchmarks/image_path.py ants_bees.zip --fastai fastai/bin/python
 """
 
 import argparse
 import io
 import statistics
+import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -100,6 +102,25 @@ def by_albumentations(blobs: list[bytes], size: int) -> Callable[[int], Tensor]:
     return lambda index: transform(image=read(blobs[index]))["image"]  # type: ignore[no-any-return]
 
 
+def by_fastai(python: str, blobs: list[bytes], options: argparse.Namespace, folder: Path) -> subprocess.Popen[str]:
+    """Return a process of fastai's environment that makes an epoch for each line it gets, and answers with one."""
+    for index, blob in enumerate(blobs):
+        path = folder / f"{index % 2}" / f"{index}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(blob)
+    words = ["--size", str(options.image_size), "--batch_size", str(options.batch_size), "--scale", str(SCALE[0])]
+    command = [python, str(Path(__file__).parent / "peers" / "fastai_images.py"), str(folder), *words]
+    return subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+
+
+def asked(process: subprocess.Popen[str]) -> Iterator[int]:
+    """Have a process make an epoch, and yield how many images it had."""
+    assert process.stdin is not None
+    assert process.stdout is not None
+    print(file=process.stdin, flush=True)
+    yield int(process.stdout.readline())
+
+
 def decoded_alone(blobs: list[bytes]) -> Callable[[], Iterator[Any]]:
     """The limit: nothing but the decoder."""
     import simplejpeg
@@ -135,6 +156,7 @@ def main() -> None:
     parser.add_argument("--augment", default="light")
     parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--enlarged", type=int, default=1, help="how often each side of a picture")
+    parser.add_argument("--fastai", help="python of an environment that has it (default: left out)")
     parser.add_argument("--ours_alone", action="store_true", help="for a checkout that knows no other backend")
     options = parser.parse_args()
     start()
@@ -142,10 +164,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         if options.enlarged > 1:
             options.root = enlarge(options.root, options.enlarged, Path(folder))
-        compare(options)
+        compare(options, Path(folder))
 
 
-def compare(options: argparse.Namespace) -> None:
+def compare(options: argparse.Namespace, folder: Path) -> None:
     source = ImageDataModule(options.root).opened.splits.train
     names = [source.paths[index] for index in range(len(source))]
     blobs = [source.tree.open(name).read() for name in names]
@@ -162,6 +184,10 @@ def compare(options: argparse.Namespace) -> None:
             "decoder alone": decoded_alone(blobs),
         }
     images = {name: len(blobs) if name == "decoder alone" else len(blobs) // each * each for name in runs}
+    if options.fastai:
+        process = by_fastai(options.fastai, blobs, options, folder / "fastai")
+        runs["fastai"] = lambda: asked(process)
+        images["fastai"] = next(asked(process))
     for run in runs.values():
         seconds(run)  # warm up
     order, rates = list(runs), {name: [] for name in runs}
@@ -169,6 +195,8 @@ def compare(options: argparse.Namespace) -> None:
         for name in order:
             rates[name].append(images[name] / seconds(runs[name]))
         order = [*order[1:], order[0]]
+    if options.fastai:
+        process.terminate()
     print(f"{len(blobs)} pictures of {sides[0]:.0f} x {sides[1]:.0f} px on average, to {size} px, one core")
     for name, found in rates.items():
         ratios = sorted(one / ours for one, ours in zip(found, rates["ours"], strict=True))

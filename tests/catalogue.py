@@ -180,7 +180,11 @@ FACTORS: dict[str, dict[str, Level]] = {
     },
     "end": {"plan": OFF, "steps": Level(trainer={"max_steps": 11})},
     "ramp": {"off": OFF, "on": Level(every={"batch_size": 20})},
-    "features": {"images": OFF, "cached": Level(head={"cache_features": True})},
+    "features": {
+        "images": OFF,
+        "cached": Level(head={"cache_features": True}),
+        "views": Level(head={"cache_features": True, "feature_views": 2, "augment": "light"}),
+    },
 }
 
 Recipe = dict[str, str]
@@ -241,7 +245,7 @@ def run(
         if level.fp16:
             arguments["trainer"]["plugins"] = [MixedPrecision("16-mixed", "cpu", torch.amp.GradScaler("cpu"))]
     for stage in stages:
-        if stage.get("cache_features"):
+        if stage.get("cache_features") and not stage.get("feature_views"):
             stage["augment"] = "none"
     pl.seed_everything(1, verbose=False)
     data = lr.ImageDataModule("sklearn:digits", **{**DATA, **arguments["data"]})

@@ -137,7 +137,7 @@ class ImageDataModule(pl.LightningDataModule):
         refuse_bad_arguments(self.hparams)
         self.plan: Plan | None = None
         self.feature_extractor: Extract | None = None
-        self._features: dict[tuple[str, InputConfig, int], FeatureDataset] = {}
+        self._features: dict[tuple[Any, ...], FeatureDataset] = {}
         self._decoded, self._on_device = DecodedCache(), DeviceCache()
         self._train_loader: StageLoader[TrainLoader] = StageLoader()
         self._val_loader: StageLoader[DataLoader[Any]] = StageLoader()
@@ -276,11 +276,13 @@ class ImageDataModule(pl.LightningDataModule):
         """Return what the loaders of a stage are made with: the stage's own values, else the data module's."""
         augment = self.hparams["augment"] if stage is None or stage.augment is None else stage.augment
         cached = stage is not None and stage.cache_features
+        views = None if stage is None else stage.feature_views
         return LoaderSettings(
             input=self._input_of(stage),
             batch_size=self._batch_size((stage and stage.batch_size) or self.hparams["batch_size"]),
-            augment="none" if cached else augment,
+            augment="none" if cached and views is None else augment,
             cache_features=cached,
+            feature_views=views,
         )
 
     def _input_of(self, stage: Stage | None) -> InputConfig:
@@ -387,6 +389,8 @@ class ImageDataModule(pl.LightningDataModule):
         return torch.stack([dataset[index].images for index in indices])
 
     def _check_augment(self, settings: LoaderSettings) -> None:
+        if settings.feature_views and settings.augment == "none":
+            raise UserError("feature_views: augment is none, so all views are the same; give data.augment a policy")
         if self.hparams["cache"] == "device" and not settings.cache_features:
             policy_for_batches(settings)
         else:
@@ -426,7 +430,7 @@ class ImageDataModule(pl.LightningDataModule):
             extract: Images (N, 3, H, W) on the CPU to features (N, F) on the CPU.
             input_config: How pictures become images.
         """
-        settings = replace(self.settings_of(self._stage()), input=input_config)
+        settings = replace(self.settings_of(self._stage()), input=input_config, feature_views=None)
         return self._features_of(self.opened.splits.train, settings, extract)
 
     @override
@@ -498,7 +502,7 @@ class ImageDataModule(pl.LightningDataModule):
         self, split: Split, source: ImageSource, settings: LoaderSettings, *, train: bool = False
     ) -> AnyDataset:
         if settings.cache_features:
-            return self._cached(split, source, settings)
+            return self._cached(split, source, settings if train else replace(settings, feature_views=None))
         whole = train or (split == "val" and source is self.opened.splits.val)  # else some of them, such as for figures
         if whole and self.hparams["cache"] == "device":
             return self._on_device.of(split, source, settings, self._process, train=train)
@@ -523,13 +527,16 @@ class ImageDataModule(pl.LightningDataModule):
     def _cached(self, split: str, source: ImageSource, settings: LoaderSettings) -> FeatureDataset:
         if self.feature_extractor is None:
             raise UserError("cache_features: no backbone gave this data module its features; add the Stages callback")
-        key = (split, settings.input, self._backbone_changes())
+        drawn = settings.feature_views and (settings.feature_views, repr(settings.augment))
+        key = (split, settings.input, self._backbone_changes(), drawn)
         if key not in self._features:
             self._features[key] = self._features_of(source, settings, self.feature_extractor)
         return self._features[key]
 
     def _features_of(self, source: ImageSource, settings: LoaderSettings, extract: Extract) -> FeatureDataset:
-        return self._process.features(settings.dataset(source), extract, batch_size=self._eval_batch_size())
+        views = settings.feature_views
+        images = settings.dataset(source, train=views is not None)
+        return self._process.features(images, extract, batch_size=self._eval_batch_size(), views=views)
 
 
 def _warn_of_skipped(files: Sequence[str]) -> None:

@@ -27,7 +27,9 @@ class Stage:
         batch_size: Images a process a batch, or ``all`` (default: ``data.batch_size``).
         augment: Augmentation policy (default: ``data.augment``).
         cache_features: Run the frozen backbone once over all images and train the head on what it gave; needs
-            ``train: head``, and turns augmentation off.
+            ``train: head``, and turns augmentation off unless there are ``feature_views``.
+        feature_views: With ``cache_features``, run the backbone over so many augmented views of each training image;
+            epoch e of the run trains on those that epoch e mod ``feature_views`` would have drawn.
         steps: Optimizer steps in place of ``epochs``, or beside them: before the training they become the number of
             whole epochs that is nearest to them, at least one (Kolesnikov et al. 2020, "Big Transfer", section 3.3: few
             images need more epochs than many).
@@ -44,12 +46,13 @@ class Stage:
     augment: str | dict[str, Any] | list[Any] | None = None
     cache_features: bool = False
     steps: int | None = None
+    feature_views: int | None = None
 
     def __post_init__(self) -> None:
         """Refuse values that cannot work, by key."""
         if self.epochs < 1 and (self.steps is None or self.epochs != 0):
             raise UserError(f"stage '{self.name}', epochs: {self.epochs} is not a number >= 1; give epochs or steps")
-        for key, least in (("steps", 1), ("image_size", MIN_IMAGE_SIZE), ("batch_size", 1)):
+        for key, least in (("steps", 1), ("image_size", MIN_IMAGE_SIZE), ("batch_size", 1), ("feature_views", 1)):
             value = getattr(self, key)
             if value is not None and value != "all" and not value >= least:
                 raise UserError(f"stage '{self.name}', {key}: {value} is not a number >= {least}")
@@ -61,8 +64,13 @@ class Stage:
             raise UserError(f"stage '{self.name}', lr_decay: {self.lr_decay} is not a factor in (0, 1]")
         if self.cache_features and not self.trains_head_alone:
             raise UserError(f"stage '{self.name}', cache_features: needs train: head, but train is {self.train}")
-        if self.cache_features and self.augment not in (None, "none"):
-            raise UserError(f"stage '{self.name}', cache_features: features are computed once, so augment must be none")
+        if self.feature_views is not None and not self.cache_features:
+            raise UserError(f"stage '{self.name}', feature_views: needs cache_features: true")
+        if self.cache_features and self.feature_views is None and self.augment not in (None, "none"):
+            raise UserError(
+                f"stage '{self.name}', cache_features: features are computed once, so augment must be none; "
+                "with feature_views: 4 they are computed of four augmented views"
+            )
 
     @property
     def trains_head_alone(self) -> bool:

@@ -45,24 +45,24 @@ class KeepWeights(pl.Callback):
         )
 
 
-def stages(*, cache_features: bool) -> Stages:
+def stages(*, cache_features: bool, feature_views: int | None = None) -> Stages:
     return Stages(
         [
-            Stage("head", epochs=1, train="head", lr=0.05, cache_features=cache_features),
+            Stage("head", 1, "head", lr=0.05, cache_features=cache_features, feature_views=feature_views),
             Stage("some", epochs=1, train=2, lr=0.02),
             Stage("all", epochs=1, lr=0.01, lr_decay=0.5, schedule="one_cycle"),
         ]
     )
 
 
-def train(folder: Path, batch_size: int, *, cache: bool, **options: Any) -> None:
+def train(folder: Path, batch_size: int, *, cache: bool, views: int | None = None, **options: Any) -> None:
     folder.mkdir()
     model = classifier(backbone_kwargs={}, optimizer={"name": "sgd", "momentum": 0.9}, freeze_norm_stats=True)
     data = digits(batch_size=batch_size, augment="light", val_fraction=0.0198)  # an odd number of validation images
     fit(
         model,
         data,
-        stages(cache_features=cache),
+        stages(cache_features=cache, feature_views=views),
         KeepWeights(folder),
         RunSummary(str(folder)),
         max_epochs=-1,
@@ -75,10 +75,10 @@ def load(folder: Path, name: str) -> dict[str, Tensor]:
     return state
 
 
-@pytest.mark.parametrize("cache", [True, False])
-def test_ranks_agree_and_equal_one_process_of_twice_the_batch(tmp_path: Path, cache: bool) -> None:
-    train(tmp_path / "two", 5, cache=cache, **TWO)
-    train(tmp_path / "one", 10, cache=cache)
+@pytest.mark.parametrize(("cache", "views"), [(True, None), (True, 3), (False, None)])
+def test_ranks_agree_and_equal_one_process_of_twice_the_batch(tmp_path: Path, cache: bool, views: int | None) -> None:
+    train(tmp_path / "two", 5, cache=cache, views=views, **TWO)
+    train(tmp_path / "one", 10, cache=cache, views=views)
     for epoch in range(3):
         first, second = (load(tmp_path / "two", f"epoch{epoch}-rank{rank}") for rank in (0, 1))
         single = load(tmp_path / "one", f"epoch{epoch}-rank0")

@@ -71,8 +71,10 @@ def measured(data: ImageDataModule | None, plan: Plan) -> dict[str, str]:
     for stage in plan.stages:
         loaders = data.settings_of(stage)
         plain = loaders.augment in (None, "none")
-        images = "images as they are" if plain else "augmented images"
-        names[stage.name] = "cached features (no augmentation)" if loaders.cache_features else images
+        if loaders.cache_features:
+            names[stage.name] = "cached features " + ("(no augmentation)" if plain else "of augmented images")
+        else:
+            names[stage.name] = "images as they are" if plain else "augmented images"
     return names
 
 

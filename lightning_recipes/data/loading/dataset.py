@@ -95,23 +95,27 @@ class FeatureDataset(Dataset[Features]):
     """Features of a split, computed once.
 
     Args:
-        features: (N, F), float32, on the CPU; row i belongs to image i.
+        features: (N, F), or (V, N, F) of V views, float32, on the CPU; row i belongs to image i.
         labels: (N,), int64, or (N, C), float32, where an image may have several.
     """
 
     def __init__(self, features: Tensor, labels: Tensor) -> None:
         self.features, self.labels = features, labels
+        self._views = features if features.ndim == 3 else features[None]
 
     def __len__(self) -> int:
         """Number of images."""
         return len(self.labels)
 
     def __getitem__(self, key: Key | int) -> Features:
-        """Return one sample."""
-        index = Key.of(key).index
-        return Features(self.features[index], self.labels[index], torch.tensor(index))
+        """Return one sample, of the view whose turn it is."""
+        return Features(*(part[0] for part in self.__getitems__([Key.of(key)])))
 
-    def __getitems__(self, keys: list[Key] | list[int]) -> Features:
+    def __getitems__(self, keys: Sequence[Key] | Sequence[int]) -> Features:
         """Return a whole batch by one gather; PyTorch's loader asks for it where it is there."""
-        index = torch.tensor([Key.of(key).index for key in keys])
-        return Features(self.features[index], self.labels[index], index)
+        known = [Key.of(key) for key in keys]
+        index = torch.tensor([key.index for key in known])
+        if len(self._views) == 1:
+            return Features(self._views[0, index], self.labels[index], index)
+        view = torch.tensor([(key.epoch + key.repeat) % len(self._views) for key in known])
+        return Features(self._views[view, index], self.labels[index], index)

@@ -24,12 +24,14 @@ class LoaderSettings:
         batch_size: Images a process a training batch.
         augment: A policy or a pipeline, as ``data.augment`` takes it.
         cache_features: Whether the head trains on what the frozen backbone gave once.
+        feature_views: Of how many augmented views of each training image; None: of the image as evaluation sees it.
     """
 
     input: InputConfig
     batch_size: int
     augment: Augment
     cache_features: bool
+    feature_views: int | None = None
 
     @property
     def image_size(self) -> int:

@@ -90,13 +90,16 @@ class LoadingProcess:
         sampler = ShardSampler(dataset, order=order, num_replicas=self.world_size, rank=self.rank)
         return DataLoader(dataset, batch_size=batch_size, sampler=sampler, **self._options(dataset, keeps_workers))
 
-    def features(self, dataset: ImageDataset, extract: Extract, *, batch_size: int) -> FeatureDataset:
+    def features(
+        self, dataset: ImageDataset, extract: Extract, *, batch_size: int, views: int | None = None
+    ) -> FeatureDataset:
         """Return features of all images, of which this process computes its share."""
         return compute_features(
             dataset,
             extract,
             batch_size=batch_size,
             num_workers=self.num_workers,
+            views=views,
             world_size=self.world_size,
             rank=self.rank,
             device=self.device,

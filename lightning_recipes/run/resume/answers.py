@@ -110,8 +110,12 @@ def _rate_answer(key: str, new: Mapping[str, Any], reached: Reached) -> Answer:
 def _stages_have_their_own(key: str, new: Mapping[str, Any], reached: Reached) -> bool:
     stages, name = _stages_of(new) or [], key.rpartition(".")[2]
     left = stages[begun_stage(stages, reached) :] if stages else []
-    own = [s.get(name) is not None or (name == "augment" and bool(s.get("cache_features"))) for s in left]
+    own = [s.get(name) is not None or (name == "augment" and _never_augments(s)) for s in left]
     return bool(own) and all(own)
+
+
+def _never_augments(stage: Mapping[str, Any]) -> bool:
+    return bool(stage.get("cache_features")) and not stage.get("feature_views")
 
 
 def _optimizer_answers(before: Any, after: Any) -> list[Answer]:
