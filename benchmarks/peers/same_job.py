@@ -6,6 +6,7 @@ of them.
 
     uv venv fastai && uv pip install --python fastai/bin/python fastai timm safetensors "setuptools<81"
     python benchmarks/peers/same_job.py ants_bees.zip mobilenetv2_100.safetensors --fastai fastai/bin/python
+    python benchmarks/peers/same_job.py cifar10.zip mobilenetv2_100.safetensors --size 64 --per_class 100 --epochs 5
 """
 
 import argparse
@@ -54,6 +55,25 @@ def ours(root: Path, options: argparse.Namespace, seed: int, folder: Path) -> Re
     return {"accuracy": found["val_accuracy"], "images": 32 * found["global_step"]}
 
 
+def unpack(archive: Path, folder: Path, per_class: int | None) -> int:
+    """Lay out ``train/CLASS`` and ``val/CLASS``, of each class at most so many; return the number to train on."""
+    wanted: dict[tuple[str, str], int] = {}
+    with zipfile.ZipFile(archive) as opened:
+        names = sorted(name for name in opened.namelist() if name.lower().endswith((".jpg", ".jpeg", ".png")))
+        splits = {Path(name).parts[-3] for name in names}
+        judged = next(split for split in ("val", "validation", "valid", "test") if split in splits)
+        for name in names:
+            split, label, file = Path(name).parts[-3:]
+            key = ({"train": "train", judged: "val"}.get(split, ""), label)
+            if not key[0] or wanted.get(key, 0) == per_class:
+                continue
+            wanted[key] = wanted.get(key, 0) + 1
+            path = folder.joinpath(*key, file)
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(opened.read(name))
+    return sum(count for (split, _), count in wanted.items() if split == "train")
+
+
 def script(python: Path, name: str, root: Path, options: argparse.Namespace, seed: int) -> Result:
     """By a script of this folder, which prints what came out."""
     command = [str(python), str(HERE / name), str(root), "--weights", str(options.weights), "--seed", str(seed)]
@@ -70,15 +90,14 @@ def main() -> None:
     parser.add_argument("--fastai", type=Path, help="python of an environment that has fastai (default: left out)")
     parser.add_argument("--epochs", type=int, default=3, help="of all layers")
     parser.add_argument("--size", type=int, default=224)
+    parser.add_argument("--per_class", type=int, help="images of each class, of either split, at most (default: all)")
     parser.add_argument("--seeds", type=int, default=3)
     options = parser.parse_args()
     found: dict[str, list[Result]] = {}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        with zipfile.ZipFile(options.archive) as opened:
-            opened.extractall(folder / "images")
-        root = next(path.parent for path in sorted(folder.rglob("train")) if path.is_dir())
-        images = len(list((root / "train").rglob("*.jpg"))) // 32 * 32 * (1 + options.epochs)
+        root = folder / "images"
+        images = unpack(options.archive, root, options.per_class) // 32 * 32 * (1 + options.epochs)
         for seed in range(options.seeds):
             own = folder / str(seed)
             own.mkdir()

@@ -100,4 +100,4 @@ def _draw(panels: Sequence["Axes"], mistake: Mistake, fontsize: int = 8) -> None
         f"true ({100 * mistake.p_true:.0f} %)\n{true}",
     )
     for axes, label, colour in zip(panels, labels, ("0.4", "tab:red", "tab:green"), strict=True):
-        axes.set_title(label, fontsize=fontsize, color=colour, pad=3)
+        axes.set_title(label, fontsize=fontsize, color=colour, pad=3, y=1.0)  # else it is looked for among the ticks

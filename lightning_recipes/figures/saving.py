@@ -1,6 +1,6 @@
 """Pictures into the run's folder, and from there to every logger that takes pictures."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -33,7 +33,6 @@ def save_figure(figure: "Figure", path: Path, *, key: str = "", loggers: Iterabl
 def make_legible(figure: "Figure") -> None:
     """Give a figure the fonts that its texts need, and escape the letters that no font of this system has."""
     from matplotlib import rcParams
-    from matplotlib.text import Text
 
     for axes in figure.axes:
         if axes.axison:
@@ -41,7 +40,7 @@ def make_legible(figure: "Figure") -> None:
                 written = [tick.get_text() for tick in axis.get_majorticklabels()]
                 if undrawable("".join(written)):
                     axis.set_ticklabels([_escaped(text) for text in written])
-    texts: list[Any] = figure.findobj(Text)
+    texts = list(_texts(figure))
     for text in texts:
         if undrawable(text.get_text()):
             text.set_text(_escaped(text.get_text()))
@@ -52,6 +51,19 @@ def make_legible(figure: "Figure") -> None:
             text.set_fontfamily(families)
         for axes in figure.axes:
             axes.tick_params(labelfontfamily=families)  # of ticks that are made when it is drawn
+
+
+def _texts(figure: "Figure") -> Iterator[Any]:
+    """All texts of a figure; axes that are not shown are not asked for theirs, who would make ticks first."""
+    from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
+    from matplotlib.text import Text
+
+    for part in figure.get_children():
+        hidden = isinstance(part, Axes) and not part.axison
+        for piece in part.get_children() if hidden else (part,):
+            if not (hidden and isinstance(piece, Axis)):
+                yield from piece.findobj(Text)
 
 
 def _escaped(text: str) -> str:
