@@ -3,7 +3,7 @@
 import shlex
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from rich import box
 from rich.console import Console
@@ -20,11 +20,15 @@ from lightning_recipes.run.report.parts import finding, number
 from lightning_recipes.run.report.sections import analysed_before
 from lightning_recipes.suggest.choices import Suggestion
 
+if TYPE_CHECKING:
+    from lightning_recipes.export.export import Exported
+
 __all__ = [
     "print_check",
     "print_checks",
     "print_evaluation",
     "print_explanation",
+    "print_export",
     "print_gain",
     "print_inspection",
     "print_range_test",
@@ -194,6 +198,43 @@ def print_explanation(folder: Path) -> None:
     path = folder / "figures" / "gradcam.png"
     if path.exists():
         _say(f"What it gets wrong is in {path}, each image on its own in {path.with_suffix('')}")
+
+
+def print_export(done: "Exported") -> None:
+    """Print what the comparison said, how long a picture takes in each form, and where the file lies."""
+    size = done.entries["file_bytes"] / 1e6
+    if done.proof is None:
+        _say(f"{done.file} ({size:.1f} MB) was compared with nothing; export.json says what is in it")
+        return
+    proof, rows = done.proof, dict[tuple[int, int], dict[str, float]]()
+    for row in done.latencies:
+        rows.setdefault((row.batch, row.threads), {})[row.form] = row.milliseconds
+    forms = list(dict.fromkeys(row.form for row in done.latencies))
+    headings = ("milliseconds a picture", *forms)
+    cells = [
+        (f"{_count(batch, 'picture')} at once, {_count(threads, 'thread')}", *(f"{times[form]:.2f}" for form in forms))
+        for (batch, threads), times in rows.items()
+    ]
+    Console().print(_table(f"{done.file} ({size:.1f} MB)", headings, cells))
+    _say(
+        f"The same label as the framework for {proof.images - proof.other_label} of {proof.images} pictures; "
+        f"probabilities differ by {proof.largest_gap:.1e} at most."
+    )
+    if done.int8 is not None:
+        low, high = (f"{100 * bound:+.1f}" for bound in done.int8.ci95)
+        _say(
+            f"In eight bits {percent(done.int8.right)} of the labels are right, in floats "
+            f"{percent(done.int8.right_in_floats)}: {100 * done.int8.difference:+.1f} points ({low} to {high}, 95 %)."
+        )
+    if proof.full_size_gap is not None:
+        _say(
+            f"Large JPEGs were read at a half or less, as in training and in predict.py; read at full size, "
+            f"probabilities differ by up to {proof.full_size_gap:.4f}."
+        )
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number} {what}" + ("" if number == 1 else "s")
 
 
 def print_inspection(folder: Path, report: Mapping[str, Any], reused: int) -> None:

@@ -1,0 +1,107 @@
+"""``lightning-recipes export``: a checkpoint as a file that others run, proven on the validation images."""
+
+import sys
+from pathlib import Path
+from typing import Literal
+
+from typing_extensions import override
+
+from lightning_recipes.cli.commands.evaluation import Evaluation
+from lightning_recipes.cli.console import print_export
+from lightning_recipes.cli.progress import telling
+from lightning_recipes.data.datamodule import ImageDataModule
+from lightning_recipes.errors import UserError, refuse_bad_values
+from lightning_recipes.export.export import Limits, NotProven, export, refuse_taken_folder
+from lightning_recipes.export.page import refuse_no_runtime
+from lightning_recipes.models.fingerprint import weights_sha256
+from lightning_recipes.modules.classification import refuse_other_classes
+
+__all__ = ["Export"]
+
+
+class Export(Evaluation):
+    """Write a checkpoint in another form; the data is used for nothing but to compare."""
+
+    name = "export"
+    needs = "--ckpt_path CHECKPOINT --out DIR"
+    used_most = (
+        "ckpt_path", "out", "to", "int8", "batch", "views", "page",
+        "prove", "max_gap", "max_other_labels", "max_loss", "data.root",
+    )  # fmt: skip
+    needs_labels = False
+
+    @override
+    def resolve(self) -> None:
+        """As of any evaluation; what cannot be written to is refused before anything is computed."""
+        super().resolve()
+        own = self.config
+        if own.out is None:
+            raise UserError("out: export needs a new folder to write to; give --out DIR")
+        refuse_taken_folder(Path(own.out))
+        refuse_bad_values(
+            "export",
+            ("max_gap", own.max_gap, 0 <= own.max_gap <= 1, "a probability from 0 to 1"),
+            ("max_other_labels", own.max_other_labels, 0 <= own.max_other_labels <= 1, "a share from 0 to 1"),
+            ("max_loss", own.max_loss, 0 <= own.max_loss <= 1, "a share from 0 to 1"),
+        )
+        if own.page is not None:
+            refuse_no_runtime(Path(own.page))
+            if own.to != "onnx":
+                raise UserError("page: a browser runs an ONNX file; leave out --to torch")
+        if own.int8 and (own.to != "onnx" or not own.prove):
+            raise UserError(
+                "int8: eight bits are of an ONNX file that is judged; leave out --to torch and --prove false"
+            )
+
+    def run(
+        self,
+        ckpt_path: str | None = None,
+        out: str | None = None,
+        to: Literal["onnx", "torch"] = "onnx",
+        batch: bool = False,
+        int8: bool = False,
+        page: str | None = None,
+        prove: bool = True,
+        max_gap: float = 0.01,
+        max_other_labels: float = 0.001,
+        max_loss: float = 0.01,
+        weights_only: bool | None = None,
+    ) -> int:
+        """Trace, compare on the validation images, time and write.
+
+        Args:
+            ckpt_path: Checkpoint to export, or a folder of snapshots, whose mean becomes one file.
+            out: New folder: the model, export.json, and predict.py, which reads an ONNX file without this package.
+            to: onnx, or torch for a program of torch.export.
+            batch: Let an ONNX file take pictures (N, H, W, 3) of one size, in place of one (H, W, 3).
+            int8: Write an ONNX file too whose network computes in eight bits, calibrated on training images.
+            page: Folder dist of the JavaScript package onnxruntime-web, for an index.html that runs an ONNX file.
+            prove: Compare the file with the framework on every validation image; false needs no data.
+            max_gap: Largest difference of a probability that the file may have.
+            max_other_labels: Share of images that the file may give another label.
+            max_loss: Share of labels that eight bits may have wrong beyond those that floats have wrong.
+            weights_only: Not used; a run's own config.yaml has it.
+        """
+        assert ckpt_path is not None
+        assert out is not None
+        data = self.datamodule
+        if prove and not isinstance(data, ImageDataModule):
+            raise UserError("prove: the pictures to compare on are those of an ImageDataModule; give --prove false")
+        splits = data.opened.splits if prove and isinstance(data, ImageDataModule) else None
+        if int8 and isinstance(data, ImageDataModule):
+            of_model = self.model.num_classes, self.model.class_names
+            refuse_other_classes(*of_model, num_classes=data.num_classes, class_names=data.classes)
+        origin = {"checkpoint": Path(ckpt_path).name, "weights_sha256": weights_sha256(self.model)}
+        try:
+            with telling() as progress:
+                done = export(
+                    self.model, Path(out), to=to, source=splits.val if splits else None,
+                    calibrate_on=splits.train if splits and int8 else None, views=self.config.views, batch=batch,
+                    page=Path(page) if page is not None else None,
+                    limits=Limits(max_gap, max_other_labels, max_loss), origin=origin, progress=progress,
+                )  # fmt: skip
+        except NotProven as refusal:
+            print(f"lightning-recipes: {refusal}", file=sys.stderr)
+            return 1
+        print_export(done)
+        return 0

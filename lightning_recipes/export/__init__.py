@@ -1,0 +1,1 @@
+"""Models as files that others run: with everything between a picture and its probabilities, and proven on pictures."""
