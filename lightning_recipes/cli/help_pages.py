@@ -50,6 +50,7 @@ PAGE_OF = {
     "split": "clean_your_data",
     "stage": "stages",
     "stages": "stages",
+    "temperature": "export",
     "to": "export",
     "trainer.devices": "several_gpus",
     "trainer.num_nodes": "several_gpus",

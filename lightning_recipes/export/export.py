@@ -10,16 +10,18 @@ from typing import Any, Literal
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from torch.export import ExportedProgram
 
 from lightning_recipes.atomic_io import whole_folder, write_json
 from lightning_recipes.data.sources.source import ImageSource
 from lightning_recipes.errors import UserError
+from lightning_recipes.evaluation.calibration import cooled
 from lightning_recipes.export.int8 import Judged, judge_int8, to_int8
 from lightning_recipes.export.latency import Form, Latency, eager, latencies
 from lightning_recipes.export.onnx_file import OnnxSession, of_one, require_onnx, to_onnx, write_onnx
 from lightning_recipes.export.page import refuse_no_runtime, write_page
-from lightning_recipes.export.proof import Proof, prove, reading_size
+from lightning_recipes.export.proof import Proof, Runs, prove, reading_size
 from lightning_recipes.export.traced import trace, write_program
 from lightning_recipes.export.whole_model import WholeModel
 from lightning_recipes.modules.evaluator import Evaluator
@@ -87,6 +89,7 @@ def export(
     source: ImageSource | None,
     calibrate_on: ImageSource | None = None,
     views: str | None = None,
+    temperature: float = 1.0,
     batch: bool = False,
     page: Path | None = None,
     limits: Limits = Limits(),
@@ -103,6 +106,7 @@ def export(
         calibrate_on: Pictures such as those of training, to make a second ONNX file of, whose network computes in eight
             bits; it is judged by the labels of ``source``.
         views: Averaged with the picture itself, as of ``predict``.
+        temperature: Divides the logits in the end, such as the one that mends the calibration; 1 changes nothing.
         batch: An ONNX file takes pictures (N, H, W, 3) of one size in place of one (H, W, 3); ``torch`` always does.
         page: The folder ``dist`` of onnxruntime-web, to have a page that runs the ONNX file in a browser.
         limits: How far the files may be from the framework.
@@ -118,7 +122,7 @@ def export(
         require_onnx()
     if page is not None:
         refuse_no_runtime(page)
-    whole = WholeModel(model, views).eval()
+    whole = WholeModel(model, views, temperature).eval()
     judge = model if views is None else MultiViewClassifier(model, views)  # type: ignore[arg-type]
     known, least = {**_described(model, whole, views), **(origin or {})}, reading_size(whole)
     program = trace(whole, channels=len(whole.given[0].mean))
@@ -126,19 +130,11 @@ def export(
     if calibrate_on is not None:
         batches["int8"] = to_int8(batches["onnx"], calibrate_on, least)
     written = batches if batch or to == "torch" else {name: of_one(form) for name, form in batches.items()}
-    one = {name: _one(form, takes_batches=written is batches) for name, form in written.items()}
     proof = judged = None
     times: list[Latency] = []
     if source is not None:
-        of = len(source)
-        proof = prove(one[to], whole, judge, source, lambda done: progress("Comparing", done, of))
-        if not proof.holds(limits.max_gap, limits.max_other_labels):
-            raise NotProven(proof.refusal(limits.max_gap, limits.max_other_labels))
-        if "int8" in one:
-            said = lambda done: progress("Judging eight bits", done, of)  # noqa: E731
-            judged = judge_int8(one["onnx"], one["int8"], source, model.task, least, said)
-            if judged.difference < -limits.max_loss:
-                raise NotProven(judged.refusal(limits.max_loss))
+        runs = {name: _one(form, takes_batches=written is batches) for name, form in written.items()}
+        proof, judged = _compared(runs, whole, judge, source, limits, progress)
         forms: dict[str, Form] = {name: _form(form) for name, form in batches.items()}
         times = latencies({**forms, "eager": eager(judge)}, np.array(source.read(0, least)))
     entries = {
@@ -148,6 +144,33 @@ def export(
         **known,
     }
     return Exported(folder / NAMES[to], proof, judged, times, _write(folder, written, entries, page))
+
+
+def _compared(
+    runs: Mapping[str, Runs],
+    whole: WholeModel,
+    judge: Evaluator,
+    source: ImageSource,
+    limits: Limits,
+    progress: Callable[[str, int, int], None],
+) -> tuple[Proof, Judged | None]:
+    """Compare the first file with the framework, and eight bits with it."""
+    of, first = len(source), next(iter(runs.values()))
+
+    def expects(pictures: Sequence[NDArray[np.uint8]]) -> Tensor:
+        found = torch.from_numpy(np.stack([one.probabilities for one in judge.predict(list(pictures))]))
+        return found if whole.temperature == 1 else cooled(found, whole.temperature).float()
+
+    proof = prove(first, whole, expects, source, lambda done: progress("Comparing", done, of))
+    if not proof.holds(limits.max_gap, limits.max_other_labels):
+        raise NotProven(proof.refusal(limits.max_gap, limits.max_other_labels))
+    if "int8" not in runs:
+        return proof, None
+    said = lambda done: progress("Judging eight bits", done, of)  # noqa: E731
+    judged = judge_int8(first, runs["int8"], source, whole.task, reading_size(whole), said)
+    if judged.difference < -limits.max_loss:
+        raise NotProven(judged.refusal(limits.max_loss))
+    return proof, judged
 
 
 def reader() -> str:
@@ -163,6 +186,7 @@ def _described(model: Evaluator, whole: WholeModel, views: str | None) -> dict[s
         "input": [asdict(given) for given in whole.given],
         "reading_size": reading_size(whole),
         "views": views,
+        "temperature": whole.temperature,
     }
 
 
@@ -203,7 +227,7 @@ def _form(form: Any) -> Form:
     return lambda threads: run
 
 
-def _one(form: Any, *, takes_batches: bool) -> Callable[[NDArray[np.uint8]], NDArray[np.float32]]:
+def _one(form: Any, *, takes_batches: bool) -> Runs:
     """One picture through a file."""
     run: Callable[[NDArray[np.uint8]], Any] = _form(form)(0)
     return (lambda picture: run(np.array(picture)[None])[0]) if takes_batches else run

@@ -12,12 +12,13 @@ from torch import Tensor
 from lightning_recipes.data.sources.source import ImageSource
 from lightning_recipes.data.transforms.image_transforms import decoded_size
 from lightning_recipes.export.whole_model import WholeModel
-from lightning_recipes.modules.evaluator import Evaluator
 
-__all__ = ["Offender", "Proof", "Runs", "prove", "reading_size"]
+__all__ = ["Expects", "Offender", "Proof", "Runs", "prove", "reading_size"]
 
 Runs = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 """From one picture (H, W, 3) to its probabilities (C,)."""
+Expects = Callable[[Sequence[NDArray[np.uint8]]], Tensor]
+"""From pictures to their probabilities (N, C), by the framework."""
 
 AT_ONCE = 32  # pictures
 NAMED = 5  # with the largest gaps
@@ -102,7 +103,7 @@ def reading_size(whole: WholeModel) -> int:
 def prove(
     runs: Runs,
     whole: WholeModel,
-    judge: Evaluator,
+    expects: Expects,
     source: ImageSource,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Proof:
@@ -111,24 +112,24 @@ def prove(
     Args:
         runs: The file.
         whole: What it was made of, in PyTorch: tells resizing and network apart.
-        judge: What gives the framework's probabilities, by ``predict``.
+        expects: The framework.
         source: Of the pictures; they need no labels.
         progress: Called with how many pictures are done.
     """
     least, gaps, same = reading_size(whole), [], []
     for indices in _batches(len(source)):
         pictures = [source.read(index, least) for index in indices]
-        for picture, wanted in zip(pictures, _predicted(judge, pictures), strict=True):
+        for picture, wanted in zip(pictures, expects(pictures), strict=True):
             said = torch.from_numpy(np.asarray(runs(picture)))
             gaps.append(_gap(said, wanted))
-            same.append(torch.equal(judge.task.predicted(said[None]), judge.task.predicted(wanted[None])))
+            same.append(torch.equal(whole.task.predicted(said[None]), whole.task.predicted(wanted[None])))
         progress(len(gaps))
 
     def explained(index: int) -> Offender:
         picture = source.read(index, least)
         with torch.inference_mode():
             between = whole(torch.from_numpy(np.array(picture))[None])[0]
-        resize = _gap(between, _predicted(judge, [picture])[0])
+        resize = _gap(between, expects([picture])[0])
         network = _gap(torch.from_numpy(np.asarray(runs(picture))), between)
         return Offender(str(source.paths[index]), gaps[index], same[index], resize, network)
 
@@ -138,7 +139,7 @@ def prove(
         other_label=same.count(False),
         largest_gap=max(gaps, default=0.0),
         offenders=tuple(explained(index) for index in worst),
-        full_size_gap=_full_size_gap(judge, source, least),
+        full_size_gap=_full_size_gap(expects, source, least),
     )
 
 
@@ -146,20 +147,16 @@ def _batches(images: int) -> Iterator[range]:
     return (range(first, min(images, first + AT_ONCE)) for first in range(0, images, AT_ONCE))
 
 
-def _predicted(judge: Evaluator, pictures: Sequence[NDArray[np.uint8]]) -> list[Tensor]:
-    return [torch.from_numpy(one.probabilities) for one in judge.predict(list(pictures))]
-
-
 def _gap(one: Tensor, other: Tensor) -> float:
     """Largest difference; of what is no number, as large as there can be."""
     return float((one - other).abs().nan_to_num(1.0).max())
 
 
-def _full_size_gap(judge: Evaluator, source: ImageSource, least: int) -> float | None:
+def _full_size_gap(expects: Expects, source: ImageSource, least: int) -> float | None:
     """What reading at full size makes, of up to so many pictures over the whole set."""
     gaps = []
     for index in range(0, len(source), max(1, len(source) // FULL)):
         read, full = source.read(index, least), source.read(index)
         if read.shape != full.shape:
-            gaps.append(_gap(*_predicted(judge, [read, full])))
+            gaps.append(_gap(*expects([read, full])))
     return max(gaps, default=None)

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from typing_extensions import override
 
 from lightning_recipes.errors import UserError
+from lightning_recipes.evaluation.calibration import cooled
 from lightning_recipes.export.picture_input import PictureInput
 from lightning_recipes.input_config import InputConfig
 from lightning_recipes.modules.ensemble import EnsembleClassifier
@@ -26,20 +27,24 @@ class WholeModel(nn.Module):
     Args:
         model: A classifier or an ensemble, in eval mode on the CPU.
         views: One of :data:`~lightning_recipes.modules.tta.VIEWS`, averaged with the picture itself.
+        temperature: By which logits are divided in the end, > 0; 1 leaves probabilities as they are.
 
     Raises:
-        UserError: The views are none that there are, or are drawn from a data module.
+        UserError: The views are none that there are, or are drawn from a data module; several labels have no
+            temperature.
     """
 
     given: list[InputConfig]
 
-    def __init__(self, model: Evaluator, views: str | None = None) -> None:
+    def __init__(self, model: Evaluator, views: str | None = None, temperature: float = 1.0) -> None:
         super().__init__()
+        if temperature != 1 and model.task.several_labels:
+            raise UserError("temperature: of several labels a picture none is known; leave it out")
         if views is not None and not VIEWS.get(views):
             known = ", ".join(name for name, found in VIEWS.items() if found)
             raise UserError(f"views: '{views}' is not one that a file can hold; there are {known}")
         self.views: Sequence[View] = VIEWS[views] if views else ()
-        self.task, self.num_classes = model.task, model.num_classes
+        self.task, self.temperature = model.task, temperature
         members: list[Any] = list(model.members) if isinstance(model, EnsembleClassifier) else [model]
         self.networks = nn.ModuleList(members)
         self.given = [member.input_judged for member in members]
@@ -53,4 +58,5 @@ class WholeModel(nn.Module):
             images = as_input(pictures)
             seen = [images, *(view(images) for view in self.views)]
             found += [self.task.probabilities(network(one)) for one in seen]
-        return torch.stack(found).mean(dim=0)
+        probabilities = torch.stack(found).mean(dim=0)
+        return probabilities if self.temperature == 1 else cooled(probabilities, self.temperature).float()

@@ -1,5 +1,10 @@
-"""Networks of different kinds, trained for some steps, over pictures of many sizes: the file says what PyTorch says."""
+"""Networks of different kinds, trained for some steps, over pictures of many sizes: the file says what PyTorch says.
 
+``PICTURES=500 FITS="crop pad squish" pytest -m slow tests/export/test_architectures.py`` is all of it, half an hour.
+"""
+
+import os
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +19,8 @@ from lightning_recipes.export.export import Limits, export
 from lightning_recipes.input_config import Fit, InputConfig
 from tests.export.test_picture_input import smooth
 
-PICTURES = 500
+PICTURES = int(os.environ.get("PICTURES", "60"))
+FITS: list[Fit] = os.environ.get("FITS", "").split()  # type: ignore[assignment]
 NETWORKS: dict[str, tuple[str, int, dict[str, Any]]] = {
     "cnn": ("test_resnet", 64, {}),
     "same_padding": ("mobilenetv2_050", 64, {"pad_type": "same"}),
@@ -61,9 +67,14 @@ def trained(name: str, size: int, options: dict[str, Any], given: InputConfig) -
     return model.eval()
 
 
+# Each kind with one way to fit, in turns, or with all.
+CASES = [(kind, fit) for kind in NETWORKS for fit in FITS] or list(
+    zip(NETWORKS, cycle(("crop", "pad", "squish")), strict=False)
+)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", NETWORKS)
-@pytest.mark.parametrize("fit", ["crop", "pad", "squish"])
+@pytest.mark.parametrize(("kind", "fit"), CASES)
 def test_the_label_is_the_same_for_every_picture(tmp_path: Path, kind: str, fit: Fit) -> None:
     name, size, options = NETWORKS[kind]
     given = InputConfig(size, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), "bicubic", 0.9, fit)

@@ -105,6 +105,7 @@ def test_a_reader_without_us_says_the_same(source: ImageSource, folder: Path, tm
     assert set(imported) <= {"json", "sys", "numpy", "onnxruntime"}
 
 
+@pytest.mark.slow
 def test_batches_views_and_an_ensemble_of_two_sizes_in_one_file(source: ImageSource, tmp_path: Path) -> None:
     ensemble = EnsembleClassifier([classifier(32, seed=1), classifier(40, seed=2)])
     done = export(ensemble, tmp_path / "both", source=source, batch=True)
@@ -116,6 +117,14 @@ def test_batches_views_and_an_ensemble_of_two_sizes_in_one_file(source: ImageSou
     found = probabilities(flipped.file, pictures[0])
     np.testing.assert_allclose(found, probabilities(flipped.file, pictures[0, :, ::-1].copy()), atol=1e-4)
     assert np.abs(found - model.predict(pictures[0])[0].probabilities).max() > 1e-3
+
+
+@pytest.mark.slow
+def test_a_temperature_is_part_of_the_file(source: ImageSource, tmp_path: Path) -> None:
+    model, picture = classifier(), smooth(60, 80)
+    done = export(model, tmp_path / "out", source=source, temperature=2.0)
+    logits = np.log(model.predict(picture)[0].probabilities.astype(np.float64)) / 2
+    np.testing.assert_allclose(probabilities(done.file, picture), np.exp(logits) / np.exp(logits).sum(), atol=1e-4)
 
 
 def test_a_program_of_torch_takes_batches(source: ImageSource, tmp_path: Path) -> None:
@@ -157,6 +166,7 @@ def test_a_wrong_file_is_not_written(
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.slow
 def test_a_network_that_computes_something_else_is_named(
     source: ImageSource, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -15,6 +15,7 @@ from lightning_recipes.export.export import Limits, NotProven, export, refuse_ta
 from lightning_recipes.export.page import refuse_no_runtime
 from lightning_recipes.models.fingerprint import weights_sha256
 from lightning_recipes.modules.classification import refuse_other_classes
+from lightning_recipes.run.reader import RunContents
 
 __all__ = ["Export"]
 
@@ -25,7 +26,7 @@ class Export(Evaluation):
     name = "export"
     needs = "--ckpt_path CHECKPOINT --out DIR"
     used_most = (
-        "ckpt_path", "out", "to", "int8", "batch", "views", "page",
+        "ckpt_path", "out", "to", "int8", "batch", "views", "temperature", "page",
         "prove", "max_gap", "max_other_labels", "max_loss", "data.root",
     )  # fmt: skip
     needs_labels = False
@@ -42,6 +43,12 @@ class Export(Evaluation):
             "export",
             ("max_gap", own.max_gap, 0 <= own.max_gap <= 1, "a probability from 0 to 1"),
             ("max_other_labels", own.max_other_labels, 0 <= own.max_other_labels <= 1, "a share from 0 to 1"),
+            (
+                "temperature",
+                own.temperature,
+                own.temperature == "fitted" or own.temperature > 0,
+                "fitted or a number > 0",
+            ),
             ("max_loss", own.max_loss, 0 <= own.max_loss <= 1, "a share from 0 to 1"),
         )
         if own.page is not None:
@@ -60,6 +67,7 @@ class Export(Evaluation):
         to: Literal["onnx", "torch"] = "onnx",
         batch: bool = False,
         int8: bool = False,
+        temperature: float | Literal["fitted"] = 1.0,
         page: str | None = None,
         prove: bool = True,
         max_gap: float = 0.01,
@@ -75,6 +83,7 @@ class Export(Evaluation):
             to: onnx, or torch for a program of torch.export.
             batch: Let an ONNX file take pictures (N, H, W, 3) of one size, in place of one (H, W, 3).
             int8: Write an ONNX file too whose network computes in eight bits, calibrated on training images.
+            temperature: Divides the logits in the end; fitted takes the one of the run's errors.json.
             page: Folder dist of the JavaScript package onnxruntime-web, for an index.html that runs an ONNX file.
             prove: Compare the file with the framework on every validation image; false needs no data.
             max_gap: Largest difference of a probability that the file may have.
@@ -97,6 +106,7 @@ class Export(Evaluation):
                 done = export(
                     self.model, Path(out), to=to, source=splits.val if splits else None,
                     calibrate_on=splits.train if splits and int8 else None, views=self.config.views, batch=batch,
+                    temperature=self._fitted() if temperature == "fitted" else temperature,
                     page=Path(page) if page is not None else None,
                     limits=Limits(max_gap, max_other_labels, max_loss), origin=origin, progress=progress,
                 )  # fmt: skip
@@ -105,3 +115,10 @@ class Export(Evaluation):
             return 1
         print_export(done)
         return 0
+
+    def _fitted(self) -> float:
+        """The temperature that the analysis of the run has fitted on its validation images."""
+        found = RunContents(self.run_folder).errors.get("calibration", {}).get("temperature")
+        if found is None:
+            raise UserError(f"temperature: {self.run_folder} has no errors.json with one; give a number")
+        return float(found)
