@@ -183,7 +183,7 @@ FACTORS: dict[str, dict[str, Level]] = {
     "features": {
         "images": OFF,
         "cached": Level(head={"cache_features": True}),
-        "views": Level(head={"cache_features": True, "feature_views": 2, "augment": "light"}),
+        "views": Level(head={"cache_features": True, "feature_views": 1, "augment": "light"}),
     },
 }
 

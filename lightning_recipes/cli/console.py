@@ -228,7 +228,7 @@ def print_export(done: "Exported") -> None:
         )
     if proof.full_size_gap is not None:
         _say(
-            f"Large JPEGs were read at a half or less, as in training and in predict.py; read at full size, "
+            f"Large JPEGs were read at a half or less, as in training; read at full size, "
             f"probabilities differ by up to {proof.full_size_gap:.4f}."
         )
 

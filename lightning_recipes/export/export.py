@@ -11,18 +11,17 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
-from torch.export import ExportedProgram
 
-from lightning_recipes.atomic_io import whole_folder, write_json
+from lightning_recipes.atomic_io import whole_file, whole_folder, write_json
 from lightning_recipes.data.sources.source import ImageSource
 from lightning_recipes.errors import UserError
 from lightning_recipes.evaluation.calibration import cooled
 from lightning_recipes.export.int8 import Judged, judge_int8, to_int8
 from lightning_recipes.export.latency import Form, Latency, eager, latencies
-from lightning_recipes.export.onnx_file import OnnxSession, of_one, require_onnx, to_onnx, write_onnx
+from lightning_recipes.export.onnx_file import OnnxSession, of_one, require_onnx, to_onnx
 from lightning_recipes.export.page import refuse_no_runtime, write_page
 from lightning_recipes.export.proof import Proof, Runs, prove, reading_size
-from lightning_recipes.export.traced import trace, write_program
+from lightning_recipes.export.traced import read_back, saved, trace
 from lightning_recipes.export.whole_model import WholeModel
 from lightning_recipes.modules.evaluator import Evaluator
 from lightning_recipes.modules.tta import MultiViewClassifier
@@ -125,8 +124,10 @@ def export(
     whole = WholeModel(model, views, temperature).eval()
     judge = model if views is None else MultiViewClassifier(model, views)  # type: ignore[arg-type]
     known, least = {**_described(model, whole, views), **(origin or {})}, reading_size(whole)
-    program = trace(whole, channels=len(whole.given[0].mean))
-    batches: dict[str, Any] = {to: program if to == "torch" else to_onnx(program, _as_metadata(known))}
+    if page is not None and known["channels"] != 3:
+        raise UserError("page: a browser has pictures of red, green and blue, and the model takes others")
+    program = trace(whole, known["channels"])
+    batches: dict[str, Any] = {to: saved(program) if to == "torch" else to_onnx(program, _as_metadata(known))}
     if calibrate_on is not None:
         batches["int8"] = to_int8(batches["onnx"], calibrate_on, least)
     written = batches if batch or to == "torch" else {name: of_one(form) for name, form in batches.items()}
@@ -185,6 +186,7 @@ def _described(model: Evaluator, whole: WholeModel, views: str | None) -> dict[s
         "task": model.task.name,
         "input": [asdict(given) for given in whole.given],
         "reading_size": reading_size(whole),
+        "channels": len(whole.given[0].mean),
         "views": views,
         "temperature": whole.temperature,
     }
@@ -200,11 +202,11 @@ def _write(
     """Write everything or nothing; return what ``export.json`` says."""
     with whole_folder(folder) as aside:
         for name, form in written.items():
-            if isinstance(form, ExportedProgram):
-                write_program(form, aside / NAMES[name])
-            else:
-                write_onnx(form, aside / NAMES[name])
-                (aside / "predict.py").write_text(reader(), encoding="utf-8")
+            data = form if isinstance(form, bytes) else form.SerializeToString()
+            with whole_file(aside / NAMES[name]) as part:
+                part.write_bytes(data)
+        if "onnx" in written and entries["channels"] in (1, 3):  # Pillow reads no others
+            (aside / "predict.py").write_text(reader(), encoding="utf-8")
         sizes = {NAMES[name]: (aside / NAMES[name]).stat().st_size for name in written}
         said = {**entries, "file_bytes": next(iter(sizes.values())), "files": sizes}
         write_json(aside / "export.json", said)
@@ -215,9 +217,9 @@ def _write(
 
 def _form(form: Any) -> Form:
     """Batches through a file, for a number of threads."""
-    if not isinstance(form, ExportedProgram):
+    if not isinstance(form, bytes):
         return partial(OnnxSession, form)
-    module = form.module()
+    module = read_back(form).module()
 
     def run(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
         with torch.inference_mode():

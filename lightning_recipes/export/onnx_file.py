@@ -3,7 +3,6 @@
 from collections.abc import Mapping
 from contextlib import redirect_stdout
 from io import StringIO
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,13 +10,12 @@ import torch
 from numpy.typing import NDArray
 from torch.export import ExportedProgram
 
-from lightning_recipes.atomic_io import whole_file
 from lightning_recipes.errors import UserError
 
 if TYPE_CHECKING:
     import onnx
 
-__all__ = ["OPSET", "PICTURES", "OnnxSession", "is_of_input", "of_one", "require_onnx", "to_onnx", "write_onnx"]
+__all__ = ["OPSET", "PICTURES", "OnnxSession", "is_of_input", "of_one", "require_onnx", "to_onnx"]
 
 OPSET = 18
 LARGEST = 2 * 1024**3 - 1  # bytes of a protocol buffer
@@ -101,12 +99,6 @@ def of_one(batches: "onnx.ModelProto") -> "onnx.ModelProto":
 def is_of_input(node: "onnx.NodeProto") -> bool:
     """Tell whether a node makes an input of a picture, and is no part of the network."""
     return any(part.key == "namespace" and "PictureInput" in part.value for part in node.metadata_props)
-
-
-def write_onnx(model: "onnx.ModelProto", path: Path) -> None:
-    """Write a model to a file."""
-    with whole_file(path) as part:
-        part.write_bytes(model.SerializeToString())
 
 
 class OnnxSession:

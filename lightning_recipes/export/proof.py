@@ -87,10 +87,10 @@ class Proof:
         part = "the resizing" if worst.resize > worst.network else "the network"
         lines = [
             f"export: nothing was written: the file gives {self.other_label} of {self.images} pictures another label "
-            f"({max_other_labels:.1%} may have one), and probabilities that differ by {self.largest_gap:.4f} "
+            f"({max_other_labels:.1%} may have one), and probabilities that differ by {self.largest_gap:.2g} "
             f"({max_gap} is allowed)",
-            f"the difference comes from {part} (resizing {worst.resize:.4f}, network {worst.network:.4f}):",
-            *(f"{one.path}: {one.gap:.4f}" + ("" if one.same_label else ", another label") for one in self.offenders),
+            f"the difference comes from {part} (resizing {worst.resize:.2g}, network {worst.network:.2g}):",
+            *(f"{one.path}: {one.gap:.2g}" + ("" if one.same_label else ", another label") for one in self.offenders),
         ]
         return "\n  ".join(lines)
 

@@ -1,16 +1,15 @@
 """A whole model as a program of PyTorch's, which other formats are made of and which is a format itself."""
 
 import io
-from pathlib import Path
+import warnings
 
 import torch
 from torch.export import ExportedProgram
 
-from lightning_recipes.atomic_io import whole_file
 from lightning_recipes.errors import UserError
 from lightning_recipes.export.whole_model import WholeModel
 
-__all__ = ["trace", "write_program"]
+__all__ = ["read_back", "saved", "trace"]
 
 EXAMPLE = (2, 70, 90)  # number, height and width of pictures; no two alike, and none like another length
 
@@ -37,14 +36,15 @@ def trace(model: WholeModel, channels: int = 3) -> ExportedProgram:
         raise UserError(f"to: {network} cannot be traced ({type(error).__name__}: {reason})") from error
 
 
-def write_program(program: ExportedProgram, path: Path) -> None:
-    """Write a program, which ``torch.export.load(path).module()`` reads.
-
-    Args:
-        program: Of :func:`trace`.
-        path: ``.pt2`` by custom.
-    """
+def saved(program: ExportedProgram) -> bytes:
+    """Return the bytes of a program's file, ``.pt2`` by custom."""
     buffer = io.BytesIO()
-    torch.export.save(program, buffer)
-    with whole_file(path) as part:
-        part.write_bytes(buffer.getvalue())
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="No complete tensor found in the group")  # of weights channels last
+        torch.export.save(program, buffer)
+    return buffer.getvalue()
+
+
+def read_back(data: bytes) -> ExportedProgram:
+    """Return the program of a file, from its bytes."""
+    return torch.export.load(io.BytesIO(data))

@@ -29,7 +29,8 @@ class Stage:
         cache_features: Run the frozen backbone once over all images and train the head on what it gave; needs
             ``train: head``, and turns augmentation off unless there are ``feature_views``.
         feature_views: With ``cache_features``, run the backbone over so many augmented views of each training image;
-            epoch e of the run trains on those that epoch e mod ``feature_views`` would have drawn.
+            epoch e of the run trains on those that epoch e mod ``feature_views`` would have drawn. At most as many as
+            the stage has epochs.
         steps: Optimizer steps in place of ``epochs``, or beside them: before the training they become the number of
             whole epochs that is nearest to them, at least one (Kolesnikov et al. 2020, "Big Transfer", section 3.3: few
             images need more epochs than many).
@@ -66,6 +67,11 @@ class Stage:
             raise UserError(f"stage '{self.name}', cache_features: needs train: head, but train is {self.train}")
         if self.feature_views is not None and not self.cache_features:
             raise UserError(f"stage '{self.name}', feature_views: needs cache_features: true")
+        if self.feature_views is not None and 0 < self.epochs < self.feature_views:
+            raise UserError(
+                f"stage '{self.name}', feature_views: {self.feature_views}, and each of {self.epochs} epochs sees one; "
+                f"give at most {self.epochs}"
+            )
         if self.cache_features and self.feature_views is None and self.augment not in (None, "none"):
             raise UserError(
                 f"stage '{self.name}', cache_features: features are computed once, so augment must be none; "

@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,25 @@ def test_a_reader_without_us_says_the_same(source: ImageSource, folder: Path, tm
         assert abs(float(probability) - said.probability) < 2e-4
     imported = [line.split()[1].partition(".")[0] for line in exporting.reader().splitlines() if "import " in line[:7]]
     assert set(imported) <= {"json", "sys", "numpy", "onnxruntime"}
+
+
+def test_the_reader_names_what_it_cannot_read_and_goes_on(tmp_path: Path) -> None:
+    """Of a model of one channel, which is the luminance, as in training."""
+    model = classifier(in_chans=1)
+    assert model.judged_input is not None
+    model.judged_input = replace(model.judged_input, mean=(0.5,), std=(0.25,))
+    export(model, tmp_path / "out", source=None)
+    Image.fromarray(smooth(60, 80)).save(tmp_path / "good.png")
+    Image.fromarray(smooth(60, 80)[..., 0].astype(np.uint16) * 256).save(tmp_path / "deep.png")
+    (tmp_path / "cut.jpg").write_bytes(b"no picture")
+    words = [str(tmp_path / name) for name in ("deep.png", "cut.jpg", "nowhere.png", "good.png")]
+    script = [sys.executable, "-I", str(tmp_path / "out" / "predict.py")]
+    done = subprocess.run([*script, *words], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert [line.partition(": cannot be read")[0] for line in done.stderr.splitlines()] == words[:3]
+    (said,) = model.predict(words[3])
+    assert done.stdout.split("\t")[:2] == [words[3], f"{said.label} {said.probability:.4f}"]
+    assert "python predict.py photo.jpg" in subprocess.run(script, capture_output=True, text=True).stderr
 
 
 @pytest.mark.slow
@@ -219,6 +239,8 @@ def test_the_command_exports_a_run(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "out: export needs a new folder" in capsys.readouterr().err
     assert main([*words, "--out", "run"]) == 2
     assert main([*words, "--out", "it", "--max_gap", "2"]) == 2
+    assert main([*words, "--out", "recipe.yaml/it"]) == 2
+    assert "out: 'recipe.yaml' cannot be written" in capsys.readouterr().err
     assert main([*words, "--out", "it", "--max_gap", "0"]) == 1
     assert "nothing was written" in capsys.readouterr().err
     assert not Path("it").exists()

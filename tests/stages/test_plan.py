@@ -30,6 +30,7 @@ def test_every_epoch_belongs_to_the_stage_that_holds_it() -> None:
         ({"epochs": 1, "batch_size": 0}, "stage 's', batch_size: 0"),
         ({"epochs": 1, "cache_features": True}, "cache_features: needs train: head"),
         ({"epochs": 1, "train": "head", "cache_features": True, "augment": "light"}, "augment must be none"),
+        ({"epochs": 1, "train": "head", "cache_features": True, "feature_views": 2}, "give at most 1"),
         ({"epochs": 1, "train": "head", "feature_views": 2}, "feature_views: needs cache_features"),
         ({"epochs": 1, "train": "head", "cache_features": True, "feature_views": 0}, "feature_views: 0 is not"),
     ],

@@ -7,6 +7,7 @@ from typing import Literal
 from typing_extensions import override
 
 from lightning_recipes.cli.commands.evaluation import Evaluation
+from lightning_recipes.cli.config_checks import check_folder
 from lightning_recipes.cli.console import print_export
 from lightning_recipes.cli.progress import telling
 from lightning_recipes.data.datamodule import ImageDataModule
@@ -39,6 +40,7 @@ class Export(Evaluation):
         if own.out is None:
             raise UserError("out: export needs a new folder to write to; give --out DIR")
         refuse_taken_folder(Path(own.out))
+        check_folder("out", str(Path(own.out).parent))
         refuse_bad_values(
             "export",
             ("max_gap", own.max_gap, 0 <= own.max_gap <= 1, "a probability from 0 to 1"),

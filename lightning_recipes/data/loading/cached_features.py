@@ -4,13 +4,13 @@ Source: the fast.ai course ("precomputed activations"). Right only where the bac
 plan sees to that. What augmentation draws is drawn once, too: of as many views of each image as are asked for.
 """
 
+import logging
 import os
 import tempfile
 from collections.abc import Callable
 from typing import Any
 
 import torch
-from lightning.pytorch.utilities import rank_zero_info
 from torch import Tensor
 from torch.utils.data import DataLoader
 
@@ -21,6 +21,8 @@ from lightning_recipes.data.sources.labels import label_tensor
 from lightning_recipes.errors import UserError
 
 __all__ = ["Extract", "compute_features"]
+
+log = logging.getLogger(__name__)
 
 Extract = Callable[[Tensor], Tensor]
 """From images (N, 3, H, W) on the CPU to features (N, F) on the CPU, float32."""
@@ -87,16 +89,17 @@ def _room_for(rows: int, columns: int) -> Tensor:
     if free is None or size <= MOST * free:
         return torch.empty(rows, columns)
     # All of it at once: a page that the disk has no room for would end the process that writes it.
-    with tempfile.NamedTemporaryFile(prefix="lightning-recipes-") as file:
-        try:
+    try:
+        with tempfile.NamedTemporaryFile(prefix="lightning-recipes-") as file:
             os.posix_fallocate(file.fileno(), 0, size)
-        except (OSError, AttributeError) as error:  # no room, or no such call on this system
-            raise UserError(
-                f"cache_features: features take {in_words(size)}, for which neither memory nor {tempfile.gettempdir()} "
-                "has room; leave cache_features out, take fewer feature_views, or set TMPDIR"
-            ) from error
-        rank_zero_info(f"cache_features: features take {in_words(size)} in {tempfile.gettempdir()}; memory has no room")
-        return torch.from_file(file.name, shared=True, size=rows * columns).reshape(rows, columns)
+            features = torch.from_file(file.name, shared=True, size=rows * columns).reshape(rows, columns)
+    except (OSError, AttributeError) as error:  # no room, or no such call on this system
+        raise UserError(
+            f"cache_features: features take {in_words(size)}, for which neither memory nor {tempfile.gettempdir()} has "
+            "room; leave cache_features out, take fewer feature_views, or set TMPDIR"
+        ) from error
+    log.info("cache_features: features take %s in %s; memory has no room", in_words(size), tempfile.gettempdir())
+    return features
 
 
 def _gathered(mine: Tensor, total: int, world_size: int, device: torch.device | str) -> Tensor:

@@ -52,7 +52,7 @@ def test_validation_sees_images_as_they_are() -> None:
     for augment in ("none", "medium"):
         images = digits(augment=augment)
         views = None if augment == "none" else 2
-        head = Stages([Stage("head", epochs=1, train="head", cache_features=True, feature_views=views)])
+        head = Stages([Stage("head", epochs=2, train="head", cache_features=True, feature_views=views)])
         fit(classifier(), images, head, max_epochs=-1)
         found[augment] = next(iter(images.val_dataloader()))
     assert torch.equal(found["none"].features, found["medium"].features)
@@ -69,7 +69,7 @@ def test_features_that_memory_has_no_room_for_lie_in_a_file(
     in_memory = head_after(cache_features=True, feature_views=2)
     monkeypatch.setattr(cached_features, "free_memory", lambda device: 1000)
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    with caplog.at_level(logging.INFO):
+    with caplog.at_level(logging.INFO, "lightning_recipes"):
         on_disk = head_after(cache_features=True, feature_views=2)
     assert torch.equal(in_memory, on_disk)
     assert f"in {tmp_path}; memory has no room" in caplog.text
