@@ -215,7 +215,10 @@ def print_export(done: "Exported") -> None:
         (f"{_count(batch, 'picture')} at once, {_count(threads, 'thread')}", *(f"{times[form]:.2f}" for form in forms))
         for (batch, threads), times in rows.items()
     ]
-    Console().print(_table(f"{done.file} ({size:.1f} MB)", headings, cells))
+    if cells:
+        Console().print(_table(f"{done.file} ({size:.1f} MB)", headings, cells))
+    else:
+        _say(f"{done.file} ({size:.1f} MB)")
     _say(
         f"The same label as the framework for {proof.images - proof.other_label} of {proof.images} pictures; "
         f"probabilities differ by {proof.largest_gap:.1e} at most."

@@ -20,7 +20,7 @@ from lightning_recipes.export.int8 import Judged, judge_int8, to_int8
 from lightning_recipes.export.latency import Form, Latency, eager, latencies
 from lightning_recipes.export.onnx_file import OnnxSession, of_one, require_onnx, to_onnx
 from lightning_recipes.export.page import refuse_no_runtime, write_page
-from lightning_recipes.export.proof import Proof, Runs, prove, reading_size
+from lightning_recipes.export.proof import Proof, Runs, prove
 from lightning_recipes.export.traced import read_back, saved, trace
 from lightning_recipes.export.whole_model import WholeModel
 from lightning_recipes.modules.evaluator import Evaluator
@@ -80,6 +80,21 @@ def refuse_taken_folder(folder: Path) -> None:
         raise UserError(f"out: '{folder}' is there already; give a new folder")
 
 
+def refuse_unproven(proof: Proof, limits: Limits) -> None:
+    """Refuse a file that says something else.
+
+    Raises:
+        NotProven: It does.
+    """
+    if not proof.holds(limits.max_gap, limits.max_other_labels):
+        raise NotProven(proof.refusal(limits.max_gap, limits.max_other_labels))
+
+
+def predicted(judge: Evaluator, pictures: Sequence[NDArray[np.uint8]]) -> Tensor:
+    """Return the probabilities (N, C) that the framework gives pictures."""
+    return torch.from_numpy(np.stack([one.probabilities for one in judge.predict(list(pictures))]))
+
+
 def export(
     model: Evaluator,
     folder: Path,
@@ -123,7 +138,7 @@ def export(
         refuse_no_runtime(page)
     whole = WholeModel(model, views, temperature).eval()
     judge = model if views is None else MultiViewClassifier(model, views)  # type: ignore[arg-type]
-    known, least = {**_described(model, whole, views), **(origin or {})}, reading_size(whole)
+    known, least = {**_described(model, whole, views), **(origin or {})}, whole.reading_size
     if page is not None and known["channels"] != 3:
         raise UserError("page: a browser has pictures of red, green and blue, and the model takes others")
     program = trace(whole, known["channels"])
@@ -156,19 +171,24 @@ def _compared(
     progress: Callable[[str, int, int], None],
 ) -> tuple[Proof, Judged | None]:
     """Compare the first file with the framework, and eight bits with it."""
-    of, first = len(source), next(iter(runs.values()))
+    of, first, task, least = len(source), next(iter(runs.values())), whole.task, whole.reading_size
+
+    def between(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
+        with torch.inference_mode():
+            found: NDArray[np.float32] = whole(torch.from_numpy(np.array(picture))[None])[0].numpy()
+        return found
 
     def expects(pictures: Sequence[NDArray[np.uint8]]) -> Tensor:
-        found = torch.from_numpy(np.stack([one.probabilities for one in judge.predict(list(pictures))]))
+        found = predicted(judge, pictures)
         return found if whole.temperature == 1 else cooled(found, whole.temperature).float()
 
-    proof = prove(first, whole, expects, source, lambda done: progress("Comparing", done, of))
-    if not proof.holds(limits.max_gap, limits.max_other_labels):
-        raise NotProven(proof.refusal(limits.max_gap, limits.max_other_labels))
+    told = lambda done: progress("Comparing", done, of)  # noqa: E731
+    proof = prove(first, between, expects, source, task=task, least=least, progress=told)
+    refuse_unproven(proof, limits)
     if "int8" not in runs:
         return proof, None
     said = lambda done: progress("Judging eight bits", done, of)  # noqa: E731
-    judged = judge_int8(first, runs["int8"], source, whole.task, reading_size(whole), said)
+    judged = judge_int8(first, runs["int8"], source, task, least, said)
     if judged.difference < -limits.max_loss:
         raise NotProven(judged.refusal(limits.max_loss))
     return proof, judged
@@ -185,7 +205,7 @@ def _described(model: Evaluator, whole: WholeModel, views: str | None) -> dict[s
         "classes": list(model.class_names or map(str, range(model.num_classes))),
         "task": model.task.name,
         "input": [asdict(given) for given in whole.given],
-        "reading_size": reading_size(whole),
+        "reading_size": whole.reading_size,
         "channels": len(whole.given[0].mean),
         "views": views,
         "temperature": whole.temperature,

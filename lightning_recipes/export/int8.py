@@ -69,8 +69,8 @@ def to_int8(model: "onnx.ModelProto", train: ImageSource, least: int) -> "onnx.M
     from onnxruntime.quantization import CalibrationDataReader, QuantType, quantize_static
     from onnxruntime.quantization.shape_inference import quant_pre_process
 
-    step = max(1, len(train) // CALIBRATED)
-    pictures = (train.read(index, least)[None] for index in range(0, len(train), step))
+    count = min(len(train), CALIBRATED)
+    pictures = (train.read(number * len(train) // count, least)[None] for number in range(count))
 
     class Pictures(CalibrationDataReader):  # type: ignore[misc]
         def get_next(self) -> dict[str, NDArray[np.uint8]] | None:

@@ -10,10 +10,9 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lightning_recipes.data.sources.source import ImageSource
-from lightning_recipes.data.transforms.image_transforms import decoded_size
-from lightning_recipes.export.whole_model import WholeModel
+from lightning_recipes.modules.tasks import Task
 
-__all__ = ["Expects", "Offender", "Proof", "Runs", "prove", "reading_size"]
+__all__ = ["Expects", "Offender", "Proof", "Runs", "prove"]
 
 Runs = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 """From one picture (H, W, 3) to its probabilities (C,)."""
@@ -32,8 +31,8 @@ class Offender(NamedTuple):
         path: Of the picture.
         gap: Largest difference of a probability.
         same_label: Whether the label is the same all the same.
-        resize: The difference that the graph's resizing makes alone, in PyTorch.
-        network: That which remains: the same operations, computed by the file.
+        resize: The difference that the file's way of making inputs makes alone.
+        network: That which remains: the same operations, computed by others.
     """
 
     path: str
@@ -95,42 +94,41 @@ class Proof:
         return "\n  ".join(lines)
 
 
-def reading_size(whole: WholeModel) -> int:
-    """Return down to which shorter side, in pixels, a picture may be read for a model."""
-    return max(decoded_size(given) for given in whole.given)
-
-
 def prove(
     runs: Runs,
-    whole: WholeModel,
+    between: Runs,
     expects: Expects,
     source: ImageSource,
+    *,
+    task: Task,
+    least: int,
     progress: Callable[[int], None] = lambda done: None,
 ) -> Proof:
     """Compare a file with the framework on every picture of a source.
 
     Args:
         runs: The file.
-        whole: What it was made of, in PyTorch: tells resizing and network apart.
+        between: The file's way of making inputs, and the framework's network: tells both apart.
         expects: The framework.
         source: Of the pictures; they need no labels.
+        task: Says what a label is.
+        least: Shorter side, in pixels, down to which pictures may be read.
         progress: Called with how many pictures are done.
     """
-    least, gaps, same = reading_size(whole), [], []
+    gaps, same = [], []
     for indices in _batches(len(source)):
         pictures = [source.read(index, least) for index in indices]
         for picture, wanted in zip(pictures, expects(pictures), strict=True):
             said = torch.from_numpy(np.asarray(runs(picture)))
             gaps.append(_gap(said, wanted))
-            same.append(torch.equal(whole.task.predicted(said[None]), whole.task.predicted(wanted[None])))
+            same.append(torch.equal(task.predicted(said[None]), task.predicted(wanted[None])))
         progress(len(gaps))
 
     def explained(index: int) -> Offender:
         picture = source.read(index, least)
-        with torch.inference_mode():
-            between = whole(torch.from_numpy(np.array(picture))[None])[0]
-        resize = _gap(between, expects([picture])[0])
-        network = _gap(torch.from_numpy(np.asarray(runs(picture))), between)
+        middle = torch.from_numpy(np.asarray(between(picture)))
+        resize = _gap(middle, expects([picture])[0])
+        network = _gap(torch.from_numpy(np.asarray(runs(picture))), middle)
         return Offender(str(source.paths[index]), gaps[index], same[index], resize, network)
 
     worst = sorted(range(len(gaps)), key=lambda index: (same[index], -gaps[index]))[:NAMED]

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 from typing_extensions import override
 
+from lightning_recipes.data.transforms.image_transforms import decoded_size
 from lightning_recipes.errors import UserError
 from lightning_recipes.evaluation.calibration import cooled
 from lightning_recipes.export.picture_input import PictureInput
@@ -49,6 +50,11 @@ class WholeModel(nn.Module):
         self.networks = nn.ModuleList(members)
         self.given = [member.input_judged for member in members]
         self.inputs = nn.ModuleList([PictureInput(given) for given in self.given])
+
+    @property
+    def reading_size(self) -> int:
+        """Shorter side, in pixels, down to which a picture may be read."""
+        return max(decoded_size(given) for given in self.given)
 
     @override
     def forward(self, pictures: Tensor) -> Tensor:

@@ -2,7 +2,7 @@
 
 import sys
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from typing_extensions import override
 
@@ -13,6 +13,7 @@ from lightning_recipes.cli.progress import telling
 from lightning_recipes.data.datamodule import ImageDataModule
 from lightning_recipes.errors import UserError, refuse_bad_values
 from lightning_recipes.export.export import Limits, NotProven, export, refuse_taken_folder
+from lightning_recipes.export.for_timm import export_for_timm
 from lightning_recipes.export.page import refuse_no_runtime
 from lightning_recipes.models.fingerprint import weights_sha256
 from lightning_recipes.modules.classification import refuse_other_classes
@@ -57,6 +58,8 @@ class Export(Evaluation):
             refuse_no_runtime(Path(own.page))
             if own.to != "onnx":
                 raise UserError("page: a browser runs an ONNX file; leave out --to torch")
+        if own.to == "safetensors" and (own.batch or own.views or own.temperature != 1):
+            raise UserError("to: a folder of timm's has no batch, views or temperature; leave them out, or give onnx")
         if own.int8 and (own.to != "onnx" or not own.prove):
             raise UserError(
                 "int8: eight bits are of an ONNX file that is judged; leave out --to torch and --prove false"
@@ -66,7 +69,7 @@ class Export(Evaluation):
         self,
         ckpt_path: str | None = None,
         out: str | None = None,
-        to: Literal["onnx", "torch"] = "onnx",
+        to: Literal["onnx", "torch", "safetensors"] = "onnx",
         batch: bool = False,
         int8: bool = False,
         temperature: float | Literal["fitted"] = 1.0,
@@ -82,7 +85,7 @@ class Export(Evaluation):
         Args:
             ckpt_path: Checkpoint to export, or a folder of snapshots, whose mean becomes one file.
             out: New folder: the model, export.json, and predict.py, which reads an ONNX file without this package.
-            to: onnx, or torch for a program of torch.export.
+            to: onnx, torch for a program of torch.export, or safetensors for a folder that timm reads.
             batch: Let an ONNX file take pictures (N, H, W, 3) of one size, in place of one (H, W, 3).
             int8: Write an ONNX file too whose network computes in eight bits, calibrated on training images.
             temperature: Divides the logits in the end; fitted takes the one of the run's errors.json.
@@ -103,15 +106,18 @@ class Export(Evaluation):
             of_model = self.model.num_classes, self.model.class_names
             refuse_other_classes(*of_model, num_classes=data.num_classes, class_names=data.classes)
         origin = {"checkpoint": Path(ckpt_path).name, "weights_sha256": weights_sha256(self.model)}
+        limits, source = Limits(max_gap, max_other_labels, max_loss), splits.val if splits else None
         try:
             with telling() as progress:
-                done = export(
-                    self.model, Path(out), to=to, source=splits.val if splits else None,
-                    calibrate_on=splits.train if splits and int8 else None, views=self.config.views, batch=batch,
-                    temperature=self._fitted() if temperature == "fitted" else temperature,
-                    page=Path(page) if page is not None else None,
-                    limits=Limits(max_gap, max_other_labels, max_loss), origin=origin, progress=progress,
-                )  # fmt: skip
+                shared: dict[str, Any] = {"source": source, "limits": limits, "origin": origin, "progress": progress}
+                if to == "safetensors":
+                    done = export_for_timm(self.model, Path(out), **shared)
+                else:
+                    done = export(
+                        self.model, Path(out), to=to, calibrate_on=splits.train if splits and int8 else None,
+                        views=self.config.views, batch=batch, page=None if page is None else Path(page),
+                        temperature=self._fitted() if temperature == "fitted" else temperature, **shared,
+                    )  # fmt: skip
         except NotProven as refusal:
             print(f"lightning-recipes: {refusal}", file=sys.stderr)
             return 1

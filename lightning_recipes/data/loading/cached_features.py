@@ -5,6 +5,7 @@ plan sees to that. What augmentation draws is drawn once, too: of as many views 
 """
 
 import logging
+import math
 import os
 import tempfile
 from collections.abc import Callable
@@ -74,25 +75,24 @@ def compute_features(
     for batch in loader:
         found = extract(batch.images)
         if not done:
-            features = _room_for(rows, found.shape[1])
+            features = _room_for(rows, *found.shape[1:])
         features[done : done + len(found)] = found
         done += len(found)
     if world_size > 1:
         features = _gathered(features, total, world_size, device)
-    features = features if views is None else features.reshape(views, images, -1)
-    return FeatureDataset(features, label_tensor(dataset.source.labels))
+    return FeatureDataset(features, label_tensor(dataset.source.labels), views or 1)
 
 
-def _room_for(rows: int, columns: int) -> Tensor:
-    """Return an empty tensor, (rows, columns), float32, in memory or else on disk."""
-    size, free = 4 * rows * columns, free_memory(torch.device("cpu"))
+def _room_for(*shape: int) -> Tensor:
+    """Return an empty tensor, float32, in memory or else on disk."""
+    size, free = 4 * math.prod(shape), free_memory(torch.device("cpu"))
     if free is None or size <= MOST * free:
-        return torch.empty(rows, columns)
+        return torch.empty(shape)
     # All of it at once: a page that the disk has no room for would end the process that writes it.
     try:
         with tempfile.NamedTemporaryFile(prefix="lightning-recipes-") as file:
             os.posix_fallocate(file.fileno(), 0, size)
-            features = torch.from_file(file.name, shared=True, size=rows * columns).reshape(rows, columns)
+            features = torch.from_file(file.name, shared=True, size=math.prod(shape)).reshape(shape)
     except (OSError, AttributeError) as error:  # no room, or no such call on this system
         raise UserError(
             f"cache_features: features take {in_words(size)}, for which neither memory nor {tempfile.gettempdir()} has "
@@ -105,7 +105,7 @@ def _room_for(rows: int, columns: int) -> Tensor:
 def _gathered(mine: Tensor, total: int, world_size: int, device: torch.device | str) -> Tensor:
     """Return the features of all ranks in the order of the images; rank r has every world-size-th from r on."""
     rows = len(mine)
-    features = _room_for(rows * world_size, mine.shape[1])
+    features = _room_for(rows * world_size, *mine.shape[1:])
     for begin in range(0, rows, GATHERED):
         part = mine[begin : begin + GATHERED].to(device)
         parts = [torch.empty_like(part) for _ in range(world_size)]

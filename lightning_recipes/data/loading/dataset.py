@@ -95,13 +95,13 @@ class FeatureDataset(Dataset[Features]):
     """Features of a split, computed once.
 
     Args:
-        features: (N, F), or (V, N, F) of V views, float32, on the CPU; row i belongs to image i.
+        features: (N, F), or (N, ..., F) where the head pools, float32, on the CPU; row i belongs to image i.
         labels: (N,), int64, or (N, C), float32, where an image may have several.
+        views: Of each image: features are (V N, F), those of the first view of all images first.
     """
 
-    def __init__(self, features: Tensor, labels: Tensor) -> None:
-        self.features, self.labels = features, labels
-        self._views = features if features.ndim == 3 else features[None]
+    def __init__(self, features: Tensor, labels: Tensor, views: int = 1) -> None:
+        self.features, self.labels, self.views = features, labels, views
 
     def __len__(self) -> int:
         """Number of images."""
@@ -115,7 +115,7 @@ class FeatureDataset(Dataset[Features]):
         """Return a whole batch by one gather; PyTorch's loader asks for it where it is there."""
         known = [Key.of(key) for key in keys]
         index = torch.tensor([key.index for key in known])
-        if len(self._views) == 1:
-            return Features(self._views[0, index], self.labels[index], index)
-        view = torch.tensor([(key.epoch + key.repeat) % len(self._views) for key in known])
-        return Features(self._views[view, index], self.labels[index], index)
+        if self.views == 1:
+            return Features(self.features[index], self.labels[index], index)
+        view = torch.tensor([(key.epoch + key.repeat) % self.views for key in known])
+        return Features(self.features[view * len(self) + index], self.labels[index], index)

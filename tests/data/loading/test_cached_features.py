@@ -47,6 +47,15 @@ def test_views_begin_anew_when_all_had_their_turn() -> None:
     assert torch.equal(kept[Key(0, 7, repeat=1)].features, drawn[Key(1, 7)].images.flatten())  # twice in an epoch
 
 
+def test_features_that_a_head_pools_keep_their_shape() -> None:
+    images = digits(augment="medium")
+    images.setup("fit")
+    drawn = images.train_dataloader().dataset
+    assert isinstance(drawn, ImageDataset)
+    kept = compute_features(drawn, lambda batch: batch.flatten(2), batch_size=16, num_workers=0, views=2)
+    assert torch.equal(kept[Key(1, 7)].features, drawn[Key(1, 7)].images.flatten(1))
+
+
 def test_validation_sees_images_as_they_are() -> None:
     found = {}
     for augment in ("none", "medium"):
