@@ -56,10 +56,10 @@ class PictureInput(nn.Module):
         super().__init__()
         self.given, self.size = given, given.image_size
         self.filter = FILTERS.get(given.interpolation)
-        # Whole numbers of 16 bits by levels of 8 add up exactly in float32; of 22 bits in float64.
+        # Numbers of 16 bits by levels of 8 add up in float32, exactly or as good as; those of 22 bits need float64.
         self.by_torch = given.image_backend == "torch" and given.interpolation in BY_TORCH
         self.kind = torch.float32 if self.by_torch else torch.float64
-        # On the CPU a constant of the graph; timm's and our own normalisation, of levels from 0 to 255.
+        # Of levels from 0 to 255, as data.batch.normalise has them.
         self.register_buffer("mean", _column([255 * value for value in given.mean]), persistent=False)
         self.register_buffer("std", _column([255 * value for value in given.std]), persistent=False)
         self.register_buffer("fill", _column([round(255 * value) for value in given.mean]), persistent=False)
