@@ -14,13 +14,14 @@ from torch import Tensor
 
 from lightning_recipes.atomic_io import whole_file, whole_folder, write_json
 from lightning_recipes.data.sources.source import ImageSource
+from lightning_recipes.engine.predictions import names_of
 from lightning_recipes.errors import UserError
 from lightning_recipes.evaluation.calibration import cooled
 from lightning_recipes.export.int8 import Judged, judge_int8, to_int8
 from lightning_recipes.export.latency import Form, Latency, eager, latencies
 from lightning_recipes.export.onnx_file import OnnxSession, of_one, require_onnx, to_onnx
 from lightning_recipes.export.page import refuse_no_runtime, write_page
-from lightning_recipes.export.proof import Proof, Runs, prove
+from lightning_recipes.export.proof import Proof, Runs, entries_of, prove
 from lightning_recipes.export.traced import read_back, saved, trace
 from lightning_recipes.export.whole_model import WholeModel
 from lightning_recipes.modules.evaluator import Evaluator
@@ -154,7 +155,7 @@ def export(
         forms: dict[str, Form] = {name: _form(form) for name, form in batches.items()}
         times = latencies({**forms, "eager": eager(judge)}, np.array(source.read(0, least)))
     entries = {
-        **({"images": 0} if proof is None else proof.entries()),
+        **entries_of(proof),
         **({} if judged is None else {"int8": judged._asdict()}),
         "latency": [row._asdict() for row in times],
         **known,
@@ -202,7 +203,7 @@ def reader() -> str:
 def _described(model: Evaluator, whole: WholeModel, views: str | None) -> dict[str, Any]:
     """What a reader has to know, and a person wants to."""
     return {
-        "classes": list(model.class_names or map(str, range(model.num_classes))),
+        "classes": names_of(model),
         "task": model.task.name,
         "input": [asdict(given) for given in whole.given],
         "reading_size": whole.reading_size,

@@ -16,9 +16,10 @@ from torch import Tensor
 from lightning_recipes.atomic_io import whole_folder, write_json
 from lightning_recipes.data.sources.source import ImageSource
 from lightning_recipes.data.transforms.image_transforms import decoded_size
+from lightning_recipes.engine.predictions import names_of
 from lightning_recipes.errors import UserError
 from lightning_recipes.export.export import Exported, Limits, predicted, refuse_taken_folder, refuse_unproven
-from lightning_recipes.export.proof import prove
+from lightning_recipes.export.proof import entries_of, prove
 from lightning_recipes.models.timm_folder import as_timm, read_timm, write_timm
 from lightning_recipes.modules.classifier import ImageClassifier
 from lightning_recipes.modules.evaluator import Evaluator
@@ -55,7 +56,7 @@ def export_for_timm(
     if not isinstance(model, ImageClassifier):
         raise UserError(f"to: timm has no {type(model).__name__}; give onnx or torch")
     given, task = model.input_judged, model.task
-    names = list(model.class_names or map(str, range(model.num_classes)))
+    names = names_of(model)
     with tempfile.TemporaryDirectory() as name:
         made, proof = Path(name) / "timm", None
         write_timm(as_timm(model.backbone, model.head, model.num_classes), made, given, names)
@@ -76,7 +77,7 @@ def export_for_timm(
             )  # fmt: skip
             refuse_unproven(proof, limits)
         entries = {
-            **({"images": 0} if proof is None else proof.entries()),
+            **entries_of(proof),
             "file_bytes": (made / "model.safetensors").stat().st_size,
             "classes": names,
             "task": task.name,

@@ -73,9 +73,9 @@ class PictureInput(nn.Module):
     def levels(self, pictures: Tensor) -> Tensor:
         """Return inputs before they are normalised, whole levels from 0 to 255."""
         down, across = pictures[0, :, 0, 0], pictures[0, 0, :, 0]
-        sides = _length(down), _length(across)
-        rows, inside_rows = self._taken(down, sides)
-        columns, inside_columns = self._taken(across, sides)
+        height, width = _length(down), _length(across)
+        rows, inside_rows = self._taken(down, height, (height, width))
+        columns, inside_columns = self._taken(across, width, (height, width))
         levels = pictures.permute(0, 3, 1, 2).to(self.kind)
         levels = _whole(torch.matmul(levels, columns.transpose(0, 1)))
         levels = _whole(torch.matmul(rows, levels)).to(torch.float32)
@@ -83,14 +83,14 @@ class PictureInput(nn.Module):
             return levels
         return torch.where(inside_rows[:, None] & inside_columns[None, :], levels, self.get_buffer("fill"))
 
-    def _taken(self, line: Tensor, sides: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+    def _taken(self, line: Tensor, length: Tensor, sides: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
         """Return what each input row takes of each of the picture's, (size, L), and whether it lies in the picture.
 
         Args:
             line: (L,), a pixel of each row.
+            length: L.
             sides: Height and width.
         """
-        length = _length(line)
         resized, first = self._laid_out(length, torch.minimum(*sides), torch.maximum(*sides))
         seen = torch.arange(self.size, dtype=torch.float64) + first  # in the resized picture
         inside = (seen >= 0) & (seen < resized)

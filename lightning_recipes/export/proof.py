@@ -12,7 +12,7 @@ from torch import Tensor
 from lightning_recipes.data.sources.source import ImageSource
 from lightning_recipes.modules.tasks import Task
 
-__all__ = ["Expects", "Offender", "Proof", "Runs", "prove"]
+__all__ = ["Expects", "Offender", "Proof", "Runs", "entries_of", "prove"]
 
 Runs = Callable[[NDArray[np.uint8]], NDArray[np.float32]]
 """From one picture (H, W, 3) to its probabilities (C,)."""
@@ -70,16 +70,6 @@ class Proof:
         """
         return self.largest_gap <= max_gap and self.other_label <= max_other_labels * self.images
 
-    def entries(self) -> dict[str, Any]:
-        """Return what ``export.json`` says of it."""
-        return {
-            "images": self.images,
-            "same_label": 1 - self.other_label / self.images if self.images else None,
-            "largest_probability_gap": self.largest_gap,
-            "full_size_gap": self.full_size_gap,
-            "offenders": [one._asdict() for one in self.offenders],
-        }
-
     def refusal(self, max_gap: float, max_other_labels: float) -> str:
         """Say in a few lines why the file was not kept; arguments as of :meth:`holds`."""
         worst = self.offenders[0]
@@ -92,6 +82,19 @@ class Proof:
             *(f"{one.path}: {one.gap:.2g}" + ("" if one.same_label else ", another label") for one in self.offenders),
         ]
         return "\n  ".join(lines)
+
+
+def entries_of(proof: Proof | None) -> dict[str, Any]:
+    """Return what ``export.json`` says of a comparison; of none, that it was on no images."""
+    if proof is None:
+        return {"images": 0}
+    return {
+        "images": proof.images,
+        "same_label": 1 - proof.other_label / proof.images if proof.images else None,
+        "largest_probability_gap": proof.largest_gap,
+        "full_size_gap": proof.full_size_gap,
+        "offenders": [one._asdict() for one in proof.offenders],
+    }
 
 
 def prove(

@@ -11,8 +11,8 @@ import torch
 
 from lightning_recipes.callbacks.stages import Stages
 from lightning_recipes.data.loading import cached_features
-from lightning_recipes.data.loading.cached_features import compute_features
-from lightning_recipes.data.loading.dataset import ImageDataset
+from lightning_recipes.data.loading.cached_features import Extract, compute_features
+from lightning_recipes.data.loading.dataset import FeatureDataset, ImageDataset
 from lightning_recipes.data.loading.train_sampler import Key
 from lightning_recipes.errors import UserError
 from lightning_recipes.stages.plan import Stage
@@ -36,23 +36,24 @@ def test_as_many_views_as_epochs_are_what_augmentation_would_have_drawn(balance:
     assert not torch.allclose(head_after(**kept, feature_views=1), images, rtol=1e-3, atol=1e-5)
 
 
-def test_views_begin_anew_when_all_had_their_turn() -> None:
+def two_views(extract: Extract) -> tuple[ImageDataset, FeatureDataset]:
+    """Augmented digits, and what a backbone gave for two views of each."""
     images = digits(augment="medium")
     images.setup("fit")
     drawn = images.train_dataloader().dataset
     assert isinstance(drawn, ImageDataset)
-    kept = compute_features(drawn, lambda batch: batch.flatten(1), batch_size=16, num_workers=0, views=2)
+    return drawn, compute_features(drawn, extract, batch_size=16, num_workers=0, views=2)
+
+
+def test_views_begin_anew_when_all_had_their_turn() -> None:
+    drawn, kept = two_views(lambda batch: batch.flatten(1))
     for epoch, view in ((0, 0), (1, 1), (2, 0), (5, 1)):
         assert torch.equal(kept[Key(epoch, 7)].features, drawn[Key(view, 7)].images.flatten())
     assert torch.equal(kept[Key(0, 7, repeat=1)].features, drawn[Key(1, 7)].images.flatten())  # twice in an epoch
 
 
 def test_features_that_a_head_pools_keep_their_shape() -> None:
-    images = digits(augment="medium")
-    images.setup("fit")
-    drawn = images.train_dataloader().dataset
-    assert isinstance(drawn, ImageDataset)
-    kept = compute_features(drawn, lambda batch: batch.flatten(2), batch_size=16, num_workers=0, views=2)
+    drawn, kept = two_views(lambda batch: batch.flatten(2))
     assert torch.equal(kept[Key(1, 7)].features, drawn[Key(1, 7)].images.flatten(1))
 
 
