@@ -1,9 +1,15 @@
 """Which files of a set are no whole pictures, before anything is trained."""
 
+import os
+import sys
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from typing import Literal, NamedTuple
+from functools import partial
+from typing import Any, Literal, NamedTuple
+
+import torch
+from torch.utils.data import DataLoader
 
 from lightning_recipes.data.sources.faults import Head, look_at
 from lightning_recipes.data.sources.files import FileSource
@@ -18,7 +24,11 @@ LARGE = 100_000_000
 
 SHOWN = 10
 THREADS = 8  # the work is waiting for the disk
-CHUNK = 256  # files a task of a thread; a task a file costs more than to check it
+CHUNK = 256  # files a task; a task a file costs more than to check it
+MANY = 20_000
+"""Files from which on processes read the headers: of so many most are in no cache, and threads wait for each other."""
+
+Found = list[tuple[int, Head]]
 
 
 class Looks(NamedTuple):
@@ -56,20 +66,38 @@ def look_over(source: FileSource, *, whole: bool = False, tell: Callable[[int], 
     return Looks(bad, large, [index for index, head in found if index not in bad and head.deep])
 
 
-def _found(source: FileSource, whole: bool, tell: Callable[[int], None]) -> list[tuple[int, Head]]:
+def _found(source: FileSource, whole: bool, tell: Callable[[int], None]) -> Found:
     """Return what there is to say of pictures, by position, by their headers or by decoding them."""
-
-    def heads(start: int) -> list[tuple[int, Head]]:
-        looked = ((index, _head(source, index, whole)) for index in range(start, min(start + CHUNK, len(source))))
-        return [(i, head) for i, head in looked if head.fault is not None or head.deep or _is_large(head)]
-
-    found = []
-    with warnings.catch_warnings(), ThreadPoolExecutor(THREADS) as pool:
+    found: Found = []
+    with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of Pillow, on metadata that are not read here
-        for start, pairs in zip(range(0, len(source), CHUNK), pool.map(heads, range(0, len(source), CHUNK))):
-            found += pairs
-            tell(min(start + CHUNK, len(source)))
+        for done, some in enumerate(_looked_at(len(source), partial(_heads, source, whole)), start=1):
+            found += some
+            tell(min(done * CHUNK, len(source)))
     return found
+
+
+def _looked_at(count: int, look: Callable[[Iterable[int]], Found]) -> Iterator[Found]:
+    """Yield what is found of each :data:`CHUNK` positions, in order."""
+    chunks = [range(start, min(start + CHUNK, count)) for start in range(0, count, CHUNK)]
+    workers = len(os.sched_getaffinity(0)) if sys.platform == "linux" else 0  # where a process is forked in no time
+    if count >= MANY and workers > 1:
+        options: dict[str, Any] = {
+            "batch_sampler": chunks,
+            "collate_fn": look,
+            "num_workers": workers,
+            "multiprocessing_context": "fork",
+            "generator": torch.Generator(),  # of its own: a loader draws a seed for its workers
+        }
+        yield from DataLoader(range(count), **options)  # type: ignore[arg-type]
+        return
+    with ThreadPoolExecutor(THREADS) as pool:
+        yield from pool.map(look, chunks)
+
+
+def _heads(source: FileSource, whole: bool, positions: Iterable[int]) -> Found:
+    looked = ((index, _head(source, index, whole)) for index in positions)
+    return [(i, head) for i, head in looked if head.fault is not None or head.deep or _is_large(head)]
 
 
 def _is_large(head: Head) -> bool:

@@ -12,11 +12,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from sklearn.datasets import load_digits
 from torch.utils.data import DataLoader
 
 from lightning_recipes.data.loading.dataset import ImageDataset
+from lightning_recipes.data.sources import checks
 from lightning_recipes.data.sources.open import open_splits, open_unlabelled
 from lightning_recipes.data.transforms.image_transforms import eval_transform
 from lightning_recipes.errors import UserError
@@ -210,7 +212,13 @@ def damage(root: Path) -> None:
     (root / "bees" / "cut.png").write_bytes(whole.read_bytes()[:40])
 
 
-def test_bad_files_are_listed_by_path_or_skipped_and_counted(tmp_path: Path) -> None:
+@pytest.mark.parametrize("many", [2, 1000])  # from how many files on processes look, with chunks of three
+def test_bad_files_are_listed_by_path_or_skipped_and_counted(
+    tmp_path: Path, many: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(checks, "MANY", many)
+    monkeypatch.setattr(checks, "CHUNK", 3)
+    state = torch.get_rng_state()
     class_folders(tmp_path, 10)
     damage(tmp_path)
     with pytest.raises(UserError) as error:
@@ -224,8 +232,11 @@ def test_bad_files_are_listed_by_path_or_skipped_and_counted(tmp_path: Path) -> 
     for text in (*said, "bees/cut.png"):
         assert text in str(error.value)
     opened = open_splits(str(tmp_path), on_bad_image="skip")
-    assert len(opened.skipped) == 3
+    assert opened.skipped == (
+        "ants/text.png (not a picture)", "ants/zero.jpg (empty)", "bees/cut.png (not a picture)"
+    )  # fmt: skip
     assert len(opened.splits.train) + len(opened.splits.val) == 20
+    assert torch.equal(torch.get_rng_state(), state)
 
 
 def test_a_class_without_a_whole_picture_is_not_skipped_over(tmp_path: Path) -> None:
