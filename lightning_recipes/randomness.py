@@ -79,15 +79,18 @@ def uniforms_for(*key: str | int, indices: NDArray[np.int64], columns: int) -> N
 def seed_process(*key: str | int) -> None:
     """Seed the global generators of torch (all devices), NumPy and Python for the key."""
     seed = seed_for(*key)
-    if _has_accelerator():
-        torch.manual_seed(seed)
-    else:  # a hundred times quicker, and there is nothing else to seed
+    kind = _accelerator()
+    if kind in (None, "cuda"):  # torch.manual_seed asks for every kind of device that there might be, each time
         torch.default_generator.manual_seed(seed)
+        if kind == "cuda":
+            torch.cuda.manual_seed_all(seed)
+    else:
+        torch.manual_seed(seed)
     np.random.seed(seed)  # noqa: NPY002 - users' own code draws from it
     random.seed(seed)
 
 
 @functools.cache
-def _has_accelerator() -> bool:
-    """Whether there is one; to ask takes a tenth of a millisecond."""
-    return torch.accelerator.is_available()
+def _accelerator() -> str | None:
+    """Return the kind of device there is beside the CPU; to ask takes a tenth of a millisecond."""
+    return torch.accelerator.current_accelerator().type if torch.accelerator.is_available() else None  # type: ignore[union-attr]

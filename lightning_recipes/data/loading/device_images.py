@@ -57,7 +57,8 @@ class DeviceImages(Dataset[Batch]):
         indices = _sent(torch.tensor([key.index for key in full]), device)
         pixels = self.pixels[indices]
         if self.policy is not None:
-            counted = np.array([key.index + key.repeat * len(self) for key in full])
+            images = len(self)  # asked of a tensor, which takes longer than the rest of a key
+            counted = np.array([key.index + key.repeat * images for key in full])
             words = ("augment", *full[0].purpose, full[0].epoch)
             numbers = uniforms_for(*words, indices=counted, columns=DRAWS)
             if self.policy.flip == ALTERNATE:
