@@ -12,7 +12,18 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-__all__ = ["WriteError", "failed_write", "named_failures", "whole_file", "whole_folder", "write_csv", "write_json"]
+from lightning_recipes.errors import UserError
+
+__all__ = [
+    "WriteError",
+    "failed_write",
+    "named_failures",
+    "refuse_taken_folder",
+    "whole_file",
+    "whole_folder",
+    "write_csv",
+    "write_json",
+]
 
 
 DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO)
@@ -60,6 +71,20 @@ def whole_file(path: Path) -> Iterator[Path]:
             _flush(path.parent)
         finally:
             part.unlink(missing_ok=True)
+
+
+def refuse_taken_folder(key: str, folder: Path) -> None:
+    """Refuse a new folder that there is something in.
+
+    Args:
+        key: That gave it.
+        folder: Its path.
+
+    Raises:
+        UserError: Names both.
+    """
+    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+        raise UserError(f"{key}: '{folder}' is there already; give a new folder")
 
 
 @contextmanager

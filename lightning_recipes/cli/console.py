@@ -10,9 +10,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from lightning_recipes.atomic_io import write_csv
 from lightning_recipes.checks.check import Check
-from lightning_recipes.evaluation.columns import class_columns
+from lightning_recipes.errors import first_few
 from lightning_recipes.evaluation.percent import percent, percent_range
 from lightning_recipes.run.reader import RunContents
 from lightning_recipes.run.report.ending import command_to_go_on, ending
@@ -31,11 +30,11 @@ __all__ = [
     "print_export",
     "print_gain",
     "print_inspection",
+    "print_predictions",
     "print_range_test",
     "print_stopped",
     "print_suggestion",
     "print_summary",
-    "write_predictions",
 ]
 
 
@@ -237,7 +236,7 @@ def print_export(done: "Exported") -> None:
 
 
 def _count(number: int, what: str) -> str:
-    return f"{number} {what}" + ("" if number == 1 else "s")
+    return f"{number:,} {what}" + ("" if number == 1 else "s")
 
 
 def print_inspection(folder: Path, report: Mapping[str, Any], reused: int) -> None:
@@ -266,15 +265,16 @@ def print_inspection(folder: Path, report: Mapping[str, Any], reused: int) -> No
     _say(f"Everything is in {folder}; {folder / 'inspect.html'} shows it")
 
 
-def write_predictions(path: Path, predictions: Mapping[str, Any], classes: Sequence[str]) -> None:
-    """Write one row an image: path, predicted, and the probability of each class.
+def print_predictions(written: Sequence[Path], count: int, unreadable: Sequence[tuple[str, str]], bad: Path) -> None:
+    """Print where predictions are, and which pictures have none.
 
     Args:
-        path: The file.
-        predictions: ``paths``, predicted ``labels`` and ``probabilities`` (N, C).
-        classes: Their names, in the order of the probabilities.
+        written: Files and folders.
+        count: Pictures that were read.
+        unreadable: Paths and reasons of those that could not be.
+        bad: The file that names them.
     """
-    parts = zip(*(predictions[name] for name in ("paths", "labels", "probabilities")), strict=True)
-    rows = ([name, label, *(f"{p:.6f}" for p in probabilities.tolist())] for name, label, probabilities in parts)
-    write_csv(path, class_columns(["path", "predicted"], classes), rows)
-    Console().print(f"Predictions are in {path}", soft_wrap=True)
+    _say(f"{_count(count, 'picture')}: {', '.join(map(str, written))}")
+    if unreadable:
+        some = first_few([f"{name} ({reason})" for name, reason in unreadable], 3)
+        _say(f"{_count(len(unreadable), 'picture')} could not be read: {some}; {bad} has them all")

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 
-__all__ = ["typed_options"]
+__all__ = ["split_words", "typed_options"]
 
 
 def typed_options(words: Sequence[str]) -> Iterator[tuple[str, str]]:
@@ -16,3 +16,20 @@ def typed_options(words: Sequence[str]) -> Iterator[tuple[str, str]]:
         name, equals, value = word.partition("=")
         if name.startswith("-"):
             yield name, value if equals else following
+
+
+def split_words(words: Sequence[str]) -> tuple[list[str], list[str]]:
+    """Return the words that belong to no option, and the others, each in their order.
+
+    Example:
+        >>> split_words(["a.png", "--views", "flip", "-", "--top_k=3"])
+        (['a.png', '-'], ['--views', 'flip', '--top_k=3'])
+    """
+    free: list[str] = []
+    others: list[str] = []
+    value = False
+    for word in words:
+        option = not value and word.startswith("-") and word != "-"
+        (others if value or option else free).append(word)
+        value = option and word.startswith("--") and "=" not in word
+    return free, others

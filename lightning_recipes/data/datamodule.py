@@ -21,7 +21,7 @@ from lightning_recipes.compat.lightning import is_running
 from lightning_recipes.data.arguments import MULTILABEL, refuse_bad_arguments
 from lightning_recipes.data.batch import RawBatch
 from lightning_recipes.data.loading.cached_features import Extract
-from lightning_recipes.data.loading.dataset import FeatureDataset
+from lightning_recipes.data.loading.dataset import FeatureDataset, ImageDataset, ReadableImages
 from lightning_recipes.data.loading.decoded_cache import DecodedCache
 from lightning_recipes.data.loading.device_cache import DeviceCache, policy_for_batches
 from lightning_recipes.data.loading.eval_sampler import stratified_order
@@ -31,8 +31,9 @@ from lightning_recipes.data.loading.stage_loader import StageLoader
 from lightning_recipes.data.loading.train_loader import TrainLoader
 from lightning_recipes.data.loading.train_sampler import EpochSampler, FixedSampler, Key
 from lightning_recipes.data.sources.labels import class_counts
-from lightning_recipes.data.sources.open import OpenedData, open_splits, open_unlabelled
+from lightning_recipes.data.sources.open import OpenedData, open_splits
 from lightning_recipes.data.sources.source import ImageSource, Subset
+from lightning_recipes.data.sources.unlabelled import open_unlabelled
 from lightning_recipes.errors import UserError, first_few
 from lightning_recipes.input_config import ExpectsInput, Fit, ImageBackend, InputConfig
 from lightning_recipes.stages.plan import Plan, Stage
@@ -96,14 +97,20 @@ class ImageDataModule(pl.LightningDataModule):
         mean: Of the normalisation, per channel in [0, 1] (default: the backbone's own).
         std: Of the normalisation, likewise.
         download_dir: Where data sets known by name are kept.
-        predict_root: Unlabelled images for ``predict``: a folder, a ``.zip``, shards, or one picture (default: the test
-            or validation split).
+        predict_root: Unlabelled images for ``predict``: a folder, a ``.zip``, shards, one picture, a ``.csv`` with a
+            column ``path``, a ``.txt`` with a path a line, or a list of these (default: the test or validation split).
         task: ``multilabel``: an image may have several labels, which a ``.csv`` sets apart by ``|`` (on the command
             line: that of the model).
+
+    Attributes:
+        reads_on: Whether what ``predict_root`` names is read without a look at all of it before; ``predict`` then goes
+            on where an image cannot be read: it is black, and its index is the bitwise complement, below 0.
 
     Raises:
         UserError: The data cannot be used; the text names the key or the file and what to do.
     """
+
+    reads_on: bool = False
 
     def __init__(
         self,
@@ -128,7 +135,7 @@ class ImageDataModule(pl.LightningDataModule):
         mean: list[float] | None = None,
         std: list[float] | None = None,
         download_dir: str | None = None,
-        predict_root: str | None = None,
+        predict_root: list[str] | str | None = None,
         task: str = "multiclass",
     ) -> None:
         super().__init__()
@@ -211,7 +218,7 @@ class ImageDataModule(pl.LightningDataModule):
         """The images that ``predict`` runs over; its ``paths`` name them."""
         if self.hparams["predict_root"] is not None:
             root, bad = self.hparams["predict_root"], self.hparams["on_bad_image"]
-            found, skipped = open_unlabelled(root, bad, channels=self.channels)
+            found, skipped = open_unlabelled(root, "later" if self.reads_on else bad, channels=self.channels)
             _warn_of_skipped(skipped)
             return found
         return self.opened.splits.test or self.opened.splits.val
@@ -385,7 +392,7 @@ class ImageDataModule(pl.LightningDataModule):
     def evaluation_images(self, split: Split, indices: Sequence[int], input_config: InputConfig) -> Tensor:
         """Return some images of a split as evaluation sees them, (N, 3, H, W); arguments as above."""
         settings = replace(self.settings_of(self._stage()), input=input_config)
-        dataset = settings.dataset(self._source(split))
+        dataset = self._images_of(split, settings)
         return torch.stack([dataset[index].images for index in indices])
 
     def _check_augment(self, settings: LoaderSettings) -> None:
@@ -395,6 +402,12 @@ class ImageDataModule(pl.LightningDataModule):
             policy_for_batches(settings)
         else:
             settings.transform(train=True)
+
+    def _images_of(self, split: Split, settings: LoaderSettings, *, train: bool = False) -> ImageDataset:
+        images = settings.dataset(self._source(split), train=train)
+        if split != "predict" or not self.reads_on:
+            return images
+        return ReadableImages(images.source, images.transform, min_size=images.min_size)
 
     def _source(self, split: Split) -> ImageSource:
         source = self.predict_source if split == "predict" else getattr(self.opened.splits, split)
@@ -420,7 +433,7 @@ class ImageDataModule(pl.LightningDataModule):
             raise UserError(
                 "views: augment draws from data.augment, which is none; give a policy, or take flip or crops"
             )
-        dataset = settings.dataset(self._source(split), train=True)
+        dataset = self._images_of(split, settings, train=True)
         return torch.stack([dataset[Key(view, index, purpose=("view",))].images for index in indices])
 
     def train_features(self, extract: Extract, input_config: InputConfig) -> FeatureDataset:
@@ -445,7 +458,9 @@ class ImageDataModule(pl.LightningDataModule):
     @override
     def predict_dataloader(self) -> DataLoader[Any]:
         """Return the images of :attr:`predict_source`."""
-        return self._eval_loader("predict", self.predict_source, self.settings_of(None))
+        # In the order of the files.
+        images = self._images_of("predict", self.settings_of(None))
+        return self._process.eval_loader(images, self._eval_batch_size(), order=None)
 
     def _position(self) -> int | None:
         """Position of the current stage; None outside a fit with a plan."""
@@ -493,8 +508,8 @@ class ImageDataModule(pl.LightningDataModule):
     def _eval_loader(
         self, split: Split, source: ImageSource, settings: LoaderSettings, *, keeps_workers: bool = False
     ) -> DataLoader[Any]:
-        # Predictions keep the order of the files; figures of a first part of the images are to be those of the whole.
-        order = None if split == "predict" else stratified_order(source.labels, self.hparams["split_seed"])
+        # Figures of a first part of the images are to be those of the whole.
+        order = stratified_order(source.labels, self.hparams["split_seed"])
         dataset = self._dataset_of(split, source, settings)
         return self._process.eval_loader(dataset, self._eval_batch_size(), order=order, keeps_workers=keeps_workers)
 

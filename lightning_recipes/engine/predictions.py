@@ -29,7 +29,6 @@ from lightning_recipes.stages.step_count import limited
 
 __all__ = [
     "Predictions",
-    "gather_predictions",
     "judged",
     "names_of",
     "over_validation",
@@ -190,28 +189,6 @@ def predict_split(
     if found is None:
         return None
     return replace(found, indices=torch.as_tensor(indices)[found.indices])
-
-
-def gather_predictions(outputs: Sequence[dict[str, Any]], world_size: int) -> dict[str, Any]:
-    """Return what ``predict_step`` gave, over all batches and processes, in the order of the images.
-
-    Args:
-        outputs: Of this process, one a batch.
-        world_size: Number of processes; each has to call.
-    """
-    parts = [{"index": output["indices"].cpu(), "probabilities": output["probabilities"].cpu()} for output in outputs]
-    named = {int(i): pair for o in outputs for i, *pair in zip(o["indices"], o["paths"] or o["indices"], o["labels"])}
-    found, everyone = gather_by_index(parts, world_size), [named]
-    if world_size > 1:
-        everyone = [{}] * world_size
-        torch.distributed.all_gather_object(everyone, named)
-    names = {index: pair for part in everyone for index, pair in part.items()}
-    order = [] if found is None else found["index"].tolist()
-    return {
-        "paths": [names[index][0] for index in order],
-        "labels": [names[index][1] for index in order],
-        "probabilities": torch.empty(0) if found is None else found["probabilities"],
-    }
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from lightning_recipes.atomic_io import whole_file, whole_folder, write_json
+from lightning_recipes.atomic_io import refuse_taken_folder, whole_file, whole_folder, write_json
 from lightning_recipes.data.sources.source import ImageSource
 from lightning_recipes.engine.predictions import names_of
 from lightning_recipes.errors import UserError
@@ -27,7 +27,7 @@ from lightning_recipes.export.whole_model import WholeModel
 from lightning_recipes.modules.evaluator import Evaluator
 from lightning_recipes.modules.tta import MultiViewClassifier
 
-__all__ = ["Exported", "Limits", "NotProven", "export", "refuse_taken_folder"]
+__all__ = ["Exported", "Limits", "NotProven", "export"]
 
 Kind = Literal["onnx", "torch"]
 NAMES = {"onnx": "model.onnx", "int8": "model_int8.onnx", "torch": "model.pt2"}
@@ -69,16 +69,6 @@ class Exported:
     int8: Judged | None
     latencies: Sequence[Latency]
     entries: Mapping[str, Any]
-
-
-def refuse_taken_folder(folder: Path) -> None:
-    """Refuse a folder that there is something in.
-
-    Raises:
-        UserError: Names it.
-    """
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise UserError(f"out: '{folder}' is there already; give a new folder")
 
 
 def refuse_unproven(proof: Proof, limits: Limits) -> None:
@@ -132,7 +122,7 @@ def export(
         UserError: The folder is taken, the views cannot be had, or the network cannot be traced.
         NotProven: A file says something else; nothing is written.
     """
-    refuse_taken_folder(folder)
+    refuse_taken_folder("out", folder)
     if to == "onnx":
         require_onnx()
     if page is not None:

@@ -13,12 +13,12 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from lightning_recipes.atomic_io import whole_folder, write_json
+from lightning_recipes.atomic_io import refuse_taken_folder, whole_folder, write_json
 from lightning_recipes.data.sources.source import ImageSource
 from lightning_recipes.data.transforms.image_transforms import decoded_size
 from lightning_recipes.engine.predictions import names_of
 from lightning_recipes.errors import UserError
-from lightning_recipes.export.export import Exported, Limits, predicted, refuse_taken_folder, refuse_unproven
+from lightning_recipes.export.export import Exported, Limits, predicted, refuse_unproven
 from lightning_recipes.export.proof import entries_of, prove
 from lightning_recipes.models.timm_folder import as_timm, read_timm, write_timm
 from lightning_recipes.modules.classifier import ImageClassifier
@@ -52,7 +52,7 @@ def export_for_timm(
         UserError: The folder is taken, or timm has no such network.
         NotProven: timm says something else; nothing is written.
     """
-    refuse_taken_folder(folder)
+    refuse_taken_folder("out", folder)
     if not isinstance(model, ImageClassifier):
         raise UserError(f"to: timm has no {type(model).__name__}; give onnx or torch")
     given, task = model.input_judged, model.task

@@ -133,7 +133,7 @@ def test_a_picture_that_cannot_be_read_ends_predict_or_is_left_out(
     (tmp_path / "new" / "cut.png").write_bytes((tmp_path / "new" / "0.png").read_bytes()[:40])
     words = ["predict", "--ckpt_path", str(finished / "run/checkpoints/best.ckpt"), "--run_dir", str(tmp_path / "said")]
     words += ["--data.predict_root", str(tmp_path / "new")]
-    assert main(words) == 2
+    assert main([*words, "--data.on_bad_image", "error"]) == 2
     assert "data.on_bad_image: 1 file is no whole picture" in capsys.readouterr().err
     with pytest.warns(UserWarning, match=r"1 files are skipped: cut\.png") as warned:
         assert main([*words, "--data.on_bad_image", "skip"]) == 0

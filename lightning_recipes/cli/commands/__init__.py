@@ -43,7 +43,7 @@ COMMANDS = {
     "prepare": Row(
         f"{HERE}.prepare:Prepare", "Copy data without bad files, copies and wrong labels, or mended, and split them."
     ),
-    "predict": Row(f"{HERE}.predict:Predict", "Write the predictions of a checkpoint for a folder of images."),
+    "predict": Row(f"{HERE}.predict:Predict", "Write a table of what a checkpoint says of pictures, however many."),
     "export": Row(f"{HERE}.export:Export", "Write a checkpoint as a file that others run, proven on the images."),
 }
 """By name; what is typed has dashes in the place of underscores."""

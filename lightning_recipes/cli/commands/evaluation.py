@@ -25,7 +25,7 @@ from lightning_recipes.modules.evaluator import Evaluator
 from lightning_recipes.modules.load import load
 from lightning_recipes.modules.tta import MultiViewClassifier
 
-__all__ = ["Evaluation"]
+__all__ = ["Evaluation", "given_on_the_command_line"]
 
 SEEN = ("image_size", "mean", "std", "fit")  # keys of the data that the checkpoint knows better than the recipe
 SECTIONS = {
@@ -82,7 +82,7 @@ class Evaluation(RecipeCommand, ABC):
         own.model = own.data = None
         self.config_init = self.parser.instantiate_classes(own)
         own.model, own.data = model, data
-        given = _given_on_the_command_line(self.words)
+        given = given_on_the_command_line(self.words)
         self.model, self.datamodule = _make_model(own.ckpt_path, model, given), _make_data(data)
         _use_typed_input(self.model, self.datamodule, given)
         if self.needs_labels and isinstance(self.datamodule, ImageDataModule):
@@ -113,11 +113,11 @@ class Evaluation(RecipeCommand, ABC):
         return metrics
 
 
-def _given_on_the_command_line(words: Sequence[str]) -> set[str]:
+def given_on_the_command_line(words: Sequence[str]) -> set[str]:
     """Return the keys that were typed, such as ``data.image_size``; classes' arguments without ``init_args``.
 
     Example:
-        >>> sorted(_given_on_the_command_line(["--data.init_args.image_size=64", "--views", "flip"]))
+        >>> sorted(given_on_the_command_line(["--data.init_args.image_size=64", "--views", "flip"]))
         ['data.image_size', 'views']
     """
     return {name[2:].replace(".init_args", "") for name, _ in typed_options(words) if name.startswith("--")}

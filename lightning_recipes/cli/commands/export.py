@@ -6,13 +6,14 @@ from typing import Any, Literal
 
 from typing_extensions import override
 
+from lightning_recipes.atomic_io import refuse_taken_folder
 from lightning_recipes.cli.commands.evaluation import Evaluation
 from lightning_recipes.cli.config_checks import check_folder
 from lightning_recipes.cli.console import print_export
 from lightning_recipes.cli.progress import telling
 from lightning_recipes.data.datamodule import ImageDataModule
 from lightning_recipes.errors import UserError, refuse_bad_values
-from lightning_recipes.export.export import Limits, NotProven, export, refuse_taken_folder
+from lightning_recipes.export.export import Limits, NotProven, export
 from lightning_recipes.export.for_timm import export_for_timm
 from lightning_recipes.export.page import refuse_no_runtime
 from lightning_recipes.models.fingerprint import weights_sha256
@@ -40,7 +41,7 @@ class Export(Evaluation):
         own = self.config
         if own.out is None:
             raise UserError("out: export needs a new folder to write to; give --out DIR")
-        refuse_taken_folder(Path(own.out))
+        refuse_taken_folder("out", Path(own.out))
         check_folder("out", str(Path(own.out).parent))
         refuse_bad_values(
             "export",

@@ -6,6 +6,7 @@ from typing import overload
 import torch
 from torch import Tensor
 from torch.utils.data import Dataset, default_collate
+from typing_extensions import override
 
 from lightning_recipes.data.batch import Batch, Features, RawBatch, normalise
 from lightning_recipes.data.images.decode import checked_image
@@ -13,9 +14,10 @@ from lightning_recipes.data.loading.train_sampler import Key
 from lightning_recipes.data.sources.labels import label_tensor
 from lightning_recipes.data.sources.source import ImageSource
 from lightning_recipes.data.transforms.image_transforms import Transform
+from lightning_recipes.errors import UserError
 from lightning_recipes.randomness import seed_for
 
-__all__ = ["FeatureDataset", "ImageDataset", "Samples"]
+__all__ = ["FeatureDataset", "ImageDataset", "ReadableImages", "Samples"]
 
 
 class ImageDataset(Dataset[Batch]):
@@ -38,17 +40,40 @@ class ImageDataset(Dataset[Batch]):
         """Return one sample; a plain position counts as epoch 0."""
         key = Key.of(key)
         given, label = self.transform.input, label_tensor(self.source.labels[key.index])
-        return Batch(normalise(self.pixels(key), given.mean, given.std), label, torch.tensor(key.index))
+        pixels, index = self.sample(key)
+        return Batch(normalise(pixels, given.mean, given.std), label, torch.tensor(index))
 
     def __getitems__(self, keys: Sequence[Key | int]) -> "Samples":
         """Return several samples; PyTorch's loader asks for them so where it can."""
         return Samples(self, keys)
+
+    def sample(self, key: Key) -> tuple[Tensor, int]:
+        """Return one image before it is normalised, and its index."""
+        return self.pixels(key), key.index
 
     def pixels(self, key: Key) -> Tensor:
         """Return one image before it is normalised, (C, size, size), uint8."""
         image, channels = self.source.read(key.index, self.min_size), len(self.transform.input.mean)
         image = checked_image(image, channels, lambda: str(self.source.paths[key.index]))
         return self.transform.pixels(image, seed_for("augment", *key.purpose, key.epoch, key.index, key.repeat))
+
+
+class ReadableImages(ImageDataset):
+    """Goes on where an image cannot be read: it is black, and has the bitwise complement of its index, ``~i < 0``."""
+
+    @override
+    def sample(self, key: Key) -> tuple[Tensor, int]:
+        """Return one image, or a black one, as of an index that is a complement already."""
+        try:
+            if key.index < 0:
+                return self._black(), key.index
+            return super().sample(key)
+        except UserError:
+            return self._black(), ~key.index
+
+    def _black(self) -> Tensor:
+        given = self.transform.input
+        return torch.zeros(len(given.mean), given.image_size, given.image_size, dtype=torch.uint8)
 
 
 class Samples(Sequence[Batch]):
@@ -80,10 +105,11 @@ class Samples(Sequence[Batch]):
 
     def raw(self) -> RawBatch:
         """Return all as a batch that is not normalised yet."""
+        samples, given = [self.images.sample(key) for key in self.keys], self.images.transform.input
         # By rows, as pixels lie in a picture, which is a plain copy; into shared memory, where a worker does it.
-        pixels: Tensor = default_collate([self.images.pixels(key).permute(1, 2, 0) for key in self.keys])
+        pixels: Tensor = default_collate([image.permute(1, 2, 0) for image, _ in samples])
         labels = label_tensor([self.images.source.labels[key.index] for key in self.keys])
-        given, indices = self.images.transform.input, torch.tensor([key.index for key in self.keys])
+        indices = torch.tensor([index for _, index in samples])
         return RawBatch(pixels.permute(0, 3, 1, 2), labels, indices, given.mean, given.std)
 
     def normalised(self) -> Batch:

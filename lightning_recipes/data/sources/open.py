@@ -13,7 +13,7 @@ from lightning_recipes.data.sources.archive import Zip
 from lightning_recipes.data.sources.byte_ranges import is_url
 from lightning_recipes.data.sources.checks import drop_bad
 from lightning_recipes.data.sources.digits import open_digits
-from lightning_recipes.data.sources.files import FileSource, FileTree, Folder, is_picture, pictures_alone
+from lightning_recipes.data.sources.files import FileSource, FileTree, Folder, is_picture
 from lightning_recipes.data.sources.folders import read_class_folders
 from lightning_recipes.data.sources.groups import warn_of_torn_groups
 from lightning_recipes.data.sources.held_out import HeldOut
@@ -26,7 +26,7 @@ from lightning_recipes.data.sources.splits import few_per_class, refuse_draw
 from lightning_recipes.data.sources.torchvision_sets import open_torchvision
 from lightning_recipes.errors import UserError, did_you_mean
 
-__all__ = ["EMBEDDED", "OpenedData", "open_parts", "open_splits", "open_unlabelled", "read_parts"]
+__all__ = ["EMBEDDED", "OpenedData", "open_parts", "open_splits", "open_tree", "read_parts"]
 
 EMBEDDED: dict[str, Callable[[], ImageSource]] = {"sklearn:digits": open_digits, "fonts:letters": open_letters}
 TORCHVISION = "torchvision:"
@@ -237,33 +237,3 @@ def _as_it_is(root: str, splits: Splits, held_out: HeldOut) -> Splits:
     if held_out.group is not None:
         warn_of_torn_groups(splits, held_out.group)
     return splits
-
-
-def open_unlabelled(
-    root: str | os.PathLike[str], on_bad_image: Literal["error", "skip"] = "error", *, channels: int = 3
-) -> tuple[FileSource, tuple[str, ...]]:
-    """Open pictures without labels, of a folder, a zip or shards, however deep they lie, or a single one.
-
-    Args:
-        root: The folder, the zip, the shards or the picture.
-        on_bad_image: Whether files that are no whole pictures end the command or are left out.
-        channels: Of an image.
-
-    Returns:
-        The pictures, and the files that were left out with what is wrong with them.
-
-    Raises:
-        UserError: There are none, or one cannot be read and is not to be skipped.
-    """
-    root = os.path.expanduser(root)
-    if os.path.isfile(root) and is_picture(str(root)):
-        source = FileSource(Folder(os.path.dirname(root) or "."), [os.path.basename(root)], [-1], ())
-    else:
-        tree = open_tree(root, "data.predict_root")
-        names = [name for name in pictures_alone(tree.names()) if is_picture(name)]
-        source = FileSource(tree, names, np.full(len(names), -1), ())
-    source.channels = channels
-    parts, skipped = drop_bad({"predict": source}, on_bad_image)
-    if not len(parts["predict"]):
-        raise UserError(f"data.predict_root: '{root}' has no images; give a folder of images or a .zip of one")
-    return parts["predict"], skipped

@@ -19,7 +19,8 @@ from torch.utils.data import DataLoader
 
 from lightning_recipes.data.loading.dataset import ImageDataset
 from lightning_recipes.data.sources import checks
-from lightning_recipes.data.sources.open import open_splits, open_unlabelled
+from lightning_recipes.data.sources.open import open_splits
+from lightning_recipes.data.sources.unlabelled import open_unlabelled
 from lightning_recipes.data.transforms.image_transforms import eval_transform
 from lightning_recipes.errors import UserError
 from lightning_recipes.input_config import IMAGENET_INPUT

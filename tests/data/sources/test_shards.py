@@ -27,9 +27,10 @@ from lightning_recipes.data.sources.archive import Zip
 from lightning_recipes.data.sources.checks import look_over
 from lightning_recipes.data.sources.files import FileSource, FileTree
 from lightning_recipes.data.sources.index_shards import index_shards
-from lightning_recipes.data.sources.open import open_parts, open_splits, open_tree, open_unlabelled, read_parts
+from lightning_recipes.data.sources.open import open_parts, open_splits, open_tree, read_parts
 from lightning_recipes.data.sources.shard_index import INDEX
 from lightning_recipes.data.sources.shards import Shards
+from lightning_recipes.data.sources.unlabelled import open_unlabelled
 from lightning_recipes.data.sources.write_shards import Stored, write_shards
 from lightning_recipes.errors import UserError
 from tests.pictures import stored
