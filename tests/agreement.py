@@ -50,7 +50,7 @@ def disagreements(folder: Path, data: lr.ImageDataModule, *, loose: bool = False
     compare("rows", len(rows), len(data.opened.splits.val))
     right = sum(row["true"] == row["predicted"] for row in rows)
     compare("val_predictions.csv", right / len(rows), metrics["val_accuracy"])
-    judged = read_best(folder / "checkpoints" / "best.ckpt")
+    judged = read_best(folder / "checkpoints" / "best.ckpt", "val_accuracy")
     assert judged is not None
     # What earned the score: the validation of its epoch, on features perhaps.
     compare("the epoch's own val_loss", judged.metrics["val_loss"], metrics["val_loss"], 2e-2 if loose else 1e-4)

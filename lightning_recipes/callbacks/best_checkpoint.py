@@ -8,6 +8,7 @@ from typing import Literal
 import lightning.pytorch as pl
 from lightning.pytorch.callbacks import Checkpoint, WeightAveraging
 from lightning.pytorch.utilities import rank_zero_warn
+from torchmetrics import MetricCollection
 from typing_extensions import override
 
 from lightning_recipes.engine.best import Best, read_best
@@ -35,13 +36,15 @@ class BestCheckpoint(Checkpoint):
     score where the folder is spelt another way.
 
     Args:
-        monitor: Metric to judge by, which the validation logs (default: the module's own: ``val_accuracy``, with
-            several labels an image ``val_map``, without labels ``val_loss``).
-        mode: ``max`` or ``min`` (default: that of the module's own metric, else ``max``).
+        monitor: Metric to judge by, which the validation logs: ``val_f1``, ``val_loss``, and those of
+            ``model.metrics``, such as ``val_balanced_accuracy`` or ``val_roc_auc`` (default: the module's own:
+            ``val_accuracy``, with several labels an image ``val_map``, without labels ``val_loss``).
+        mode: ``max`` or ``min`` (default: as the metric has it; of one that is not known, ``min`` of a loss, else
+            ``max``).
         dirpath: Folder (default, and on the command line: ``checkpoints`` in the run's).
 
     Raises:
-        UserError: ``mode`` is none of them; at the first validation, the metric is not logged by it.
+        UserError: ``mode`` is none of them; before the first step, the metric is not logged by the validation.
 
     Attributes:
         best: The best epoch so far; None before the first validation.
@@ -69,7 +72,8 @@ class BestCheckpoint(Checkpoint):
         monitor, mode = self._given
         staged = staged_of(pl_module)
         own = OF_ANY if staged is None else staged.best_metric
-        self.monitor, self.mode = monitor or own[0], mode or (own[1] if monitor in (None, own[0]) else "max")
+        self.monitor = monitor or own[0]
+        self.mode = mode or (own[1] if self.monitor == own[0] else _direction(pl_module, self.monitor))
 
     @override
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -79,8 +83,9 @@ class BestCheckpoint(Checkpoint):
                 "trainer.callbacks: Lightning's weight averaging validates other weights than it hands to a "
                 "checkpoint; take lightning_recipes.EMA"
             )
+        self._look_for_monitor(trainer, pl_module)
         path = self._path(trainer)
-        self.best = read_best(path) if trainer.ckpt_path else None
+        self.best = read_best(path, self.monitor) if trainer.ckpt_path else None
         unknown = self.best is None or self._score(self.best.metrics) is None
         if trainer.ckpt_path and path.exists() and unknown:
             self.best = None
@@ -89,6 +94,17 @@ class BestCheckpoint(Checkpoint):
                 "anew from here on"
             )
         self.best_model_path = "" if self.best is None else str(path)
+
+    def _look_for_monitor(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:
+        """Refuse a metric that could be had, and have a batch validated before any step where nobody knows of it."""
+        known = getattr(module, "val_metrics", None)
+        if not isinstance(known, MetricCollection) or self.monitor in ("val_loss", *known):
+            return
+        name = self.monitor.removeprefix("val_")
+        if name in getattr(getattr(module, "task", None), "further_metrics", ()):
+            raise UserError(f"best_checkpoint.monitor: '{self.monitor}' is not measured; give model.metrics: [{name}]")
+        if trainer.enable_validation and not trainer.num_sanity_val_steps:
+            trainer.num_sanity_val_steps = 1
 
     @override
     def on_validation_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
@@ -108,7 +124,7 @@ class BestCheckpoint(Checkpoint):
         if trainer.strategy.broadcast(self._is_better(score)):
             path = self._path(trainer)
             trainer.save_checkpoint(path, weights_only=True)
-            self.best = Best(path, trainer.current_epoch, trainer.global_step, metrics)
+            self.best = Best(path, trainer.current_epoch, trainer.global_step, metrics, self.monitor)
             self.best_model_path = str(path)
 
     def _is_better(self, score: float) -> bool:
@@ -122,3 +138,12 @@ class BestCheckpoint(Checkpoint):
 
     def _path(self, trainer: pl.Trainer) -> Path:
         return Path(self.dirpath or os.path.join(trainer.default_root_dir, "checkpoints")) / self.FILE
+
+
+def _direction(module: pl.LightningModule, monitor: str) -> Literal["max", "min"]:
+    """Return where the better values of a metric are."""
+    metrics = getattr(module, "val_metrics", None)
+    known = dict(metrics.items()) if isinstance(metrics, MetricCollection) else {}
+    if monitor in known:
+        return "min" if known[monitor].higher_is_better is False else "max"
+    return "min" if monitor.removesuffix("_raw").endswith("loss") else "max"

@@ -16,10 +16,12 @@ from lightning_recipes.engine.best import best_of
 from lightning_recipes.engine.outcome import outcome_of, predict_training
 from lightning_recipes.engine.predictions import Predictions, judged, names_of
 from lightning_recipes.errors import UserError, refuse_bad_values
+from lightning_recipes.evaluation.costs import cost_figures, cost_matrix
 from lightning_recipes.evaluation.diagnosis import diagnose
 from lightning_recipes.evaluation.divergence import LossHistory
 from lightning_recipes.evaluation.out_of_fold import out_of_fold
 from lightning_recipes.evaluation.outcome import Outcome
+from lightning_recipes.evaluation.thresholds import rejection
 from lightning_recipes.figures.saving import save_figure
 from lightning_recipes.modules.protocols import GivesProbabilities, offers, require_backbone, require_probabilities
 from lightning_recipes.modules.tasks.task import Doubt
@@ -51,22 +53,36 @@ class ErrorAnalysis(pl.Callback):
     When: always; it takes a pass over the validation images and one over as many training images. Not with: the test
     set, whose mistakes are not to be learnt from.
 
+    Thresholds: how well each class is told from the others (areas under the ROC and the precision-recall curve), a
+    threshold for each, and what is right among the surest images; chosen on one half of the images and judged on the
+    other. ``figures/roc.png``, ``figures/coverage.png``.
+
     Args:
         worst: How many of the highest losses are listed, >= 0.
         label_folds: Folds for the labels of the training images, >= 2; 0 leaves them out. Takes a pass over them.
         run: Do it; false leaves it out.
+        costs: What it costs to take one class for another, by their names: ``{melanoma: {nevus: 20}}``; 1 where nothing
+            is said, 0 where it is right. ``errors.json`` then has the mean cost of an image as it is decided, and where
+            the lowest expected cost decides (Elkan 2001).
 
     Raises:
-        UserError: A value cannot work; at the start, a class has fewer training images than there are folds.
+        UserError: A value cannot work; at the start, a class has fewer training images than there are folds, or there
+            is no class that ``costs`` names.
     """
 
-    def __init__(self, worst: int = 50, label_folds: int = 0, run: bool = True) -> None:
+    def __init__(
+        self,
+        worst: int = 50,
+        label_folds: int = 0,
+        run: bool = True,
+        costs: dict[str, dict[str, float]] | None = None,
+    ) -> None:
         refuse_bad_values(
             "ErrorAnalysis",
             ("worst", worst, worst >= 0, "a number >= 0"),
             ("label_folds", label_folds, label_folds == 0 or label_folds >= 2, "a number >= 2, nor 0"),
         )
-        self.worst, self.label_folds, self.run = worst, label_folds, run
+        self.worst, self.label_folds, self.run, self.costs = worst, label_folds, run, costs
         self.history = LossHistory()
 
     @override
@@ -77,7 +93,12 @@ class ErrorAnalysis(pl.Callback):
 
     @override
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
-        """Refuse more folds than a class has training images, before anything is trained."""
+        """Refuse what does not fit the data, before anything is trained."""
+        if self.run and self.costs and offers(pl_module, GivesProbabilities):
+            module = require_probabilities(pl_module, "ErrorAnalysis")
+            if module.task.several_labels:
+                raise UserError("ErrorAnalysis.costs: are of one label an image; leave them out")
+            cost_matrix(self.costs, names_of(module), "ErrorAnalysis.costs")
         data = image_data_of(trainer)
         if not self.run or not self.label_folds or data is None:
             return
@@ -121,6 +142,12 @@ class ErrorAnalysis(pl.Callback):
         found = task.analysis(predictions.probabilities, predictions.labels, names)
         of, outcome = best_of(trainer), outcome_of(trainer, pl_module, predictions, seen, self.history, doubts, found)
         result = self.analysis(outcome, found, predictions, names, _paths(trainer, "val"))
+        if self.costs:
+            matrix = cost_matrix(self.costs, names, "ErrorAnalysis.costs")
+            result["costs"] = cost_figures(predictions.labels, predictions.probabilities, matrix)
+        if (below := getattr(best, "reject_below", None)) is not None:
+            right = task.right(predictions.probabilities, predictions.labels)
+            result["rejected"] = rejection(predictions.probabilities.amax(dim=1), right, below)
         write_json(folder / "errors.json", {"best_epoch": None if of is None else of.epoch, **result})
         doubtful = _issues("val", doubts, predictions, _paths(trainer, "val"))
         if of_training is not None:

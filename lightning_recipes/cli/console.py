@@ -16,7 +16,7 @@ from lightning_recipes.evaluation.percent import percent, percent_range
 from lightning_recipes.run.reader import RunContents
 from lightning_recipes.run.report.ending import command_to_go_on, ending
 from lightning_recipes.run.report.parts import finding, number
-from lightning_recipes.run.report.sections import analysed_before
+from lightning_recipes.run.report.sections import analysed_before, by_metric
 from lightning_recipes.suggest.choices import Suggestion
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def print_summary(folder: Path) -> None:
     said = (
         "No epoch was validated"
         if best is None
-        else f"Best of {summary['epochs']} epochs: epoch {best}, counted from 0"
+        else f"Best of {summary['epochs']} epochs{by_metric(summary)}: epoch {best}, counted from 0"
     )
     _say(f"{said}. Everything is in {folder}; {folder / 'report.html'} shows it.")
     if said := ending(summary):
@@ -73,6 +73,8 @@ def _rows(run: RunContents) -> list[tuple[str, str, str]]:
     own = [one for one in measured if not one.name.startswith("ensemble")]
     rows = [(f"{one.name}{of}", percent(one.value), _between(one.ci95)) for one in own]
     rows.append(("val_loss", number(summary["val_loss"], ".4f"), ""))
+    if (monitor := summary.get("monitor")) is not None and monitor not in [name.split(" ")[0] for name, *_ in rows]:
+        rows.append((monitor, number(summary["best_score"], ".4f"), ""))
     ensemble = f"ensemble of {len(summary.get('snapshots', []))} snapshots"
     rows += [(ensemble, percent(one.value), _between(one.ci95)) for one in measured[len(own) :]]
     for stage in summary["stages"]:

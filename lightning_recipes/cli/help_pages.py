@@ -19,6 +19,7 @@ LEFT_OUT = ("index", "architecture", "generated")
 PAGE_OF = {
     "ckpt_path": "resume",
     "conflicts": "clean_your_data",
+    "ErrorAnalysis.costs": "thresholds",
     "data.balance": "uneven_classes",
     "data.cache": "speed",
     "data.channels": "pictures",
@@ -39,7 +40,10 @@ PAGE_OF = {
     "max_gap": "export",
     "max_loss": "export",
     "max_other_labels": "export",
+    "best_checkpoint.monitor": "thresholds",
     "model.head": "loss_and_head",
+    "model.metrics": "thresholds",
+    "model.reject_below": "thresholds",
     "model.loss": "loss_and_head",
     "model.schedule": "learning_rate",
     "model.task": "several_labels",

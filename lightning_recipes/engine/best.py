@@ -19,12 +19,14 @@ class Best:
         epoch: Counted from 0.
         step: Optimizer steps before its validation.
         metrics: What its validation logged, by name.
+        monitor: Which of them decided.
     """
 
     path: Path
     epoch: int
     step: int
     metrics: dict[str, float]
+    monitor: str = "val_accuracy"
 
 
 @runtime_checkable
@@ -43,10 +45,17 @@ def best_of(trainer: pl.Trainer) -> Best | None:
     return next((judge.best for judge in judges), None)
 
 
-def read_best(path: Path) -> Best | None:
-    """Return what a best checkpoint says of itself; None where there is none, or none that can be read."""
+def read_best(path: Path, monitor: str) -> Best | None:
+    """Return what a best checkpoint says of itself; None where there is none, or none that can be read.
+
+    Args:
+        path: Of the checkpoint.
+        monitor: Metric that decides.
+    """
     try:
         checkpoint = torch.load(path, map_location="cpu", weights_only=True, mmap=True)
-        return Best(path, int(checkpoint["epoch"]), int(checkpoint["global_step"]), dict(checkpoint["metrics"]))
+        return Best(
+            path, int(checkpoint["epoch"]), int(checkpoint["global_step"]), dict(checkpoint["metrics"]), monitor
+        )
     except Exception:  # not there, cut short, or of before it said so: the next validation writes another
         return None

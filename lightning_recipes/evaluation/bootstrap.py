@@ -10,7 +10,7 @@ from torch import Tensor
 from lightning_recipes.evaluation.intervals import Z_95
 from lightning_recipes.randomness import numpy_generator_for
 
-__all__ = ["image_counts", "resamples_of", "share_interval"]
+__all__ = ["image_counts", "logit_interval", "resamples_of", "share_interval"]
 
 RESAMPLES = 1000
 AT_ONCE = 100
@@ -52,10 +52,22 @@ def share_interval(value: float, resampled: Tensor) -> tuple[float, float] | Non
         None where the resamples tell nothing: there are no two, or all say the same, as of one image.
     """
     known = resampled[resampled.isfinite()].double()
-    error = float(known.std()) if len(known) > 1 else 0.0
-    if not math.isfinite(value) or error <= ROUNDING:
+    return logit_interval(value, Z_95 * float(known.std())) if len(known) > 1 else None
+
+
+def logit_interval(value: float, half: float) -> tuple[float, float] | None:
+    """Return an interval of a number in [0, 1] that is symmetric on the scale of ``log(v / (1 - v))``.
+
+    Args:
+        value: The number.
+        half: Half of its width where the scale is the number's own.
+
+    Returns:
+        None where there is no width.
+    """
+    if not math.isfinite(value) or not half > ROUNDING:
         return None
     inside = min(max(value, ROUNDING), 1 - ROUNDING)
-    centre, half = math.log(inside / (1 - inside)), Z_95 * error / (inside * (1 - inside))
+    centre, half = math.log(inside / (1 - inside)), half / (inside * (1 - inside))
     low, high = (1 / (1 + math.exp(min(-edge, LARGEST))) for edge in (centre - half, centre + half))
     return min(low, value), max(high, value)

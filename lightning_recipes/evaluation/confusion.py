@@ -8,7 +8,7 @@ from torchmetrics.functional.classification import multiclass_confusion_matrix
 
 from lightning_recipes.evaluation.intervals import wilson_interval
 
-__all__ = ["ClassFigures", "Pair", "Share", "confusion_matrix", "most_confused", "per_class"]
+__all__ = ["ClassFigures", "Pair", "Share", "confusion_matrix", "most_confused", "per_class", "share_of"]
 
 
 @dataclass(frozen=True)
@@ -28,14 +28,16 @@ class ClassFigures:
         name: Of the class.
         images: True ones.
         precision: Of those that were said to be it, how many are.
-        recall: Of those that are, how many were said to be.
-        f1: Harmonic mean of both.
+        recall: Of those that are, how many were said to be; the sensitivity.
+        specificity: Of those that are not, how many were not said to be.
+        f1: Harmonic mean of precision and recall.
     """
 
     name: str
     images: int
     precision: Share
     recall: Share
+    specificity: Share
     f1: Share
 
 
@@ -85,7 +87,7 @@ def most_confused(matrix: Tensor, names: Sequence[str], *, most: int = 20) -> li
 
 
 def per_class(matrix: Tensor, names: Sequence[str]) -> list[ClassFigures]:
-    """Return precision, recall and F1 of each class with 95 % intervals.
+    """Return precision, recall, specificity and F1 of each class with 95 % intervals.
 
     F1 is ``2 J / (1 + J)`` with J the share of hits among all images that are the class or were said to be; its
     interval is J's, carried over.
@@ -95,13 +97,15 @@ def per_class(matrix: Tensor, names: Sequence[str]) -> list[ClassFigures]:
         names: Of the classes.
     """
     hits, true, said = matrix.diag().tolist(), matrix.sum(dim=1).tolist(), matrix.sum(dim=0).tolist()
-    figures = []
+    figures, images = [], sum(true)
     for name, hit, are, were_said in zip(names, hits, true, said, strict=True):
-        jaccard = _share(hit, are + were_said - hit)
+        jaccard = share_of(hit, are + were_said - hit)
         f1 = Share(*(None if j is None else 2 * j / (1 + j) for j in (jaccard.value, jaccard.low, jaccard.high)))
-        figures.append(ClassFigures(name, are, _share(hit, were_said), _share(hit, are), f1))
+        left_out = share_of(images - are - were_said + hit, images - are)
+        figures.append(ClassFigures(name, are, share_of(hit, were_said), share_of(hit, are), left_out, f1))
     return figures
 
 
-def _share(hits: int, total: int) -> Share:
+def share_of(hits: int, total: int) -> Share:
+    """Return a share with its interval; of nothing, None."""
     return Share(None, None, None) if total == 0 else Share(hits / total, *wilson_interval(hits, total))

@@ -13,7 +13,8 @@ class Prediction:
     """What a model says of one picture.
 
     Attributes:
-        label: Name of the most probable class; of several, all of them, set apart by ``|``, and empty of none.
+        label: Name of the most probable class, empty where the picture is rejected; of several, all of them, set apart
+            by ``|``, and empty of none.
         probability: Of that class; of several, of the least probable one that is said to be there, and of none,
             that the most probable one is not there.
         probabilities: (C,), float32, in the order of the model's ``class_names``.

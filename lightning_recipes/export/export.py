@@ -200,6 +200,7 @@ def _described(model: Evaluator, whole: WholeModel, views: str | None) -> dict[s
         "channels": len(whole.given[0].mean),
         "views": views,
         "temperature": whole.temperature,
+        "reject_below": model.reject_below,
     }
 
 

@@ -82,6 +82,7 @@ def export_for_timm(
             "classes": names,
             "task": task.name,
             "input": [asdict(given)],
+            "reject_below": model.reject_below,
             **origin,
         }
         with whole_folder(folder) as aside:

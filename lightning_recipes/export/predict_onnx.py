@@ -27,7 +27,7 @@ def read(path: str, least: int, channels: int) -> np.ndarray:
 
 
 def main(paths: list[str]) -> int:
-    """Print a line a picture: the three most probable classes, or all of one half or more of several."""
+    """Print a line a picture: the three most probable classes, or of several labels all of one half or more."""
     session = onnxruntime.InferenceSession(Path(__file__).with_name("model.onnx"), providers=["CPUExecutionProvider"])
     known = {name: json.loads(value) for name, value in session.get_modelmeta().custom_metadata_map.items()}
     classes, takes, bad = known["classes"], session.get_inputs()[0], 0
@@ -44,6 +44,8 @@ def main(paths: list[str]) -> int:
             said = [f"{name} {p:.4f}" for name, p in zip(classes, found) if p >= 0.5]
         else:
             said = [f"{classes[best]} {found[best]:.4f}" for best in np.argsort(-found)[:3]]
+            if found.max() < (known["reject_below"] or 0):
+                said.insert(0, "none of these")
         print(path, *said, sep="\t")
     return 1 if bad else 0
 

@@ -9,6 +9,11 @@ from lightning_recipes.run.reader import RunContents
 __all__ = ["Table", "log_artifacts", "log_tables", "tables_of"]
 
 Table = tuple[list[str], list[list[Any]]]
+OF_CLASSES = (
+    *("roc_auc", "average_precision", "recall", "precision", "specificity", "f1"),
+    *("sensitivity_with_threshold", "specificity_with_threshold"),
+)
+"""What is said of each class, with its interval."""
 
 
 def tables_of(contents: RunContents, *, most_rows: int) -> dict[str, Table]:
@@ -22,6 +27,7 @@ def tables_of(contents: RunContents, *, most_rows: int) -> dict[str, Table]:
         "predictions": _predictions(contents),
         "confusion_matrix": _confusion(contents),
         "classes": _classes(contents),
+        "coverage": _as_they_are(contents.errors.get("coverage", [])),
         "label_issues": _as_they_are(contents.label_issues),
         "symptoms": _as_they_are(contents.symptoms),
     }
@@ -68,7 +74,7 @@ def _classes(contents: RunContents) -> Table:
     rows: list[dict[str, Any]] = []
     for figures in contents.errors.get("classes", []):
         row = {"class": figures["name"], "images": figures["images"]}
-        for name in (n for n in ("average_precision", "recall", "precision", "f1") if n in figures):
+        for name in (n for n in OF_CLASSES if n in figures):
             known = figures[name] or {}
             row |= {name: known.get("value"), f"{name}_low": known.get("low"), f"{name}_high": known.get("high")}
         rows.append(row)
@@ -107,6 +113,12 @@ def log_tables(run: Any, contents: RunContents, *, step: int, most_rows: int) ->
     for symptom in contents.symptoms:
         where = f"epoch {symptom['epoch']}, step {symptom['step']}"
         run.summary[f"symptoms/{symptom['name']}"] = f"{symptom['what']} ({where}): {symptom['number']}"
+    for name, area in contents.errors.get("macro", {}).items():
+        run.summary.update({f"macro/{name}": area["value"], f"macro/{name}_low": area["low"]})
+        run.summary[f"macro/{name}_high"] = area["high"]
+    for name in ("rejected", "costs"):
+        if name in contents.errors:
+            run.summary[name] = contents.errors[name]
     for finding in contents.errors.get("diagnosis", []):
         run.summary[f"diagnosis/{finding['what']}"] = f"{finding['number']}: {finding['advice']}"
 

@@ -12,7 +12,7 @@ from typing_extensions import override
 from lightning_recipes.compat.lightning import trainer_of
 from lightning_recipes.components import import_path
 from lightning_recipes.data.batch import MixedBatch
-from lightning_recipes.errors import UserError, refuse_bad_values
+from lightning_recipes.errors import UserError, did_you_mean, refuse_bad_values
 from lightning_recipes.input_config import InputConfig
 from lightning_recipes.modules.evaluator import Evaluator
 from lightning_recipes.modules.staged import StagedModule
@@ -33,6 +33,8 @@ class ClassificationModule(Evaluator, StagedModule):
         num_classes: C, >= 2; >= 1 with several labels an image.
         class_names: Names of the classes.
         task: ``multiclass``: one class an image; ``multilabel``: any number of them; or the import path of a task.
+        metrics: Names of further metrics, of the task's ``further_metrics``.
+        reject_below: Probability below which a picture is none of the classes, in (0, 1].
         optimization: As of :class:`~lightning_recipes.modules.planned.PlannedModule`.
 
     Attributes:
@@ -43,10 +45,20 @@ class ClassificationModule(Evaluator, StagedModule):
     loss: nn.Module
 
     def __init__(
-        self, num_classes: int, *, class_names: list[str] | None = None, task: str = "multiclass", **optimization: Any
+        self,
+        num_classes: int,
+        *,
+        class_names: list[str] | None = None,
+        task: str = "multiclass",
+        metrics: Sequence[str] | None = None,
+        reject_below: float | None = None,
+        **optimization: Any,
     ) -> None:
         super().__init__(**optimization)
         self.task: Task = create_task(task)
+        self.further_metrics, self.reject_below = tuple(metrics or ()), reject_below
+        _refuse_other_metrics(self.further_metrics, self.task)
+        _refuse_rejection(reject_below, self.task)
         fewest = self.task.fewest_classes
         refuse_bad_values("model", ("num_classes", num_classes, num_classes >= fewest, f"a number >= {fewest}"))
         self.num_classes, self.class_names = num_classes, class_names
@@ -161,6 +173,21 @@ class ClassificationModule(Evaluator, StagedModule):
             self.input_config = InputConfig.of(checkpoint.get("pretrained_input_config", checkpoint["input_config"]))
             self.judged_input = self.input_used if fitting else used
         super().on_load_checkpoint(checkpoint)
+
+
+def _refuse_other_metrics(names: Sequence[str], task: Task) -> None:
+    for name in names:
+        if name not in task.further_metrics:
+            known = ", ".join(task.further_metrics)
+            raise UserError(f"model.metrics: '{name}' is not one of {known}{did_you_mean(name, task.further_metrics)}")
+
+
+def _refuse_rejection(reject_below: float | None, task: Task) -> None:
+    if reject_below is None:
+        return
+    if task.several_labels:
+        raise UserError("model.reject_below: with several labels an image may have none anyway; leave it out")
+    refuse_bad_values("model", ("reject_below", reject_below, 0 < reject_below <= 1, "a probability in (0, 1]"))
 
 
 def refuse_other_classes(

@@ -72,6 +72,9 @@ class ImageClassifier(ClassificationModule):
         head: On the features, with its arguments: ``linear``, ``mlp``, ``cosine``, ``concat_pool`` (fastai's),
             ``attention`` (over tokens), or a module class by its path, made with ``num_features`` and ``num_classes``.
         in_chans: Channels of an image (linked from the data).
+        metrics: What validation and test measure besides: ``balanced_accuracy``, ``roc_auc``, ``average_precision``,
+            ``log_loss``; each can decide which epoch is best, as ``best_checkpoint.monitor: val_roc_auc``.
+        reject_below: Probability below which ``predict`` says none of the classes, in (0, 1] (default: never).
 
     Raises:
         UserError: The backbone, its weights or a value does not fit; the text names the key.
@@ -101,11 +104,15 @@ class ImageClassifier(ClassificationModule):
         task: str = "multiclass",
         head: str | dict[str, Any] = "linear",
         in_chans: int = 3,
+        metrics: list[str] | None = None,
+        reject_below: float | None = None,
     ) -> None:
         super().__init__(
             num_classes,
             class_names=class_names,
             task=task,
+            metrics=metrics,
+            reject_below=reject_below,
             lr=lr,
             lr_decay=lr_decay,
             weight_decay=weight_decay,

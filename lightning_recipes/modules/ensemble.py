@@ -36,6 +36,7 @@ class EnsembleClassifier(Evaluator):
         self.members = nn.ModuleList(members)
         self.num_classes, self.class_names, self.task = first.num_classes, first.class_names, first.task
         self.input_config, self.judged_input = first.input_config, first.judged_input
+        self.reject_below = first.reject_below
         self.add_metrics()
         self.eval()
 

@@ -2,6 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, Literal
 
 import lightning.pytorch as pl
@@ -33,6 +34,8 @@ class Evaluator(pl.LightningModule):
         task: What labels are, and how logits become probabilities.
         input_config: What images the weights were made for (default: ImageNet's values at 224 px).
         judged_input: How pictures became inputs where the weights were judged; None before any training.
+        further_metrics: Names of metrics besides those that the task always has.
+        reject_below: Probability below which a picture is none of the classes; None: never.
     """
 
     num_classes: int
@@ -40,6 +43,8 @@ class Evaluator(pl.LightningModule):
     task: Task
     input_config: InputConfig = IMAGENET_INPUT
     judged_input: InputConfig | None = None
+    further_metrics: tuple[str, ...] = ()
+    reject_below: float | None = None
 
     def add_metrics(self) -> None:
         """Make the metrics; to be called once ``num_classes`` is known."""
@@ -48,7 +53,9 @@ class Evaluator(pl.LightningModule):
 
     def configure_metrics(self, prefix: str) -> MetricCollection:
         """Return what evaluation reports, from probabilities (N, C) and labels (N,); names open with ``prefix``."""
-        return self.task.metrics(self.num_classes, prefix)
+        metrics = self.task.metrics(self.num_classes, prefix)
+        metrics.add_metrics({name: self.task.further_metrics[name](self.num_classes) for name in self.further_metrics})
+        return metrics
 
     @abstractmethod
     def logits_of(self, batch: Any) -> Tensor:
@@ -94,8 +101,14 @@ class Evaluator(pl.LightningModule):
             probabilities = [self._probabilities_of(part) for part in parts]
         finally:
             self.train(was_training)
+        return [self.prediction(row) for part in probabilities for row in part]
+
+    def prediction(self, probabilities: Tensor) -> Prediction:
+        """Return what is said of one image, from its probabilities (C,), on the CPU: no label where it is rejected."""
         names = self.class_names or [str(label) for label in range(self.num_classes)]
-        return [self.task.prediction(row, names) for part in probabilities for row in part]
+        found = self.task.prediction(probabilities, names)
+        rejected = self.reject_below is not None and found.probability < self.reject_below
+        return replace(found, label="") if rejected else found
 
     @torch.inference_mode()
     def _probabilities_of(self, pictures: Sequence[Pictures]) -> Tensor:

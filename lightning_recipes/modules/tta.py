@@ -78,6 +78,7 @@ class MultiViewClassifier(Evaluator):
         self.inner, self.views, self.drawn = inner, VIEWS[views], DRAWN if views == "augment" else 0
         self.num_classes, self.class_names, self.task = inner.num_classes, inner.class_names, inner.task
         self.input_config, self.judged_input = inner.input_config, inner.judged_input
+        self.reject_below = inner.reject_below
         self.differences: list[Tensor] = []
         self.add_metrics()
         self.eval()

@@ -2,7 +2,7 @@
 
 import heapq
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -10,12 +10,12 @@ import lightning.pytorch as pl
 import numpy as np
 import torch
 from numpy.typing import NDArray
+from torch import Tensor
 from typing_extensions import override
 
 from lightning_recipes.data.batch import batch_length
 from lightning_recipes.data.sources.progress import Progress, tell_nobody
 from lightning_recipes.evaluation.prediction import Prediction
-from lightning_recipes.modules.tasks import Task
 
 __all__ = ["PredictedRows", "RowWriter"]
 
@@ -90,16 +90,16 @@ class PredictedRows:
 
     Args:
         paths: Files of the processes.
-        task: Makes a prediction of probabilities.
-        names: Of the classes.
+        num_classes: C.
+        prediction: Makes one of the probabilities of an image.
 
     Attributes:
         unreadable: Positions of images that could not be read.
         count: Of those that could.
     """
 
-    def __init__(self, paths: Sequence[Path], task: Task, names: Sequence[str]) -> None:
-        self._paths, self._task, self._names = paths, task, names
+    def __init__(self, paths: Sequence[Path], num_classes: int, prediction: Callable[[Tensor], Prediction]) -> None:
+        self._paths, self._kind, self._prediction = paths, row_type(num_classes), prediction
         self.unreadable: list[int] = []
         self.count = 0
         for path in paths:
@@ -111,7 +111,7 @@ class PredictedRows:
     def __iter__(self) -> Iterator[tuple[int, Prediction]]:
         """Yield the position of each image that could be read, and its prediction."""
         for index, probabilities in heapq.merge(*map(self._rows, self._paths), key=lambda row: row[0]):
-            yield index, self._task.prediction(torch.from_numpy(probabilities), self._names)
+            yield index, self._prediction(torch.from_numpy(probabilities))
 
     def _rows(self, path: Path) -> Iterator[tuple[int, NDArray[np.float32]]]:
         for rows in self._read(path):
@@ -119,9 +119,8 @@ class PredictedRows:
                 yield int(row["index"]), row["probabilities"].copy()
 
     def _read(self, path: Path) -> Iterator[NDArray[np.void]]:
-        kind = row_type(len(self._names))
         with path.open("rb") as file:
-            while len(rows := np.fromfile(file, kind, AT_ONCE)):
+            while len(rows := np.fromfile(file, self._kind, AT_ONCE)):
                 yield rows
 
 

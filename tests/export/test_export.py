@@ -108,7 +108,7 @@ def test_a_reader_without_us_says_the_same(source: ImageSource, folder: Path, tm
 
 def test_the_reader_names_what_it_cannot_read_and_goes_on(tmp_path: Path) -> None:
     """Of a model of one channel, which is the luminance, as in training."""
-    model = classifier(in_chans=1)
+    model = classifier(in_chans=1, reject_below=0.999)
     assert model.judged_input is not None
     model.judged_input = replace(model.judged_input, mean=(0.5,), std=(0.25,))
     export(model, tmp_path / "out", source=None)
@@ -121,7 +121,9 @@ def test_the_reader_names_what_it_cannot_read_and_goes_on(tmp_path: Path) -> Non
     assert done.returncode == 1
     assert [line.partition(": cannot be read")[0] for line in done.stderr.splitlines()] == words[:3]
     (said,) = model.predict(words[3])
-    assert done.stdout.split("\t")[:2] == [words[3], f"{said.label} {said.probability:.4f}"]
+    assert done.stdout.split("\t")[:2] == [words[3], "none of these"]
+    assert said.label == ""
+    assert float(done.stdout.split("\t")[2].split()[1]) == pytest.approx(said.probability, abs=1e-4)
     assert "python predict.py photo.jpg" in subprocess.run(script, capture_output=True, text=True).stderr
 
 
@@ -248,8 +250,10 @@ def test_the_command_exports_a_run(tmp_path: Path, capsys: pytest.CaptureFixture
     assert "The same label as the framework for 90 of 90 pictures" in " ".join(capsys.readouterr().out.split())
     summary, written = (json.loads(Path(name).read_text()) for name in ("run/summary.json", "it/export.json"))
     assert (written["images"], written["checkpoint"]) == (summary["val_images"], "best.ckpt")
-    assert main([*words, "--out", "bare", "--prove", "false", "--data.root", "/nowhere"]) == 0
-    assert json.loads(Path("bare/export.json").read_text())["images"] == 0
+    bare = ["--out", "bare", "--prove", "false", "--data.root", "/nowhere", "--license", "apache-2.0"]
+    assert main([*words, *bare, "--model.reject_below", "0.4"]) == 0
+    written = json.loads(Path("bare/export.json").read_text())
+    assert (written["images"], written["license"], written["reject_below"]) == (0, "apache-2.0", 0.4)
 
 
 def test_eight_bits_are_judged_against_floats(source: ImageSource, folder: Path, tmp_path: Path) -> None:

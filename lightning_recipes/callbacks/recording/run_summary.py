@@ -13,7 +13,7 @@ from typing_extensions import override
 from lightning_recipes.atomic_io import write_csv, write_json
 from lightning_recipes.data.batch import batch_length
 from lightning_recipes.data.of_trainer import image_data_of
-from lightning_recipes.engine.best import best_of
+from lightning_recipes.engine.best import Best, best_of
 from lightning_recipes.engine.collect_predictions import has_predictions
 from lightning_recipes.engine.judgement import Judgement, Rows
 from lightning_recipes.engine.predictions import judged, names_of
@@ -222,6 +222,7 @@ class RunSummary(pl.Callback):
             **_entries(module, seen),
             "val_images": None if seen is None else seen.images,
             "best_epoch": None if seen is None else seen.epoch,
+            **_monitored(best_of(trainer)),
             "val_predictions": self.PREDICTIONS if seen is not None and seen.entries else None,
             "skipped_files": _skipped(trainer),
             "train_images": _train_images(trainer),
@@ -246,6 +247,13 @@ def _entries(module: pl.LightningModule, seen: Judgement | None) -> dict[str, An
     """What the task says of the best epoch; its names without values where nothing was seen."""
     task = _task_of(module)
     return seen.entries if seen is not None else {} if task is None else task.summary(None)
+
+
+def _monitored(best: Best | None) -> dict[str, Any]:
+    """Which metric decides which epoch is best, and what its validation said of it."""
+    if best is None:
+        return {"monitor": None, "best_score": None}
+    return {"monitor": best.monitor, "best_score": _finite(best.metrics.get(best.monitor))}
 
 
 def _skipped(trainer: pl.Trainer) -> int:

@@ -79,6 +79,7 @@ class Export(Evaluation):
         max_gap: float = 0.01,
         max_other_labels: float = 0.001,
         max_loss: float = 0.01,
+        license: str | None = None,  # noqa: A002 - as model cards call it
         weights_only: bool | None = None,
     ) -> int:
         """Trace, compare on the validation images, time and write.
@@ -95,6 +96,7 @@ class Export(Evaluation):
             max_gap: Largest difference of a probability that the file may have.
             max_other_labels: Share of images that the file may give another label.
             max_loss: Share of labels that eight bits may have wrong beyond those that floats have wrong.
+            license: Of the weights, kept in the file, such as apache-2.0.
             weights_only: Not used; a run's own config.yaml has it.
         """
         assert ckpt_path is not None
@@ -106,7 +108,7 @@ class Export(Evaluation):
         if int8 and isinstance(data, ImageDataModule):
             of_model = self.model.num_classes, self.model.class_names
             refuse_other_classes(*of_model, num_classes=data.num_classes, class_names=data.classes)
-        origin = {"checkpoint": Path(ckpt_path).name, "weights_sha256": weights_sha256(self.model)}
+        origin = {"checkpoint": Path(ckpt_path).name, "weights_sha256": weights_sha256(self.model), "license": license}
         limits, source = Limits(max_gap, max_other_labels, max_loss), splits.val if splits else None
         try:
             with telling() as progress:

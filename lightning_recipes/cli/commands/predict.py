@@ -114,7 +114,8 @@ class Predict(Evaluation):
         if not trainer.is_global_zero:
             return
         try:
-            rows = PredictedRows([writer.path(rank) for rank in range(trainer.world_size)], self.model.task, names)
+            parts = [writer.path(rank) for rank in range(trainer.world_size)]
+            rows = PredictedRows(parts, len(names), self.model.prediction)
             self._write(rows, data.predict_source, names)
         finally:
             writer.remove(trainer.world_size)

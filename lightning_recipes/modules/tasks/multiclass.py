@@ -1,6 +1,6 @@
 """One class an image: softmax, accuracy."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any, Literal, cast
 
@@ -10,14 +10,19 @@ from torchmetrics.classification import MulticlassAccuracy
 
 from lightning_recipes.evaluation.calibration import calibration_figures
 from lightning_recipes.evaluation.confusion import confusion_matrix, most_confused, per_class
+from lightning_recipes.evaluation.further_metrics import FURTHER_METRICS
 from lightning_recipes.evaluation.intervals import wilson_interval
 from lightning_recipes.evaluation.label_issues import label_issues
 from lightning_recipes.evaluation.mean_probabilities import judge, log_mean_probabilities
 from lightning_recipes.evaluation.metrics import classification_metrics
 from lightning_recipes.evaluation.mistakes import choose_mistakes
 from lightning_recipes.evaluation.prediction import Prediction
+from lightning_recipes.evaluation.ranking import ranking
+from lightning_recipes.evaluation.thresholds import chosen_threshold, coverage_curve
 from lightning_recipes.figures.calibration import before_and_after
 from lightning_recipes.figures.confusion import confusion_figure
+from lightning_recipes.figures.coverage import coverage_figure
+from lightning_recipes.figures.roc import roc_figures
 from lightning_recipes.modules.tasks.task import Doubt, Wrong
 from lightning_recipes.optim.losses import LOSSES
 
@@ -38,6 +43,7 @@ class Multiclass:
     best_metric: tuple[str, Literal["max", "min"]] = ("val_accuracy", "max")
     training_metric_name = "accuracy"
     losses: Mapping[str, type[nn.Module]] = LOSSES
+    further_metrics: Mapping[str, Callable[[int], Metric]] = FURTHER_METRICS
     default_loss = "cross_entropy"
     intervals_are_quick = True
     right_means = share_right_means = "accuracy"
@@ -119,11 +125,28 @@ class Multiclass:
         return ["true", "predicted", "probability"], rows
 
     def analysis(self, probabilities: Tensor, labels: Tensor, names: Sequence[str]) -> dict[str, Any]:
-        """Return the confusion matrix and what is read off it, and the calibration."""
-        matrix = confusion_matrix(labels, self.predicted(probabilities), len(names))
+        """Return the confusion matrix and what is read off it, areas, thresholds, and the calibration."""
+        matrix, ranked = (
+            confusion_matrix(labels, self.predicted(probabilities), len(names)),
+            ranking(labels, probabilities),
+        )
+        sure, right = probabilities.max(dim=1).values, self.right(probabilities, labels)
+        chosen = [chosen_threshold(labels == c, probabilities[:, c]) for c in range(len(names))]
         return {
             "most_confused": [asdict(pair) for pair in most_confused(matrix, names)],
-            "classes": [asdict(found) for found in per_class(matrix, names)],
+            "classes": [
+                {
+                    **asdict(found),
+                    "roc_auc": asdict(ranked.roc_auc[c]),
+                    "average_precision": asdict(ranked.average_precision[c]),
+                    "threshold": chosen[c].threshold,
+                    "sensitivity_with_threshold": asdict(chosen[c].sensitivity),
+                    "specificity_with_threshold": asdict(chosen[c].specificity),
+                }
+                for c, found in enumerate(per_class(matrix, names))
+            ],
+            "macro": ranked.macro,
+            "coverage": coverage_curve(sure, right),
             "calibration": calibration_figures(labels, probabilities),
             "confusion_matrix": matrix.tolist(),
         }
@@ -131,10 +154,14 @@ class Multiclass:
     def figures(
         self, probabilities: Tensor, labels: Tensor, names: Sequence[str], analysis: Mapping[str, Any]
     ) -> "dict[str, Figure]":
-        """Return the confusion matrix and the reliability curve."""
+        """Return the confusion matrix, the reliability curve, ROC and precision-recall, and accuracy over coverage."""
         matrix = confusion_matrix(labels, self.predicted(probabilities), len(names))
-        confusion = confusion_figure(matrix.numpy(), names)
-        return {"confusion": confusion, **before_and_after(labels, probabilities, analysis["calibration"])}
+        return {
+            "confusion": confusion_figure(matrix.numpy(), names),
+            **before_and_after(labels, probabilities, analysis["calibration"]),
+            **roc_figures(labels, probabilities, names, analysis["classes"]),
+            "coverage": coverage_figure(analysis["coverage"]),
+        }
 
     def doubts(self, probabilities: Tensor, labels: Tensor, names: Sequence[str]) -> list[Doubt]:
         """Return what confident learning finds."""

@@ -16,6 +16,7 @@ from lightning_recipes.evaluation.bootstrap import resamples_of, share_interval
 from lightning_recipes.evaluation.calibration import calibration_figures
 from lightning_recipes.evaluation.columns import class_columns
 from lightning_recipes.evaluation.confusion import confusion_matrix, per_class
+from lightning_recipes.evaluation.further_metrics import FURTHER_METRICS
 from lightning_recipes.evaluation.label_issues import label_issues
 from lightning_recipes.evaluation.mistakes import order_mistakes
 from lightning_recipes.evaluation.multilabel import (
@@ -27,8 +28,10 @@ from lightning_recipes.evaluation.multilabel import (
 )
 from lightning_recipes.evaluation.percent import percent, percent_range
 from lightning_recipes.evaluation.prediction import Prediction
+from lightning_recipes.evaluation.ranking import ranking
 from lightning_recipes.figures.calibration import before_and_after
 from lightning_recipes.figures.label_errors import label_errors_figure
+from lightning_recipes.figures.roc import roc_figures
 from lightning_recipes.modules.tasks.task import Doubt, Wrong
 from lightning_recipes.optim.multilabel_losses import MULTILABEL_LOSSES
 
@@ -53,6 +56,7 @@ class Multilabel:
     best_metric: tuple[str, Literal["max", "min"]] = ("val_map", "max")
     training_metric_name = "f1"
     losses: Mapping[str, type[nn.Module]] = MULTILABEL_LOSSES
+    further_metrics: Mapping[str, Callable[[int], Metric]] = {n: FURTHER_METRICS[n] for n in ("roc_auc", "log_loss")}
     default_loss = "binary_cross_entropy"
     intervals_are_quick = False
     right_means = "share of images with every label right"
@@ -175,16 +179,19 @@ class Multilabel:
         p, y, classes = probabilities, labels, []
         precision, thresholds = average_precision(y, p), best_thresholds(y, p)
         resampled = resamples_of(lambda weights: average_precision(y, p, weights), len(y))
-        chosen, plain = held_out_answers(y, p), self.predicted(p) > 0
+        chosen, plain, ranked = held_out_answers(y, p), self.predicted(p) > 0, ranking(y, p)
         for c, name in enumerate(names):
             matrix = confusion_matrix(y[:, c].long(), plain[:, c].long(), 2).tolist()
-            held_out = confusion_matrix(y[:, c].long(), chosen[:, c].long(), 2)
+            held_out = _share_of_yes(confusion_matrix(y[:, c].long(), chosen[:, c].long(), 2), name)
             classes.append(
                 {
                     **_share_of_yes(torch.tensor(matrix), name),
+                    "roc_auc": asdict(ranked.roc_auc[c]),
                     "average_precision": _with_interval(float(precision[c]), resampled[:, c]),
                     "threshold": float(thresholds[c]),
-                    "f1_with_threshold": _share_of_yes(held_out, name)["f1"],
+                    "f1_with_threshold": held_out["f1"],
+                    "sensitivity_with_threshold": held_out["recall"],
+                    "specificity_with_threshold": held_out["specificity"],
                     "missed": matrix[1][0],
                     "false": matrix[0][1],
                 }
@@ -198,17 +205,19 @@ class Multilabel:
                 "f1_with_thresholds": float(f1_scores(y, chosen)[0]),
                 "f1_micro_with_thresholds": float(f1_scores(y, chosen)[1]),
             },
+            "macro": ranked.macro,
             "calibration": calibration_figures(*_questions(y, p), an_image=y.shape[1]),
         }
 
     def figures(
         self, probabilities: Tensor, labels: Tensor, names: Sequence[str], analysis: Mapping[str, Any]
     ) -> "dict[str, Figure]":
-        """Return each class's mistakes and the reliability curve of all answers."""
+        """Return each class's mistakes, the reliability curve of all answers, ROC and precision-recall."""
         answers = _questions(labels, probabilities)
         return {
             "label_errors": label_errors_figure(analysis["classes"]),
             **before_and_after(*answers, analysis["calibration"], what="answers"),
+            **roc_figures(labels, probabilities, names, analysis["classes"]),
         }
 
     def doubts(self, probabilities: Tensor, labels: Tensor, names: Sequence[str]) -> list[Doubt]:
@@ -245,7 +254,7 @@ class Multilabel:
 
 
 def _share_of_yes(matrix: Tensor, name: str) -> dict[str, Any]:
-    """Precision, recall and F1 of the answer yes, of counts (2, 2)."""
+    """Precision, recall, specificity and F1 of the answer yes, of counts (2, 2)."""
     return asdict(per_class(matrix, (f"not {name}", name))[1])
 
 

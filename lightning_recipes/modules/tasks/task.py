@@ -1,6 +1,6 @@
 """What a task is: what labels are, how logits become probabilities, and what is said of them in the run's files."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -65,6 +65,8 @@ class Task(Protocol):
         best_metric: Name of the metric that decides which epoch is best, and ``max`` or ``min``.
         training_metric_name: What :meth:`training_metric` is logged as, after ``train_``.
         losses: By name.
+        further_metrics: By name, what makes metrics that are measured where they are asked for; they take what
+            :meth:`metrics` take.
         default_loss: Of them.
         intervals_are_quick: Whether :meth:`summary` gives them in no time, also after each epoch.
         right_means: What the share of images that are right is called.
@@ -77,6 +79,7 @@ class Task(Protocol):
     best_metric: tuple[str, Literal["max", "min"]]
     training_metric_name: str
     losses: Mapping[str, type[nn.Module]]
+    further_metrics: Mapping[str, Callable[[int], Metric]]
     default_loss: str
     intervals_are_quick: bool
     right_means: str

@@ -23,9 +23,10 @@ from lightning_recipes.run.report.parts import (
     text,
 )
 
-__all__ = ["analysed_before", "lead_of", "sections_of", "tiles_of"]
+__all__ = ["analysed_before", "by_metric", "lead_of", "sections_of", "tiles_of"]
 
 LENGTHS = {"epochs": "epochs", "global_step": "optimizer steps"}
+AREAS = {"area under the ROC curve": "roc_auc", "average precision": "average_precision"}
 MOST_ROWS = 15  # of a table on the page; the files hold all
 
 
@@ -52,7 +53,11 @@ def tiles_of(run: RunContents) -> list[Tile]:
     known = [one for one in run.measured if one.value is not None]
     tiles += [Tile.of_share(one.title, one.value or 0.0, one.ci95) for one in known]
     if summary.get("val_loss") is not None:
-        tiles.append(Tile("Validation loss", f"{summary['val_loss']:.3f}", f"best epoch: {summary.get('best_epoch')}"))
+        note = f"best epoch{by_metric(summary)}: {summary.get('best_epoch')}"
+        tiles.append(Tile("Validation loss", f"{summary['val_loss']:.3f}", note))
+    monitor, score = str(summary.get("monitor")), summary.get("best_score")
+    if score is not None and monitor not in ("val_loss", *(one.name for one in run.measured)):
+        tiles.append(Tile(monitor, f"{score:.4f}", "decides which epoch is best"))
     if errors:
         wrong = errors["images"] - errors["correct"]
         when = f", of epoch {errors['best_epoch']}" if analysed_before(run) else ""
@@ -67,9 +72,14 @@ def tiles_of(run: RunContents) -> list[Tile]:
     return tiles
 
 
+def by_metric(summary: dict[str, Any]) -> str:
+    """Return words for the metric that decided which epoch is best; empty of a run that does not say so."""
+    return f" by {summary['monitor']}" if summary.get("monitor") else ""
+
+
 def sections_of(run: RunContents) -> list[Section]:
     """Return all sections that have something to show."""
-    makers = (_next, _symptoms, _curves, _plan, _finder, _ensemble, _errors, _mistakes, _labels, _recipe)
+    makers = (_next, _symptoms, _curves, _plan, _finder, _ensemble, _errors, _thresholds, _mistakes, _labels, _recipe)
     return [section for section in (make(run) for make in makers) if section.parts]
 
 
@@ -175,10 +185,9 @@ def _errors(run: RunContents) -> Section:
         parts.append(table(["true", "taken for", "images#", "of the true class#"], pairs[:MOST_ROWS]))
     parts.append(heading("Classes, lowest recall first; 95 % intervals in brackets"))
     classes = sorted(errors["classes"], key=lambda c: (c["recall"] or {}).get("value") or 0.0)
-    kinds = {"recall#": "recall", "precision#": "precision", "F1#": "f1", "average precision#": "average_precision"}
-    shown = {head: key for head, key in kinds.items() if key in classes[0]}
-    rows = [(c["name"], c["images"], *(share(c[key]) for key in shown.values())) for c in classes]
-    parts.append(table(["class", "images#", *shown], rows[:MOST_ROWS]))
+    kinds = {"recall#": "recall", "precision#": "precision", "F1#": "f1"}
+    rows = [(c["name"], c["images"], *(share(c[key]) for key in kinds.values())) for c in classes]
+    parts.append(table(["class", "images#", *kinds], rows[:MOST_ROWS]))
     if len(rows) > MOST_ROWS:
         parts.append(text(f"{len(rows) - MOST_ROWS} more classes are in errors.json."))
     if errors["highest_losses"]:
@@ -187,6 +196,63 @@ def _errors(run: RunContents) -> Section:
         losses = [(w["path"], w["true"], w["predicted"], number(w["loss"], ".2f")) for w in worst]
         parts.append(table(["image~", "true", "predicted", "loss#"], losses))
     return Section("errors", "What it gets wrong", parts)
+
+
+def _thresholds(run: RunContents) -> Section:
+    errors, parts = run.errors, []
+    if "macro" not in errors:  # of a run of an older version
+        return Section("thresholds", "Thresholds")
+    roc = figure("roc", "How well each class is told from the others, over all thresholds.")
+    coverage = figure("coverage", "What is right among the images that the model is surest of.")
+    parts += [pair(*(drawn for drawn in (roc, coverage) if drawn["name"] in run.figures))]
+    macro = ", ".join(f"{name} {share(errors['macro'][key])}" for name, key in AREAS.items())
+    parts.append(heading("Areas and chosen thresholds, lowest area first; 95 % intervals in brackets"))
+    parts.append(
+        text(
+            f"Means over the classes: {macro}. A threshold is chosen for the class alone, yes or no; sensitivity and "
+            "specificity are of thresholds that were chosen on the other half of the images."
+        )
+    )
+    classes = sorted(errors["classes"], key=lambda c: (c["roc_auc"]["value"] is None, c["roc_auc"]["value"]))
+    of = ("roc_auc", "average_precision"), ("sensitivity_with_threshold", "specificity_with_threshold")
+    rows = [
+        (c["name"], *(share(c[k]) for k in of[0]), number(c["threshold"], ".2g"), *(share(c[k]) for k in of[1]))
+        for c in classes
+    ]
+    heads = ("ROC area#", "average precision#", "threshold#", "sensitivity#", "specificity#")
+    parts.append(table(["class", *heads], rows[:MOST_ROWS]))
+    return Section("thresholds", "Thresholds", [*parts, *_rejected(errors), *_costs(errors)])
+
+
+def _rejected(errors: dict[str, Any]) -> list[Part]:
+    parts: list[Part] = []
+    if errors.get("coverage"):
+        parts.append(heading("Rejected below a probability; chosen on the other half of the images"))
+        rows = [
+            (number(row["threshold"], ".3f"), percent(row["coverage"]), share({**row, "value": row["accuracy"]}))
+            for row in errors["coverage"]
+        ]
+        parts.append(table(["threshold#", "images that are left#", "accuracy of these#"], rows))
+    if found := errors.get("rejected"):
+        others, rejected = share(found["accuracy_of_others"]), share(found["accuracy_of_rejected"])
+        does = f"reject_below {found['below']} rejects {share(found['share'])} of the images"
+        parts.append(text(f"{does}: of the others {others} are right, of the rejected {rejected}."))
+    return parts
+
+
+def _costs(errors: dict[str, Any]) -> list[Part]:
+    if not (found := errors.get("costs")):
+        return []
+
+    def mean(one: dict[str, float]) -> str:
+        return f"{number(one['value'], '.3f')} ({number(one['low'], '.3f')} to {number(one['high'], '.3f')})"
+
+    rows = [
+        ("most probable class", mean(found["most_probable"])),
+        ("lowest expected cost", mean(found["lowest_cost"])),
+        (f"difference ({found['changed']:,} images decided otherwise)", mean(found["difference"])),
+    ]
+    return [heading("Mean cost of an image, by errors.costs"), table(["decided by", "cost#"], rows)]
 
 
 def _labels(run: RunContents) -> Section:

@@ -67,7 +67,7 @@ RULES: dict[str, Rule] = {
     "model.class_counts": NOW,
     **{f"model.{key}": NOW for key in ("dropout", "freeze_norm_stats", "weight_decay")},
     "model.schedule": ("now", "takes effect at once, from the present step of the stage on"),
-    **{f"model.{key}": SILENT for key in ("channels_last", "compile")},
+    **{f"model.{key}": SILENT for key in ("channels_last", "compile", "metrics", "reject_below")},
     "data.class_path": JUDGED,
     "data.root": (
         "now",

@@ -13,12 +13,12 @@ import numpy as np
 import pytest
 from PIL import Image
 from pyarrow import parquet
+from torch import Tensor
 
 from lightning_recipes import load
 from lightning_recipes.__main__ import main
 from lightning_recipes.data.sources.unlabelled import open_unlabelled
 from lightning_recipes.evaluation.prediction import Prediction
-from lightning_recipes.modules.tasks import create_task
 from lightning_recipes.prediction_files import rows as rows_module
 from lightning_recipes.prediction_files.least_sure import least_sure
 from lightning_recipes.prediction_files.sorted_copies import copy_sorted
@@ -189,9 +189,24 @@ def test_a_class_that_is_called_like_a_path_leads_nowhere_else(pictures: list[st
     assert found == ["sorted/_.._cat/new/a.png", "sorted/none/outside.png"]
 
 
+def test_what_is_less_probable_than_wanted_is_none_of_the_classes(checkpoint: Path, pictures: list[str]) -> None:
+    rows = predict(checkpoint, "new")
+    sure = sorted(max(float(row[name]) for name in NAMES) for row in rows)
+    below = (sure[2] + sure[3]) / 2
+    found = predict(checkpoint, "new", "--model.reject_below", str(below), "--sort_into", "sorted")
+    for row, before in zip(found, rows, strict=True):
+        rejected = max(float(row[name]) for name in NAMES) < below
+        assert row == {**before, "predicted": "" if rejected else before["predicted"]}
+    assert [row["predicted"] for row in found].count("") == 3
+    assert len(list(Path("sorted/none").rglob("*.*"))) == 3
+    model = load(checkpoint, reject_below=below)
+    assert [one.label for one in model.predict(sorted(pictures))] == [row["predicted"] for row in found]
+    predict(checkpoint, "new", "--model.reject_below", "1.5", code=2)
+
+
 def test_the_least_sure_come_first_and_are_drawn(checkpoint: Path, pictures: list[str]) -> None:
     sure = [0.9, 0.4, 0.7, 0.4, 0.5]
-    found = least_sure([(i, Prediction("a", p, np.float32([p]))) for i, p in enumerate(sure)], 3)
+    found = least_sure([(i, Prediction("a", p, np.array([p], np.float32))) for i, p in enumerate(sure)], 3)
     assert [index for index, _ in found] == [1, 3, 4]
     predict(checkpoint, "new", "--least_sure", "4")
     with Image.open("said/figures/least_sure.png") as image:
@@ -225,7 +240,11 @@ def test_rows_are_read_back_in_order_whatever_their_number(tmp_path: Path, monke
         rows["probabilities"][:, 0] = rows["index"] / 100
         rows["index"][4] = ~rows["index"][4]
         rows.tofile(tmp_path / str(rank))
-    found = rows_module.PredictedRows([tmp_path / "0", tmp_path / "1"], create_task("multiclass"), ["a", "b"])
+
+    def said(probabilities: Tensor) -> Prediction:
+        return Prediction("a", 1.0, probabilities.numpy())
+
+    found = rows_module.PredictedRows([tmp_path / "0", tmp_path / "1"], 2, said)
     assert found.unreadable == [8, 9]
     assert found.count == 19
     for _ in range(2):
