@@ -1,4 +1,4 @@
-"""Pictures as people hand them over (paths, PIL images, arrays), made the inputs of a network."""
+"""Pictures as people hand them over (paths, bytes, PIL images, arrays), made the inputs of a network."""
 
 import io
 import os
@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps
 from torch import Tensor
 
-from lightning_recipes.data.images.decode import decode_image, to_channels
+from lightning_recipes.data.images.decode import decode_image, to_channels, try_to_decode
 from lightning_recipes.data.images.depth import is_deep, is_deep_grey
 from lightning_recipes.data.transforms.image_transforms import decoded_size, eval_transform
 from lightning_recipes.errors import UserError
@@ -20,8 +20,8 @@ from lightning_recipes.input_config import InputConfig
 
 __all__ = ["Pictures", "as_pictures", "images_of"]
 
-Pictures = str | os.PathLike[str] | Image.Image | NDArray[Any]
-"""A path, a PIL image, or an array (H, W, 3) of uint8 in RGB; an array (N, H, W, 3) is N of them."""
+Pictures = str | os.PathLike[str] | bytes | Image.Image | NDArray[Any]
+"""A path, the bytes of a file, a PIL image, or an array (H, W, 3) of uint8 in RGB; (N, H, W, 3) is N of them."""
 
 
 def as_pictures(given: Pictures | Sequence[Pictures]) -> list[Pictures]:
@@ -31,8 +31,8 @@ def as_pictures(given: Pictures | Sequence[Pictures]) -> list[Pictures]:
         UserError: It is neither.
     """
     if isinstance(given, Tensor):
-        raise UserError("predict: takes paths, PIL images or arrays; normalised images go to model(images)")
-    if isinstance(given, (str, os.PathLike, Image.Image)):
+        raise UserError("predict: takes paths, bytes, PIL images or arrays; normalised images go to model(images)")
+    if isinstance(given, (str, os.PathLike, bytes, Image.Image)):
         return [given]
     if isinstance(given, np.ndarray):
         return list(given) if given.ndim == 4 else [given]
@@ -47,7 +47,7 @@ def images_of(pictures: Sequence[Pictures], input_config: InputConfig) -> Tensor
         input_config: What is done to each.
 
     Raises:
-        UserError: A file is no picture, or an array no image.
+        UserError: A file or bytes are no picture, or an array no image.
     """
     transform, least = eval_transform(input_config), decoded_size(input_config)
     return torch.stack([transform(_as_array(one, least, len(input_config.mean)), 0) for one in pictures])
@@ -63,6 +63,11 @@ def _as_array(picture: Pictures, min_size: int, channels: int) -> NDArray[np.uin
             return to_channels(ImageOps.exif_transpose(picture), channels)
         except ValueError as error:
             raise UserError(f"predict: a picture of {error}") from None
+    if isinstance(picture, bytes):
+        fault, image = try_to_decode(io.BytesIO(picture), min_size, channels=channels)
+        if image is None:
+            raise UserError(f"predict: the bytes cannot be decoded ({fault}); give all bytes of one picture")
+        return image
     try:
         with Path(picture).open("rb") as file:
             return decode_image(file, str(picture), min_size, channels=channels)

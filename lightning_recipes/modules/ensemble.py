@@ -108,11 +108,21 @@ class EnsembleClassifier(Evaluator):
         return batch._replace(images=images) if hasattr(batch, "_replace") else (images, *batch[1:])
 
     @override
+    def inputs_of(self, pictures: Sequence[Pictures]) -> list[Tensor]:
+        """Return images (N, 3, H, W) for each input that a member was judged with, once where it is that of several."""
+        return [images_of(pictures, seen) for seen in self._inputs()]
+
+    @override
     @torch.inference_mode()
-    def _probabilities_of(self, pictures: Sequence[Pictures]) -> Tensor:
-        inputs = ((m, images_of(pictures, _input_of(m)).to(self.device)) for m in self.members)
-        each = [self.task.probabilities(member(images)) for member, images in inputs]
+    def probabilities_of(self, inputs: Sequence[Tensor]) -> Tensor:
+        """Return the members' mean probabilities (N, C), float32 on the CPU, of what :meth:`inputs_of` gave."""
+        images = dict(zip(self._inputs(), (one.to(self.device) for one in inputs), strict=True))
+        each = [self.task.probabilities(member(images[_input_of(member)])) for member in self.members]
         return torch.stack(each).mean(dim=0).cpu()
+
+    def _inputs(self) -> list[InputConfig]:
+        """What members were judged with, each once."""
+        return list(dict.fromkeys(_input_of(member) for member in self.members))
 
     @override
     def compute_loss(self, logits: Tensor, labels: Tensor) -> Tensor:

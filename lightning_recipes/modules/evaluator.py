@@ -86,19 +86,19 @@ class Evaluator(pl.LightningModule):
         Nothing else is needed: size, crop and normalisation are those that the weights were judged with.
 
         Args:
-            images: A path, a PIL image, an array (H, W, 3) of uint8 in RGB, or a list or array of them, mixed as they
-                come.
+            images: A path, the bytes of a file, a PIL image, an array (H, W, 3) of uint8 in RGB, or a list or array of
+                them, mixed as they come.
             batch_size: Pictures that are taken at once.
 
         Raises:
-            UserError: A file is no picture, or an array no image.
+            UserError: A file or bytes are no picture, or an array no image.
         """
         pictures = as_pictures(images)
         parts = [pictures[i : i + batch_size] for i in range(0, len(pictures), batch_size)]
         was_training = self.training
         self.eval()
         try:
-            probabilities = [self._probabilities_of(part) for part in parts]
+            probabilities = [self.probabilities_of(self.inputs_of(part)) for part in parts]
         finally:
             self.train(was_training)
         return [self.prediction(row) for part in probabilities for row in part]
@@ -110,11 +110,24 @@ class Evaluator(pl.LightningModule):
         rejected = self.reject_below is not None and found.probability < self.reject_below
         return replace(found, label="") if rejected else found
 
+    def inputs_of(self, pictures: Sequence[Pictures]) -> list[Tensor]:
+        """Return images (N, 3, H, W) on the CPU, as the weights were judged with.
+
+        One tensor; of an ensemble one for each input that a member was judged with. Those of several calls can be
+        joined along their first dimension.
+
+        Args:
+            pictures: Single ones.
+
+        Raises:
+            UserError: As of :meth:`predict`.
+        """
+        return [images_of(pictures, self.input_judged)]
+
     @torch.inference_mode()
-    def _probabilities_of(self, pictures: Sequence[Pictures]) -> Tensor:
-        """Probabilities (N, C), float32 on the CPU."""
-        images = images_of(pictures, self.input_judged).to(self.device)
-        logits: Tensor = self(images)
+    def probabilities_of(self, inputs: Sequence[Tensor]) -> Tensor:
+        """Return probabilities (N, C), float32 on the CPU, of what :meth:`inputs_of` gave; in eval mode."""
+        logits: Tensor = self(inputs[0].to(self.device))
         return self.task.probabilities(logits).cpu()
 
     def image_data(self) -> ImageDataModule | None:

@@ -44,7 +44,7 @@ def pictures(count: int = 3) -> list[np.ndarray[Any, np.dtype[np.uint8]]]:
     return [source.read(i) for i in range(count)]
 
 
-def test_paths_images_and_arrays_are_the_same_pictures_however_they_come(tmp_path: Path) -> None:
+def test_paths_bytes_images_and_arrays_are_the_same_pictures_however_they_come(tmp_path: Path) -> None:
     trained(tmp_path)
     model = lr.load(tmp_path / "best.ckpt")
     assert not model.training
@@ -54,6 +54,7 @@ def test_paths_images_and_arrays_are_the_same_pictures_however_they_come(tmp_pat
     mixed = [tmp_path / "0.png", Image.open(tmp_path / "1.png"), arrays[2]]
     expected = model.predict(arrays)
     ways: list[Any] = [mixed, [str(tmp_path / f"{i}.png") for i in range(3)], np.stack(arrays), tuple(arrays)]
+    ways.append([(tmp_path / f"{i}.png").read_bytes() for i in range(3)])
     for given in ways:
         for found, as_array in zip(model.predict(given), expected, strict=True):
             np.testing.assert_allclose(found.probabilities, as_array.probabilities, atol=1e-6)
@@ -73,8 +74,9 @@ def test_what_is_no_picture_is_refused_by_name(tmp_path: Path) -> None:
     for given, text in (
         (tmp_path / "text.png", r"text\.png: cannot be decoded"),
         (tmp_path / "none.png", r"none\.png: cannot be read"),
+        (b"no picture", r"predict: the bytes cannot be decoded \(not a picture\); give all bytes of one picture"),
         (np.zeros((8, 8, 3)), r"predict: an array of float64 and shape \(8, 8, 3\) is no image"),
-        (torch.zeros(3, 8, 8), r"predict: takes paths, PIL images or arrays"),
+        (torch.zeros(3, 8, 8), r"predict: takes paths, bytes, PIL images or arrays"),
     ):
         with pytest.raises(lr.UserError, match=text):
             model.predict(given)  # type: ignore[arg-type]

@@ -13,6 +13,7 @@ from lightning_recipes.data.images.bands import (
     holds_bands,
     refuse_other_bands,
     refuse_too_large,
+    shape_of_bands,
 )
 from lightning_recipes.data.images.depth import deep_colour, is_deep, is_deep_grey, scale_to_8_bit
 from lightning_recipes.data.images.heif import register_heif
@@ -25,6 +26,7 @@ __all__ = [
     "checked_image",
     "decode_image",
     "open_image",
+    "picture_size",
     "reason",
     "to_channels",
     "to_rgb",
@@ -120,6 +122,23 @@ def open_image(file: BinaryIO) -> Image.Image:
     image = Image.open(file)
     refuse_too_large(*image.size)
     return image
+
+
+def picture_size(file: BinaryIO, channels: int) -> tuple[int, int]:
+    """Return width and height as the header says; nothing is decoded.
+
+    Args:
+        file: The picture, from its start.
+        channels: That are wanted.
+
+    Raises:
+        Exception: As of :func:`open_image`.
+    """
+    if holds_bands(file, channels):
+        height, width = shape_of_bands(file, channels)
+        return width, height
+    with open_image(file) as image:
+        return image.size
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
