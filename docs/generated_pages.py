@@ -14,7 +14,11 @@ GROUPS = {
     "callbacks": ("Callbacks", lambda home: home.startswith("callbacks.")),
     "modules": ("Modules, data and stages", lambda home: not home.startswith("callbacks.")),
 }
-FUNCTIONS = {"inspect": "inspection.inspect.inspect", "prepare": "preparation.prepare.prepare"}
+FUNCTIONS = {
+    "inspect": "inspection.inspect.inspect",
+    "prepare": "preparation.prepare.prepare",
+    "serve": "serving.serve.serve",
+}
 """Of the commands that take no recipe."""
 FAMILIES = {
     "decay": "Classical decays of the learning rate, each one line away from `decay/constant`.",

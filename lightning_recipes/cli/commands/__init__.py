@@ -44,6 +44,7 @@ COMMANDS = {
         f"{HERE}.prepare:Prepare", "Copy data without bad files, copies and wrong labels, or mended, and split them."
     ),
     "predict": Row(f"{HERE}.predict:Predict", "Write a table of what a checkpoint says of pictures, however many."),
+    "serve": Row(f"{HERE}.serve:Serve", "Answer by HTTP what a checkpoint takes pictures for, in batches."),
     "export": Row(f"{HERE}.export:Export", "Write a checkpoint as a file that others run, proven on the images."),
 }
 """By name; what is typed has dashes in the place of underscores."""

@@ -1,0 +1,45 @@
+"""``lightning-recipes serve --ckpt_path CHECKPOINT``: predictions by HTTP."""
+
+import signal
+import sys
+from collections.abc import Sequence
+
+from jsonargparse import ArgumentError, ArgumentParser
+
+from lightning_recipes.cli.app import choose_what_is_said
+from lightning_recipes.cli.error_messages import RECIPE, one_line
+from lightning_recipes.cli.help_pages import with_page
+from lightning_recipes.errors import UserError
+from lightning_recipes.serving.serve import serve
+
+__all__ = ["Serve"]
+
+INTERRUPTED = 130
+
+
+class Serve:
+    """Its arguments are those of :func:`lightning_recipes.serving.serve.serve`; it takes no recipe."""
+
+    name = "serve"
+
+    @classmethod
+    def main(cls, words: Sequence[str]) -> int:
+        """Run the command and return its exit code."""
+        choose_what_is_said()
+        parser = ArgumentParser(prog="lightning-recipes serve", exit_on_error=False)
+        parser.add_function_arguments(serve, as_group=False, skip={"say"})
+        try:
+            given = parser.parse_args(list(words)).as_dict()
+            ended_by = serve(**given, say=_say)
+        except (UserError, ArgumentError) as error:
+            cause = error.__cause__ if isinstance(error.__cause__, UserError) else error
+            text = one_line(cause).replace(RECIPE, "give --ckpt_path RUN/checkpoints/best.ckpt, or RUN/snapshots")
+            print(f"lightning-recipes: {with_page(text)}", file=sys.stderr)
+            return 2
+        except KeyboardInterrupt:  # before the server has begun
+            return INTERRUPTED
+        return INTERRUPTED if ended_by == signal.SIGINT else 0
+
+
+def _say(line: str) -> None:
+    print(line, flush=True)  # also where it is read through a pipe
