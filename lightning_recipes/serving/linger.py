@@ -29,7 +29,6 @@ class Linger:
             return
         headers = Headers(scope=scope)
         ended = headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers
-
         waits = "expect" in headers  # to be asked for its body, by the first receive
 
         async def receive_and_note() -> Message:

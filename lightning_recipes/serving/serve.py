@@ -62,7 +62,7 @@ def serve(
     _require_extra()
     from lightning_recipes.serving.app import App
     from lightning_recipes.serving.network import Network, device_of
-    from lightning_recipes.serving.server import Server, bind
+    from lightning_recipes.serving.server import bind, make_server
 
     with bind(host, port) as bound:
         network = Network(ckpt_path, device_of(accelerator), views, limits.max_pixels)
@@ -70,7 +70,7 @@ def serve(
         app = App(network, limits, _about(network.model))
         bound.listen()
         say(_said(host, bound.getsockname()[1], ckpt_path))
-        server = Server(app, log_requests=log_requests)
+        server = make_server(app, log_requests=log_requests)
         server.run([bound])
         return server.ended_by
 

@@ -2,19 +2,17 @@
 
 import errno
 import logging
-import signal
 import socket
 import sys
-from types import FrameType
 
 import uvicorn
-from typing_extensions import override
 
+from lightning_recipes.compat.uvicorn import EndableServer
 from lightning_recipes.errors import UserError
 from lightning_recipes.serving.admission import GRACE
 from lightning_recipes.serving.app import App
 
-__all__ = ["Server", "bind"]
+__all__ = ["bind", "make_server"]
 
 BACKLOG = 512  # connections that wait to be taken
 
@@ -54,39 +52,21 @@ def _unbound(host: str, port: int, error: OSError) -> UserError:
     return UserError(f"host: '{host}' cannot be listened on ({error.strerror}); give an address of this machine")
 
 
-class Server(uvicorn.Server):
-    """Runs an app on a socket of :func:`bind` until a signal comes, or ``should_exit`` is set.
+def make_server(app: App, *, log_requests: bool = False) -> EndableServer:
+    """Return a server whose ``run`` answers until a signal comes, on sockets of :func:`bind`.
+
+    From the signal on the app lets nobody in, and those who are in are waited for.
 
     Args:
-        app: Answers; lets nobody in from the signal on, while uvicorn waits for those who are.
+        app: Answers.
         log_requests: Print a line for each request on standard output.
-
-    Attributes:
-        ended_by: The signal that ended it, else None.
     """
-
-    def __init__(self, app: App, *, log_requests: bool = False) -> None:
-        config = uvicorn.Config(
-            app.asgi, http="h11", ws="none", loop="asyncio", lifespan="on", log_config=None, access_log=log_requests,
-            server_header=False, proxy_headers=False, backlog=BACKLOG, timeout_graceful_shutdown=int(GRACE) + 2,
-        )  # fmt: skip
-        super().__init__(config)
-        self.app = app
-        self.ended_by: int | None = None
-        if log_requests:
-            log = logging.getLogger("uvicorn.access")
-            log.setLevel(logging.INFO)
-            log.addHandler(logging.StreamHandler(sys.stdout))
-
-    @override
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        """Note the signal; uvicorn's own would be raised again once all is answered, and end the process by it."""
-        self.force_exit = self.should_exit and sig == signal.SIGINT
-        self.should_exit = True
-        self.ended_by = self.ended_by or sig
-
-    @override
-    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        """Let nobody in, answer those who are, and end."""
-        self.app.admission.close()
-        await super().shutdown(sockets)
+    if log_requests:
+        log = logging.getLogger("uvicorn.access")
+        log.setLevel(logging.INFO)
+        log.addHandler(logging.StreamHandler(sys.stdout))
+    config = uvicorn.Config(
+        app.asgi, http="h11", ws="none", loop="asyncio", lifespan="on", log_config=None, access_log=log_requests,
+        server_header=False, proxy_headers=False, backlog=BACKLOG, timeout_graceful_shutdown=int(GRACE) + 2,
+    )  # fmt: skip
+    return EndableServer(config, app.admission.close)

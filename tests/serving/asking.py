@@ -22,7 +22,7 @@ from PIL import Image
 from lightning_recipes.serving.app import App
 from lightning_recipes.serving.limits import Limits
 from lightning_recipes.serving.network import Network
-from lightning_recipes.serving.server import Server, bind
+from lightning_recipes.serving.server import bind, make_server
 
 ROOT = Path(__file__).parents[2]
 PATIENCE = 20.0  # seconds
@@ -107,7 +107,7 @@ class InThread(Asked):
         bound.listen()
         super().__init__(bound.getsockname()[1])
         self.app = App(network, given, {"about": "it"})
-        self.server = Server(self.app)
+        self.server = make_server(self.app)
         self.thread = threading.Thread(target=self.server.run, args=([bound],))
 
     def __enter__(self) -> "InThread":
