@@ -1,31 +1,31 @@
 """What a client gets of a prediction."""
 
-from collections.abc import Sequence
 from typing import Any
 
 from torch import Tensor
 
-from lightning_recipes.modules.tasks import Task
+from lightning_recipes.engine.predictions import names_of
+from lightning_recipes.modules.evaluator import Evaluator
 from lightning_recipes.serving.refusal import Refused
 
 __all__ = ["answer_of", "top_of"]
 
 
-def answer_of(probabilities: Tensor, task: Task, names: Sequence[str], top: int | None) -> dict[str, Any]:
+def answer_of(probabilities: Tensor, model: Evaluator, top: int | None) -> dict[str, Any]:
     """Return label and probabilities as JSON can hold them.
 
     Args:
         probabilities: (C,), float32.
-        task: Says what is predicted; with several labels a picture the key is ``labels``, a list.
-        names: Of the classes.
+        model: Says what is predicted: a label, None where it is rejected; with several labels a picture the key is
+            ``labels``, a list.
         top: How many of the most probable classes are listed (None: all, in the order of the classes).
     """
-    found = task.prediction(probabilities, names)
+    found, names, task = model.prediction(probabilities), names_of(model), model.task
     values = probabilities.tolist()
     listed = range(len(values))
     if top is not None:
         listed = sorted(listed, key=lambda place: -values[place])[:top]  # type: ignore[assignment]
-    label: dict[str, Any] = {"label": found.label}
+    label: dict[str, Any] = {"label": found.label or None}
     if task.several_labels:
         said = task.predicted(probabilities[None])[0].tolist()
         label = {"labels": [name for name, there in zip(names, said, strict=True) if there]}

@@ -14,7 +14,6 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 from torch import Tensor
 
-from lightning_recipes.engine.predictions import names_of
 from lightning_recipes.serving.admission import Admission
 from lightning_recipes.serving.answer import answer_of, top_of
 from lightning_recipes.serving.batches import Batches
@@ -44,7 +43,6 @@ class App:
 
     def __init__(self, network: Network, limits: Limits, about: Mapping[str, Any]) -> None:
         self.network, self.limits, self.about = network, limits, dict(about)
-        self.names = names_of(network.model)
         self.admission = Admission(limits.max_waiting)
         self.metrics = Metrics(lambda: self.admission.taken)
         self.decoding, self.computing = decoding_threads(), network_thread()
@@ -73,7 +71,7 @@ class App:
             async with self.admission.within(seconds, late):
                 work = self.probabilities_of(body, request.headers.get("content-type", ""))
                 probabilities = await unless_gone(request.receive, work)
-        return JSONResponse(answer_of(probabilities, self.network.model.task, self.names, top))
+        return JSONResponse(answer_of(probabilities, self.network.model, top))
 
     async def probabilities_of(self, body: bytes, content_type: str) -> Tensor:
         """Return the probabilities (C,) of the picture in a body."""

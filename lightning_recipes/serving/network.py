@@ -46,6 +46,7 @@ class Network:
         ckpt_path: As of :func:`~lightning_recipes.modules.load.load`.
         device: Where the network runs.
         views: As of :class:`~lightning_recipes.modules.tta.MultiViewClassifier`; None: the picture alone.
+        reject_below: In the place of the checkpoint's own; None: that.
         max_pixels: Of a picture, by its header, and of what it is resized to: one of 2 x 1,000,000 pixels lies in a
             file of 10 kB, and its shorter side would be blown up, with the longer one.
 
@@ -53,10 +54,12 @@ class Network:
         UserError: The checkpoint cannot be loaded, or has no such views.
     """
 
-    def __init__(self, ckpt_path: str, device: torch.device, views: str | None, max_pixels: int) -> None:
+    def __init__(
+        self, ckpt_path: str, device: torch.device, views: str | None, reject_below: float | None, max_pixels: int
+    ) -> None:
         if views == "augment":  # which are a data module's
             raise UserError("views: augment needs the data of a run; give flip, crops or flip_crops")
-        model = load(ckpt_path)
+        model = load(ckpt_path, **({} if reject_below is None else {"reject_below": reject_below}))
         self.model: Evaluator = model if views is None else MultiViewClassifier(model, views)
         self.model.to(device)
         self.max_pixels = max_pixels

@@ -19,6 +19,7 @@ def serve(
     port: int = 8000,
     accelerator: Literal["auto", "cpu", "gpu"] = "auto",
     views: str | None = None,
+    reject_below: float | None = None,
     max_batch_size: int = 16,
     batch_wait_ms: float = 5.0,
     max_megabytes: float = 20.0,
@@ -41,6 +42,7 @@ def serve(
         accelerator: ``auto`` is the GPU where there is one.
         views: Views of each picture whose probabilities are averaged: flip, crops or flip_crops (default: the picture
             alone).
+        reject_below: Probability below which the label is null, in (0, 1] (default: as the checkpoint has it).
         max_batch_size: Pictures that go through the network together, at most.
         batch_wait_ms: Milliseconds that a batch with room waits for more pictures.
         max_megabytes: Of a request's body, in 10^6 bytes.
@@ -65,7 +67,7 @@ def serve(
     from lightning_recipes.serving.server import bind, make_server
 
     with bind(host, port) as bound:
-        network = Network(ckpt_path, device_of(accelerator), views, limits.max_pixels)
+        network = Network(ckpt_path, device_of(accelerator), views, reject_below, limits.max_pixels)
         network.warm_up()
         app = App(network, limits, _about(network.model))
         bound.listen()
@@ -91,6 +93,7 @@ def _about(model: Evaluator) -> dict[str, Any]:
     return {
         "classes": names_of(model),
         "image_size": model.input_judged.image_size,
+        "reject_below": model.reject_below,
         "device": str(model.device),
         "weights_sha256": weights_sha256(model),
     }

@@ -100,9 +100,11 @@ def answered(response: HTTPResponse) -> Answer:
 class InThread(Asked):
     """A server in a thread of this process."""
 
-    def __init__(self, checkpoint: Path, views: str | None = None, **limits: Any) -> None:
+    def __init__(
+        self, checkpoint: Path, views: str | None = None, reject_below: float | None = None, **limits: Any
+    ) -> None:
         given = Limits(**limits)
-        network = Network(str(checkpoint), torch.device("cpu"), views, given.max_pixels)
+        network = Network(str(checkpoint), torch.device("cpu"), views, reject_below, given.max_pixels)
         bound = bind("127.0.0.1", 0)
         bound.listen()
         super().__init__(bound.getsockname()[1])

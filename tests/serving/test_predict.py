@@ -15,12 +15,12 @@ from PIL import Image
 
 import lightning_recipes as lr
 from lightning_recipes.modules.evaluator import Evaluator
-from lightning_recipes.modules.tasks import create_task
 from lightning_recipes.modules.tta import MultiViewClassifier
 from lightning_recipes.serving import network
 from lightning_recipes.serving.answer import answer_of
 from tests.serving.asking import PATIENCE, InThread, encoded, noise
 from tests.serving.conftest import NAMES
+from tests.small import classifier
 
 LIMITS: dict[str, Any] = {"max_megabytes": 0.5, "max_megapixels": 0.25, "timeout": 15.0}
 
@@ -185,7 +185,7 @@ def test_members_that_see_pictures_at_other_sizes_are_averaged_too(
     assert all(isinstance(member, lr.ClassificationModule) for member in members)
     members[1].judged_input = replace(members[1].input_judged, image_size=48)
     ensemble = lr.EnsembleClassifier(members)  # type: ignore[arg-type]
-    monkeypatch.setattr(network, "load", lambda path: ensemble)
+    monkeypatch.setattr(network, "load", lambda path, **given: ensemble)
     pictures = [encoded(noise(i)) for i in range(4)]
     expected = ensemble.predict(pictures)
     with InThread(checkpoint, batch_wait_ms=100) as served, ThreadPoolExecutor(4) as clients:
@@ -194,9 +194,20 @@ def test_members_that_see_pictures_at_other_sizes_are_averaged_too(
 
 
 def test_with_several_labels_a_picture_all_of_them_are_named() -> None:
-    probabilities, names = torch.tensor([0.5, 0.2, 0.9]), ["cat", "dog|wolf", "hat"]
-    said = answer_of(probabilities, create_task("multilabel"), names, top=2)
+    model = classifier(task="multilabel", num_classes=3, class_names=["cat", "dog|wolf", "hat"])
+    said = answer_of(torch.tensor([0.5, 0.2, 0.9]), model, top=2)
     assert said["labels"] == ["cat", "hat"]
     assert list(said["probabilities"]) == ["hat", "cat"]
     assert "label" not in said
-    assert answer_of(torch.tensor([0.1, 0.2, 0.3]), create_task("multilabel"), names, None)["labels"] == []
+    assert answer_of(torch.tensor([0.1, 0.2, 0.3]), model, None)["labels"] == []
+
+
+def test_a_picture_that_is_less_probable_than_wanted_has_no_label(checkpoint: Path, model: Evaluator) -> None:
+    pictures = [encoded(noise(i)) for i in range(6)]
+    sure = [found.probability for found in model.predict(pictures)]
+    below = sum(sure) / len(sure)
+    with InThread(checkpoint, reject_below=below) as served:
+        for picture, probability in zip(pictures, sure, strict=True):
+            said = served.ask(body=picture).said
+            assert (said["label"] is None) == (probability < below)
+            assert said["probability"] == pytest.approx(probability, abs=1e-5)

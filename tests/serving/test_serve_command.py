@@ -40,7 +40,7 @@ def test_a_signal_ends_it_with_every_request_answered(checkpoint: Path, sign: si
         assert served.line.endswith(f"ask by curl --data-binary @photo.jpg http://127.0.0.1:{served.port}/predict\n")
         health = served.ask("/health").said
         assert health == {
-            "status": "ok", "classes": NAMES, "image_size": 32, "device": "cpu",
+            "status": "ok", "classes": NAMES, "image_size": 32, "reject_below": None, "device": "cpu",
             "weights_sha256": weights_sha256(load(checkpoint)),
         }  # fmt: skip
         assert "\nprocess_resident_memory_bytes " in served.ask("/metrics").said
