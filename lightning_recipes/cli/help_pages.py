@@ -58,6 +58,7 @@ PAGE_OF = {
     "page": "export",
     "port": "serve",
     "prove": "export",
+    "repo": "export",
     "run_dir": "run_folder",
     "serve": "serve",
     "split": "clean_your_data",

@@ -34,6 +34,7 @@ def export_for_timm(
     source: ImageSource | None,
     limits: Limits,
     origin: Mapping[str, Any],
+    card: str = "",
     progress: Callable[[str, int, int], None] = lambda does, done, of: None,
 ) -> Exported:
     """Write a folder that ``timm.create_model("local-dir:FOLDER", pretrained=True)`` reads, if timm says the same.
@@ -46,6 +47,7 @@ def export_for_timm(
         source: Pictures to compare on; None: nothing is compared.
         limits: How far timm may be from the framework.
         origin: Where the model came from.
+        card: What ``README.md`` says; empty: there is none.
         progress: Told what is done, how much of it, and of how much.
 
     Raises:
@@ -89,4 +91,6 @@ def export_for_timm(
             for file in made.iterdir():
                 shutil.copyfile(file, aside / file.name)
             write_json(aside / "export.json", entries)
+            if card:
+                (aside / "README.md").write_text(card, encoding="utf-8")
     return Exported(folder / "model.safetensors", proof, None, [], entries)

@@ -12,9 +12,12 @@ from lightning_recipes.cli.config_checks import check_folder
 from lightning_recipes.cli.console import print_export
 from lightning_recipes.cli.progress import telling
 from lightning_recipes.data.datamodule import ImageDataModule
+from lightning_recipes.engine.predictions import names_of
 from lightning_recipes.errors import UserError, refuse_bad_values
 from lightning_recipes.export.export import Limits, NotProven, export
 from lightning_recipes.export.for_timm import export_for_timm
+from lightning_recipes.export.hub import push, refuse_bad_repo
+from lightning_recipes.export.model_card import model_card
 from lightning_recipes.export.page import refuse_no_runtime
 from lightning_recipes.models.fingerprint import weights_sha256
 from lightning_recipes.modules.classification import refuse_other_classes
@@ -29,7 +32,7 @@ class Export(Evaluation):
     name = "export"
     needs = "--ckpt_path CHECKPOINT --out DIR"
     used_most = (
-        "ckpt_path", "out", "to", "int8", "batch", "views", "temperature", "page",
+        "ckpt_path", "out", "to", "repo", "int8", "batch", "views", "temperature", "page",
         "prove", "max_gap", "max_other_labels", "max_loss", "data.root",
     )  # fmt: skip
     needs_labels = False
@@ -59,7 +62,9 @@ class Export(Evaluation):
             refuse_no_runtime(Path(own.page))
             if own.to != "onnx":
                 raise UserError("page: a browser runs an ONNX file; leave out --to torch")
-        if own.to == "safetensors" and (own.batch or own.views or own.temperature != 1):
+        if own.to == "hub":
+            refuse_bad_repo(own.repo)
+        if own.to in ("safetensors", "hub") and (own.batch or own.views or own.temperature != 1):
             raise UserError("to: a folder of timm's has no batch, views or temperature; leave them out, or give onnx")
         if own.int8 and (own.to != "onnx" or not own.prove):
             raise UserError(
@@ -70,7 +75,9 @@ class Export(Evaluation):
         self,
         ckpt_path: str | None = None,
         out: str | None = None,
-        to: Literal["onnx", "torch", "safetensors"] = "onnx",
+        to: Literal["onnx", "torch", "safetensors", "hub"] = "onnx",
+        repo: str | None = None,
+        private: bool = True,
         batch: bool = False,
         int8: bool = False,
         temperature: float | Literal["fitted"] = 1.0,
@@ -87,7 +94,10 @@ class Export(Evaluation):
         Args:
             ckpt_path: Checkpoint to export, or a folder of snapshots, whose mean becomes one file.
             out: New folder: the model, export.json, and predict.py, which reads an ONNX file without this package.
-            to: onnx, torch for a program of torch.export, or safetensors for a folder that timm reads.
+            to: onnx, torch for a program of torch.export, safetensors for a folder that timm reads, or hub to put that
+                into a repository of the Hugging Face hub as well.
+            repo: Of the hub, OWNER/NAME; made where it is not there.
+            private: Whether a repository that is made is for its owner alone.
             batch: Let an ONNX file take pictures (N, H, W, 3) of one size, in place of one (H, W, 3).
             int8: Write an ONNX file too whose network computes in eight bits, calibrated on training images.
             temperature: Divides the logits in the end; fitted takes the one of the run's errors.json.
@@ -113,8 +123,9 @@ class Export(Evaluation):
         try:
             with telling() as progress:
                 shared: dict[str, Any] = {"source": source, "limits": limits, "origin": origin, "progress": progress}
-                if to == "safetensors":
-                    done = export_for_timm(self.model, Path(out), **shared)
+                if to == "safetensors" or to == "hub":
+                    card = self._card(out, repo if to == "hub" else None, license)
+                    done = export_for_timm(self.model, Path(out), card=card, **shared)
                 else:
                     done = export(
                         self.model, Path(out), to=to, calibrate_on=splits.train if splits and int8 else None,
@@ -125,7 +136,15 @@ class Export(Evaluation):
             print(f"lightning-recipes: {refusal}", file=sys.stderr)
             return 1
         print_export(done)
+        if to == "hub":
+            print(push(Path(out), str(repo), private=private))
         return 0
+
+    def _card(self, out: str, repo: str | None, license: str | None) -> str:  # noqa: A002
+        """What the folder says of itself, with what the run has reached."""
+        where = f"local-dir:{out}" if repo is None else f"hf-hub:{repo}"
+        name = Path(repo or out).name
+        return model_card(name, where, names_of(self.model), RunContents(self.run_folder).summary, license)
 
     def _fitted(self) -> float:
         """The temperature that the analysis of the run has fitted on its validation images."""
