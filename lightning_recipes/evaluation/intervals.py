@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-__all__ = ["Z_95", "difference_interval", "paired_difference", "wilson_interval"]
+__all__ = ["Z_95", "difference_interval", "paired_difference", "wilson_interval", "wilson_of"]
 
 Z_95 = 1.959963984540054
 """Two-sided 95 % quantile of the standard normal distribution."""
@@ -36,6 +36,22 @@ def wilson_interval(correct: int, total: int) -> tuple[float, float]:
     # SciPy tests the share too, which the interval does not need; against the share itself that is a tenth of the time.
     interval = binomtest(correct, total, correct / total).proportion_ci(confidence_level=0.95, method="wilson")
     return float(interval.low), float(interval.high)
+
+
+def wilson_of(share: float, total: int) -> tuple[float, float]:
+    """Return the interval of :func:`wilson_interval` for a number that is like a share of so many images.
+
+    Args:
+        share: In [0, 1].
+        total: >= 1.
+
+    Example:
+        >>> [round(bound, 4) for bound in wilson_of(145 / 153, 153)]
+        [0.9002, 0.9733]
+    """
+    middle, spread = share + Z_95**2 / (2 * total), share * (1 - share) / total + Z_95**2 / (4 * total**2)
+    half, scale = Z_95 * math.sqrt(spread), 1 + Z_95**2 / total
+    return min(share, max(0.0, (middle - half) / scale)), max(share, min(1.0, (middle + half) / scale))
 
 
 def paired_difference(differences: Sequence[float] | np.ndarray) -> tuple[float, float]:

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from lightning_recipes.evaluation.bootstrap import image_counts, logit_interval, share_interval
 from lightning_recipes.evaluation.confusion import Share
-from lightning_recipes.evaluation.intervals import Z_95
+from lightning_recipes.evaluation.intervals import Z_95, wilson_of
 from lightning_recipes.evaluation.multilabel import average_precision, mean_known
 
 __all__ = ["Curve", "Ranking", "curve", "ranking", "roc_auc"]
@@ -27,7 +27,8 @@ class Ranking:
     Attributes:
         roc_auc: Of each class, against all others.
         macro_roc_auc: Mean over the classes that have one.
-        average_precision: Of each class.
+        average_precision: Of each class; its interval is Wilson's of a share of as many images as the class has, after
+            the binomial one of Boyd, Eng and Page (2013), "Area under the precision-recall curve", section 4.
         macro_average_precision: Mean over the classes that have one; its interval, over resamples of the images, up to
             :data:`MOST` images times classes.
     """
@@ -79,7 +80,7 @@ def ranking(labels: Tensor, probabilities: Tensor) -> Ranking:
         areas.append(_share(area, float(error.square().sum().sqrt())))
         errors = errors + (error if math.isfinite(area) else 0.0)
         found = float(average_precision(y[:, None], p[:, None])[0]) if finite else math.nan
-        precisions.append(_share(found, _error_of_precision(found, int(y.sum()))))
+        precisions.append(Share(found, *wilson_of(found, int(y.sum()))) if math.isfinite(found) else UNKNOWN)
     known = [share.value for share in areas if share.value is not None]
     macro = sum(known) / len(known) if known else math.nan
     of_all = _share(macro, float(errors.square().sum().sqrt()) / max(1, len(known)))
@@ -158,14 +159,6 @@ def _share_below(values: Tensor, at: Tensor) -> Tensor:
     below, upto = (torch.searchsorted(ranked, at.contiguous(), right=right) for right in (False, True))
     share: Tensor = (below + upto).double() / (2 * len(values))
     return share
-
-
-def _error_of_precision(value: float, positives: int) -> float:
-    """Standard error of an average precision; on the scale of logits it is ``1 / sqrt(n v (1 - v))``.
-
-    Source: Boyd, Eng and Page (2013), "Area under the precision-recall curve", section 4.
-    """
-    return math.sqrt(value * (1 - value) / positives) if positives and 0 < value < 1 else 0.0
 
 
 def _share(value: float, error: float) -> Share:

@@ -202,9 +202,8 @@ def _thresholds(run: RunContents) -> Section:
     errors, parts = run.errors, []
     if "macro" not in errors:  # of a run of an older version
         return Section("thresholds", "Thresholds")
-    roc = figure("roc", "How well each class is told from the others, over all thresholds.")
-    coverage = figure("coverage", "What is right among the images that the model is surest of.")
-    parts += [pair(*(drawn for drawn in (roc, coverage) if drawn["name"] in run.figures))]
+    if "roc" in run.figures:
+        parts.append(figure("roc", "How well each class is told from the others, over all thresholds."))
     macro = ", ".join(f"{name} {share(errors['macro'][key])}" for name, key in AREAS.items())
     parts.append(heading("Areas and chosen thresholds, lowest area first; 95 % intervals in brackets"))
     parts.append(
@@ -221,13 +220,15 @@ def _thresholds(run: RunContents) -> Section:
     ]
     heads = ("ROC area#", "average precision#", "threshold#", "sensitivity#", "specificity#")
     parts.append(table(["class", *heads], rows[:MOST_ROWS]))
-    return Section("thresholds", "Thresholds", [*parts, *_rejected(errors), *_costs(errors)])
+    return Section("thresholds", "Thresholds", [*parts, *_rejected(run), *_costs(errors)])
 
 
-def _rejected(errors: dict[str, Any]) -> list[Part]:
-    parts: list[Part] = []
+def _rejected(run: RunContents) -> list[Part]:
+    errors, parts = run.errors, []
     if errors.get("coverage"):
         parts.append(heading("Rejected below a probability; chosen on the other half of the images"))
+        if "coverage" in run.figures:
+            parts.append(pair(figure("coverage", "What is right among the images that the model is surest of.")))
         rows = [
             (number(row["threshold"], ".3f"), percent(row["coverage"]), share({**row, "value": row["accuracy"]}))
             for row in errors["coverage"]
