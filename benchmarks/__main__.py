@@ -22,7 +22,7 @@ import torch
 HERE = Path(__file__).parent
 SCRIPTS = [
     *("throughput.py", "callback_cost.py", "startup.py", "memory.py", "evaluation.py", "gradcam.py", "growth.py"),
-    *("image_path.py", "gpu.py"),
+    *("image_path.py", "serving.py", "gpu.py"),
 ]
 
 
@@ -58,6 +58,7 @@ def benchmarks(images: str | None, weights: str | None) -> list[Benchmark]:
             "--rounds 3 --images 1000 10000 100000 1000000",
         ),
     ]
+    found.append(Benchmark("A server under load", "serving.py", "--requests 500", "--rounds 2"))
     if images:
         path = f"image_path.py {shlex.quote(images)}"
         found += [

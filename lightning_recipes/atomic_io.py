@@ -185,8 +185,8 @@ def _finite(value: Any) -> Any:
 
 
 def write_csv(path: Path, header: Sequence[str], rows: Iterable[Sequence[object]]) -> None:
-    """Write a table."""
-    with whole_file(path) as part, part.open("w", newline="", encoding="utf-8") as file:
+    """Write a table; bytes in a file's name that are no text are escaped."""
+    with whole_file(path) as part, part.open("w", newline="", encoding="utf-8", errors="backslashreplace") as file:
         writer = csv.writer(file)
         writer.writerow(header)
         writer.writerows(rows)

@@ -13,7 +13,7 @@ from typing_extensions import override
 
 from lightning_recipes.engine.best import Best, read_best
 from lightning_recipes.engine.checkpoint_io import use_whole_checkpoints
-from lightning_recipes.errors import UserError, refuse_bad_values
+from lightning_recipes.errors import UserError, did_you_mean, refuse_bad_values
 from lightning_recipes.modules.protocols import staged_of
 
 __all__ = ["BestCheckpoint"]
@@ -63,7 +63,7 @@ class BestCheckpoint(Checkpoint):
         self._given, self.dirpath = (monitor, mode), dirpath
         self.monitor, self.mode = monitor or OF_ANY[0], mode or OF_ANY[1]
         self.best: Best | None = None
-        self.best_model_path = ""
+        self.best_model_path, self._near = "", ""
 
     @override
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
@@ -101,8 +101,15 @@ class BestCheckpoint(Checkpoint):
         if not isinstance(known, MetricCollection) or self.monitor in ("val_loss", *known):
             return
         name = self.monitor.removeprefix("val_")
-        if name in getattr(getattr(module, "task", None), "further_metrics", ()):
+        further = getattr(getattr(module, "task", None), "further_metrics", {})
+        if name in getattr(module, "further_metrics", ()):
+            raise UserError(
+                f"best_checkpoint.monitor: '{self.monitor}' is in model.metrics, and the module's configure_metrics "
+                "leaves it out; add it there"
+            )
+        if name in further:
             raise UserError(f"best_checkpoint.monitor: '{self.monitor}' is not measured; give model.metrics: [{name}]")
+        self._near = did_you_mean(self.monitor, ["val_loss", *known, *(f"val_{one}" for one in further)])
         if trainer.enable_validation and not trainer.num_sanity_val_steps:
             trainer.num_sanity_val_steps = 1
 
@@ -117,6 +124,7 @@ class BestCheckpoint(Checkpoint):
             known = ", ".join(sorted(name for name in metrics if name.startswith("val_")))
             raise UserError(
                 f"best_checkpoint.monitor: '{self.monitor}' is not logged by the validation; there are {known}"
+                f"{self._hint(trainer)}"
             )
         if trainer.sanity_checking or trainer.fast_dev_run:  # type: ignore[attr-defined]
             return
@@ -126,6 +134,14 @@ class BestCheckpoint(Checkpoint):
             trainer.save_checkpoint(path, weights_only=True)
             self.best = Best(path, trainer.current_epoch, trainer.global_step, metrics, self.monitor)
             self.best_model_path = str(path)
+
+    def _hint(self, trainer: pl.Trainer) -> str:
+        """What may be wrong with a metric that nobody logs."""
+        if self.monitor.endswith("_raw"):
+            return "; those that end with _raw are EMA's, with validate: both"
+        if self._near or not trainer.sanity_checking:
+            return self._near
+        return "; a batch was validated before training to see it, and it has to be logged there too"
 
     def _is_better(self, score: float) -> bool:
         best = None if self.best is None else self._score(self.best.metrics)

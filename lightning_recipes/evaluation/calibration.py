@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from lightning_recipes.evaluation.halves import halves_of
 from lightning_recipes.evaluation.intervals import wilson_interval
 
 __all__ = [
@@ -131,12 +132,12 @@ def held_out_error(labels: Tensor, probabilities: Tensor, *, bins: int = BINS, a
 
     On the images that it was fitted on a temperature looks better than it is. ``an_image`` rows are of one image.
     """
-    halves = torch.arange(len(labels)) // an_image % 2
     mended = probabilities.double().clone()
-    for half in (0, 1):
-        if bool((halves != half).any()) and bool((halves == half).any()):
-            temperature = fit_temperature(labels[halves != half], probabilities[halves != half])
-            mended[halves == half] = cooled(probabilities[halves == half], temperature)
+    for halves in halves_of(len(labels) // an_image):
+        fit_on, judge_on = (half.repeat_interleave(an_image) for half in halves)
+        if bool(fit_on.any()) and bool(judge_on.any()):
+            temperature = fit_temperature(labels[fit_on], probabilities[fit_on])
+            mended[judge_on] = cooled(probabilities[judge_on], temperature)
     return calibration_error(labels, mended, bins=bins)
 
 

@@ -12,4 +12,11 @@ def class_columns(first: Sequence[str], classes: Sequence[str]) -> list[str]:
         >>> class_columns(["path", "true"], ["cat", "path"])
         ['path', 'true', 'cat', 'path (class)']
     """
-    return [*first, *(f"{name} (class)" if name in first else name for name in classes)]
+    columns, known = list(first), {*first, *classes}
+    for name in classes:
+        column = name
+        while column in first or (column != name and column in known):
+            column += " (class)"
+        columns.append(column)
+        known.add(column)
+    return columns

@@ -74,5 +74,6 @@ def _computed(metrics: MetricCollection, probabilities: Tensor, labels: Tensor) 
 
 
 def _of_mean(value: float, resampled: Tensor) -> Interval:
-    half = Z_95 * float(resampled[resampled.isfinite()].double().std())
+    known = resampled[resampled.isfinite()].double()
+    half = Z_95 * float(known.std()) if len(known) > 1 else math.nan
     return (value - half, value + half) if math.isfinite(half) else None

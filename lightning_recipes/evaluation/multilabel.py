@@ -3,6 +3,8 @@
 import torch
 from torch import Tensor
 
+from lightning_recipes.evaluation.halves import halves_of
+
 __all__ = ["average_precision", "best_thresholds", "f1_scores", "held_out_answers", "mean_known"]
 
 UNSEEN = 0.5  # threshold of a class that nothing is known of
@@ -80,10 +82,8 @@ def best_thresholds(labels: Tensor, probabilities: Tensor) -> Tensor:
 
 def held_out_answers(labels: Tensor, probabilities: Tensor) -> Tensor:
     """Return yes or no, (N, C), by thresholds that were chosen on the other half of the images, for both halves."""
-    halves = torch.arange(len(labels)) % 2
     answers = probabilities.double() >= UNSEEN
-    for half in (0, 1):
-        ours, theirs = halves == half, halves != half
+    for theirs, ours in halves_of(len(labels)):
         if bool(ours.any()) and bool(theirs.any()):
             answers[ours] = probabilities[ours].double() >= best_thresholds(labels[theirs], probabilities[theirs])
     return answers

@@ -8,9 +8,10 @@ import torch
 from torch import Tensor
 
 from lightning_recipes.evaluation.confusion import Share, share_of
+from lightning_recipes.evaluation.halves import halves_of
 from lightning_recipes.evaluation.ranking import curve
 
-__all__ = ["Chosen", "chosen_threshold", "coverage_curve", "halves_of", "rejection"]
+__all__ = ["Chosen", "chosen_threshold", "coverage_curve", "rejection"]
 
 UNSEEN = 0.5
 COVERAGES = (1.0, 0.99, 0.98, 0.95, 0.9, 0.85, 0.8, 0.7, 0.6, 0.5)
@@ -29,12 +30,6 @@ class Chosen:
     threshold: float
     sensitivity: Share
     specificity: Share
-
-
-def halves_of(images: int) -> list[tuple[Tensor, Tensor]]:
-    """Return, for each half of the images, what to choose on and what to judge, as masks (N,)."""
-    even = torch.arange(images) % 2 == 0
-    return [(even, ~even), (~even, even)]
 
 
 def chosen_threshold(
@@ -102,7 +97,7 @@ def rejection(sure: Tensor, right: Tensor, below: float) -> dict[str, Any]:
     Returns:
         ``below``, ``images`` that are rejected, their ``share``, and the accuracy of them and of the others.
     """
-    rejected = sure < below
+    rejected = ~(sure >= below)  # and what is no number
     parts = [share_of(int((right & some).sum()), int(some.sum())) for some in (rejected, ~rejected)]
     return {
         "below": below,

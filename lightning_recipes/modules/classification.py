@@ -50,13 +50,14 @@ class ClassificationModule(Evaluator, StagedModule):
         *,
         class_names: list[str] | None = None,
         task: str = "multiclass",
-        metrics: Sequence[str] | None = None,
+        metrics: Sequence[str] | str | None = None,
         reject_below: float | None = None,
         **optimization: Any,
     ) -> None:
         super().__init__(**optimization)
         self.task: Task = create_task(task)
-        self.further_metrics, self.reject_below = tuple(metrics or ()), reject_below
+        named = [metrics] if isinstance(metrics, str) else metrics or ()
+        self.further_metrics, self.reject_below = tuple(dict.fromkeys(named)), reject_below
         _refuse_other_metrics(self.further_metrics, self.task)
         _refuse_rejection(reject_below, self.task)
         fewest = self.task.fewest_classes

@@ -104,7 +104,7 @@ class ImageClassifier(ClassificationModule):
         task: str = "multiclass",
         head: str | dict[str, Any] = "linear",
         in_chans: int = 3,
-        metrics: list[str] | None = None,
+        metrics: list[str] | str | None = None,
         reject_below: float | None = None,
     ) -> None:
         super().__init__(

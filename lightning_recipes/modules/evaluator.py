@@ -104,11 +104,14 @@ class Evaluator(pl.LightningModule):
         return [self.prediction(row) for part in probabilities for row in part]
 
     def prediction(self, probabilities: Tensor) -> Prediction:
-        """Return what is said of one image, from its probabilities (C,), on the CPU: no label where it is rejected."""
+        """Return what is said of one image, from its probabilities (C,), on the CPU.
+
+        No label where it is rejected, or a probability is no number.
+        """
         names = self.class_names or [str(label) for label in range(self.num_classes)]
         found = self.task.prediction(probabilities, names)
-        rejected = self.reject_below is not None and found.probability < self.reject_below
-        return replace(found, label="") if rejected else found
+        said = found.probability >= (self.reject_below or 0)  # not of nan
+        return found if said else replace(found, label="")
 
     def inputs_of(self, pictures: Sequence[Pictures]) -> list[Tensor]:
         """Return images (N, 3, H, W) on the CPU, as the weights were judged with.

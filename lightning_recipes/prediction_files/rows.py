@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from typing_extensions import override
 
+from lightning_recipes.atomic_io import named_failures
 from lightning_recipes.data.batch import batch_length
 from lightning_recipes.data.sources.progress import Progress, tell_nobody
 from lightning_recipes.evaluation.prediction import Prediction
@@ -62,7 +63,8 @@ class RowWriter(pl.Callback):
         rows = np.zeros(batch_length(batch), row_type(self.num_classes))
         rows["index"] = outputs["indices"].cpu().numpy()
         rows["probabilities"] = outputs["probabilities"].float().cpu().numpy()
-        rows.tofile(self._file)
+        with named_failures(self.path(trainer.global_rank)):
+            self._file.write(rows.tobytes())
         self._done += len(rows) * trainer.world_size
         total = len(trainer.datamodule.predict_source)  # type: ignore[attr-defined]
         self.progress("Predicting", min(self._done, total), total)
@@ -96,16 +98,19 @@ class PredictedRows:
     Attributes:
         unreadable: Positions of images that could not be read.
         count: Of those that could.
+        without_numbers: Of these, those of which a probability is no number.
     """
 
     def __init__(self, paths: Sequence[Path], num_classes: int, prediction: Callable[[Tensor], Prediction]) -> None:
         self._paths, self._kind, self._prediction = paths, row_type(num_classes), prediction
         self.unreadable: list[int] = []
-        self.count = 0
+        self.count = self.without_numbers = 0
         for path in paths:
             for rows in self._read(path):
                 self.unreadable += (~rows["index"][rows["index"] < 0]).tolist()
-                self.count += int((rows["index"] >= 0).sum())
+                there = rows["index"] >= 0
+                self.count += int(there.sum())
+                self.without_numbers += int((~np.isfinite(rows["probabilities"][there]).all(axis=1)).sum())
         self.unreadable.sort()
 
     def __iter__(self) -> Iterator[tuple[int, Prediction]]:

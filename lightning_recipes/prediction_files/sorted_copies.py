@@ -3,7 +3,7 @@
 import posixpath
 import re
 import shutil
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from pathlib import Path
 
 from lightning_recipes.atomic_io import named_failures, whole_folder
@@ -12,28 +12,51 @@ from lightning_recipes.data.sources.files import FileSource
 __all__ = ["copy_sorted"]
 
 NO_LABEL = "none"
-"""Folder of pictures that have none of several labels."""
-
+"""Folder of pictures that have no label."""
 TAKEN = re.compile(r'[\\/:*?"<>|\x00-\x1f]')
 """Letters that a folder cannot have on one system or another."""
+RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
+"""Names that Windows keeps for itself."""
+LONGEST = 100
 
 
 def copy_sorted(folder: Path, source: FileSource, labels: Iterable[tuple[int, str]]) -> None:
     """Copy each picture, as it is stored, below the folder of its class; the folder is there whole or not at all.
 
     A picture keeps its path below where it was looked for; one of several labels is in the folder of that set of them.
+    Folders are called as classes are, as far as a folder can be; no two classes share one.
 
     Args:
         folder: New, or empty.
         source: The pictures.
         labels: Positions in it, and what is said of each.
     """
+    folders = {"": NO_LABEL}
     with named_failures(folder), whole_folder(folder) as whole:
         for index, label in labels:
-            target = whole / (TAKEN.sub("_", label).strip(". ") or NO_LABEL) / _below(source.paths[index])
+            if label not in folders:
+                folders[label] = _folder_for(label, {name.lower() for name in folders.values()})
+            target = whole / folders[label] / _below(source.paths[index])
             target.parent.mkdir(parents=True, exist_ok=True)
             with source.tree.open(source.paths[index]) as file, _free(target).open("wb") as copy:
                 shutil.copyfileobj(file, copy)
+
+
+def _folder_for(label: str, taken: Container[str]) -> str:
+    """Return a name for the folder of a class, of those that are not taken, in small letters.
+
+    Example:
+        >>> _folder_for("a/b", set()), _folder_for("a_b", {"a_b"}), _folder_for("..", {"none"})
+        ('a_b', 'a_b-2', '_')
+    """
+    plain = TAKEN.sub("_", label).strip(". ")[:LONGEST] or "_"
+    if RESERVED.fullmatch(plain):
+        plain += "_"
+    name, number = plain, 1
+    while name.lower() in taken:
+        number += 1
+        name = f"{plain}-{number}"
+    return name
 
 
 def _below(name: str) -> str:

@@ -1,6 +1,7 @@
 """Predictions as a table in a file: CSV, JSON, JSON lines or Parquet, row after row."""
 
 import json
+import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from importlib.util import find_spec
 from itertools import islice
@@ -82,7 +83,9 @@ def _parquet(path: Path, rows: Iterable[Row], classes: Sequence[str], top_k: int
     kinds += [pyarrow.float32()] * len(classes) if top_k is None else [pyarrow.string(), pyarrow.float32()] * top_k
     schema = pyarrow.schema(list(zip(columns, kinds, strict=True)))
     with whole_file(path) as part, parquet.ParquetWriter(part, schema) as writer:
-        while some := [[name, found.label, *_values(found, classes, top_k)] for name, found in islice(rows, AT_ONCE)]:
+        while some := [
+            [_text(name), found.label or None, *_values(found, classes, top_k)] for name, found in islice(rows, AT_ONCE)
+        ]:
             arrays = [pyarrow.array(values, kind) for values, kind in zip(zip(*some), kinds, strict=True)]
             writer.write_table(pyarrow.Table.from_arrays(arrays, schema=schema))
 
@@ -117,15 +120,16 @@ def _most(found: Prediction, classes: Sequence[str], top_k: int) -> list[tuple[s
 def _as_object(row: Row, classes: Sequence[str], top_k: int | None) -> str:
     name, found = row
     most = zip(classes, found.probabilities.tolist()) if top_k is None else _most(found, classes, top_k)
-    probabilities = {one: round(probability, DIGITS) for one, probability in most}
-    said = {"path": name, "predicted": found.label, "probability": round(found.probability, DIGITS)}
-    # A file's name may hold bytes that are no text, which JSON has as escapes.
-    return json.dumps({**said, "probabilities": probabilities}, ensure_ascii=not _is_text(name), allow_nan=False)
+    probabilities = {one: _number(probability) for one, probability in most}
+    said = {"path": _text(name), "predicted": found.label or None, "probability": _number(found.probability)}
+    return json.dumps({**said, "probabilities": probabilities}, ensure_ascii=False, allow_nan=False)
 
 
-def _is_text(name: str) -> bool:
-    try:
-        name.encode("utf-8")
-    except UnicodeEncodeError:
-        return False
-    return True
+def _number(probability: float) -> float | None:
+    """JSON has no nan."""
+    return round(probability, DIGITS) if math.isfinite(probability) else None
+
+
+def _text(name: str) -> str:
+    """Return a file's name, whose bytes may be no text, with these escaped."""
+    return name.encode("utf-8", "backslashreplace").decode("utf-8")

@@ -4,8 +4,9 @@ import json
 from pathlib import Path
 
 import pytest
+from torchmetrics import MetricCollection
 
-from lightning_recipes import BestCheckpoint, load
+from lightning_recipes import BestCheckpoint, ImageClassifier, load
 from lightning_recipes.__main__ import main
 from lightning_recipes.errors import UserError
 from tests.small import SMALL, classifier, digits, fit
@@ -65,6 +66,24 @@ def test_a_metric_that_there_is_not_is_refused_before_the_first_step(monitor: st
         fit(model, digits(), BestCheckpoint(monitor, dirpath=str(tmp_path)), max_epochs=1, enable_checkpointing=True)
     assert str(refused.value).startswith(said)
     assert model.trainer.global_step == 0
+
+
+def test_what_may_be_wrong_with_a_metric_that_is_not_logged_is_said(tmp_path: Path) -> None:
+    class Own(ImageClassifier):
+        def configure_metrics(self, prefix: str) -> MetricCollection:
+            return self.task.metrics(self.num_classes, prefix)
+
+    model = Own("test_resnet", 10, pretrained=False, metrics="roc_auc")
+    for monitor, said in (
+        ("val_roc_auc", "is in model.metrics, and the module's configure_metrics leaves it out"),
+        ("val_accuracy_raw", "those that end with _raw are EMA's, with validate: both"),
+        ("val_balanced_acuracy", "did you mean val_balanced_accuracy?"),
+        ("of_a_callback", "a batch was validated before training to see it"),
+    ):
+        with pytest.raises(UserError, match=said):
+            fit(
+                model, digits(), BestCheckpoint(monitor, dirpath=str(tmp_path)), max_epochs=1, enable_checkpointing=True
+            )
 
 
 def test_a_metric_that_is_none_is_refused_where_the_model_is_made() -> None:

@@ -6,6 +6,7 @@ import torch
 from sklearn.metrics import average_precision_score, f1_score, precision_recall_curve
 
 from lightning_recipes.evaluation.bootstrap import image_counts, resamples_of, share_interval
+from lightning_recipes.evaluation.halves import halves_of
 from lightning_recipes.evaluation.intervals import wilson_interval
 from lightning_recipes.evaluation.multilabel import (
     average_precision,
@@ -63,8 +64,8 @@ def test_thresholds_are_judged_on_images_that_they_were_not_chosen_on() -> None:
     p = torch.rand(60, 4, generator=torch.Generator().manual_seed(1))
     same = f1_scores(LABELS[:60], p >= best_thresholds(LABELS[:60], p))[0]
     assert f1_scores(LABELS[:60], held_out_answers(LABELS[:60], p))[0] < same
-    # Of the first half the thresholds are those of the second.
-    ours, theirs = torch.arange(60) % 2 == 0, torch.arange(60) % 2 == 1
+    # Of one half the thresholds are those of the other.
+    theirs, ours = halves_of(60)[0]
     expected = p[ours].double() >= best_thresholds(LABELS[:60][theirs], p[theirs])
     assert torch.equal(held_out_answers(LABELS[:60], p)[ours], expected)
 

@@ -11,6 +11,7 @@ from torch import Tensor
 from lightning_recipes.errors import UserError
 from lightning_recipes.evaluation.costs import cost_figures, cost_matrix
 from lightning_recipes.evaluation.further_metrics import FURTHER_METRICS
+from lightning_recipes.evaluation.halves import halves_of
 from lightning_recipes.evaluation.ranking import curve, ranking, roc_auc
 from lightning_recipes.evaluation.thresholds import chosen_threshold, coverage_curve, rejection
 
@@ -99,14 +100,16 @@ def test_the_curve_is_that_of_scikit_learn() -> None:
 
 
 def test_a_threshold_is_judged_on_images_that_it_was_not_chosen_on() -> None:
-    # In the even half, yes is from 0.6 on; in the odd half all probabilities are 0.4 lower.
-    labels = torch.tensor([0, 0, 1, 1, 0, 0, 1, 1, 0, 0.0])
-    p = torch.tensor([0.5, 0.1, 0.7, 0.3, 0.4, 0.0, 0.8, 0.4, 0.5, 0.1])
+    # In one half, yes is from 0.6 on; in the other all probabilities are 0.4 lower.
+    one, _ = halves_of(10)[0]
+    labels, p = torch.zeros(10), torch.zeros(10)
+    labels[one], p[one] = torch.tensor([0, 1, 0, 1, 0.0]), torch.tensor([0.5, 0.7, 0.4, 0.8, 0.5])
+    labels[~one], p[~one] = torch.tensor([0, 1, 0, 1, 0.0]), torch.tensor([0.1, 0.3, 0.0, 0.4, 0.1])
     found = chosen_threshold(labels, p)
-    # The even images are told apart at (0.7 + 0.5) / 2, the odd ones at (0.3 + 0.1) / 2. The even ones, judged at 0.2,
-    # are all found and none is left out; of the odd ones, judged at 0.6, none is found and all others are left out.
+    # The first are told apart at (0.7 + 0.5) / 2, the others at (0.3 + 0.1) / 2. The first, judged at 0.2, are all
+    # found and none is left out; of the others, judged at 0.6, none is found and all are left out.
     assert (found.sensitivity.value, found.specificity.value) == (2 / 4, 3 / 6)
-    assert chosen_threshold(labels[::2], p[::2]).threshold == pytest.approx(0.6)
+    assert chosen_threshold(labels[one], p[one]).threshold == pytest.approx(0.6)
     assert chosen_threshold(torch.zeros(4), torch.rand(4)).sensitivity.value is None
 
 
@@ -121,10 +124,21 @@ def test_what_is_right_among_the_surest_is_counted_on_the_other_half() -> None:
         assert row["coverage"] == pytest.approx(1 - float(row["threshold"] or 0), abs=0.03)
         expected = (1 + float(row["threshold"] or 0)) / 2
         assert float(row["low"] or 0) - 0.01 < expected < float(row["high"] or 1) + 0.01
-    halves = [(sure[::2], sure[1::2], right[1::2]), (sure[1::2], sure[::2], right[::2])]
+    halves = [(sure[chosen], sure[judged], right[judged]) for chosen, judged in halves_of(2000)]
     kept = [hit[judged >= chosen.double().sort().values[100]] for chosen, judged, hit in halves]
     assert rows[4]["accuracy"] == pytest.approx(float(torch.cat(kept).double().mean()))
     assert coverage_curve(torch.full((4,), torch.nan), torch.zeros(4, dtype=torch.bool))[0]["accuracy"] is None
+
+
+def test_halves_are_drawn_once_and_are_as_large_as_each_other() -> None:
+    for images in (0, 1, 7, 1000):
+        (one, other), (again, _) = halves_of(images)
+        assert torch.equal(one, ~other)
+        assert torch.equal(again, other)
+        assert int(one.sum()) - int(other.sum()) in (0, 1)
+        assert torch.equal(halves_of(images)[0][0], one)
+    alternating = torch.arange(1000) % 2
+    assert 200 < int(alternating[halves_of(1000)[0][0]].sum()) < 300
 
 
 def test_what_is_rejected_by_a_given_threshold() -> None:
@@ -142,6 +156,13 @@ def test_the_lowest_expected_cost_decides_otherwise_where_a_mistake_is_dear() ->
     assert found["most_probable"]["value"] == 10 / 4
     assert found["lowest_cost"]["value"] == 1 / 4
     assert (found["difference"]["value"], found["changed"]) == (-9 / 4, 2)
+    assert cost_matrix({1: {7: 20}}, ["1", "7"], "costs").tolist() == [[0, 20], [1, 0]]  # type: ignore[dict-item]
+    with pytest.raises(UserError, match="sick taken for sick is right, and costs nothing"):
+        cost_matrix({"sick": {"sick": 2}}, ["sick", "well"], "costs")
+    with pytest.raises(UserError, match="there is no class 'zz'"):
+        cost_matrix({"zz": {}}, ["sick", "well"], "costs")
+    alone = cost_figures(labels[:1], p[:1], matrix)["most_probable"]
+    assert alone == {"value": 10.0, "low": None, "high": None}
     with pytest.raises(UserError, match="costs: there is no class 'sik'; did you mean sick"):
         cost_matrix({"sik": {"well": 10}}, ["sick", "well"], "costs")
     with pytest.raises(UserError, match="-1 for sick taken for well is not a number >= 0"):

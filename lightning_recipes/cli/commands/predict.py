@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -19,7 +18,7 @@ from lightning_recipes.cli.commands.evaluation import Evaluation, given_on_the_c
 from lightning_recipes.cli.config_checks import check_folder
 from lightning_recipes.cli.console import print_predictions
 from lightning_recipes.cli.progress import telling
-from lightning_recipes.cli.typed_options import split_words
+from lightning_recipes.cli.typed_options import split_words, typed_options
 from lightning_recipes.data.datamodule import ImageDataModule
 from lightning_recipes.data.sources.files import FileSource
 from lightning_recipes.data.sources.source import ImageSource
@@ -57,14 +56,16 @@ class Predict(Evaluation):
         pictures, others = split_words(words)
         if not pictures:
             return super().main(words)
+        if any(name.endswith("predict_root") for name, _ in typed_options(others)):
+            return _refused("data.predict_root: pictures are named twice; name all of them right after predict")
         with ExitStack() as held:
             if STANDARD_INPUT in pictures:
                 listed = held.enter_context(_standard_input())
-                if not os.path.getsize(listed):
-                    print("lightning-recipes: standard input names no pictures; give a path a line", file=sys.stderr)
-                    return 2
+                if listed is None:
+                    return _refused("standard input names no pictures; give a path a line")
                 pictures = [listed if one == STANDARD_INPUT else one for one in pictures]
-            value = pictures[0] if len(pictures) == 1 else json.dumps(pictures)
+            # A list, also of one: a folder may be called null.
+            value = json.dumps(pictures)
             return super().main([*others, f"--data.predict_root={value}"])
 
     @override
@@ -103,8 +104,8 @@ class Predict(Evaluation):
             weights_only: Not used; a run's own config.yaml has it.
         """
         data = self._data()
-        if sort_into is not None and not isinstance(data.predict_source, FileSource):
-            raise UserError("sort_into: copies files, and these images are none of their own; name pictures to predict")
+        if sort_into is not None:
+            _refuse_copies(sort_into, data)
         names = names_of(self.model)
         with telling() as progress:
             writer = RowWriter(self.run_folder, len(names), progress)
@@ -116,6 +117,8 @@ class Predict(Evaluation):
         try:
             parts = [writer.path(rank) for rank in range(trainer.world_size)]
             rows = PredictedRows(parts, len(names), self.model.prediction)
+            if rows.count and rows.without_numbers == rows.count:
+                raise UserError("ckpt_path: its weights diverged, and give no numbers; take another checkpoint")
             self._write(rows, data.predict_source, names)
         finally:
             writer.remove(trainer.world_size)
@@ -140,6 +143,12 @@ class Predict(Evaluation):
     def _write(self, rows: PredictedRows, source: ImageSource, names: Sequence[str]) -> None:
         own, paths = self.made, source.paths
         unreadable = [(paths[index], _reason(source, index)) for index in rows.unreadable]
+        table, bad = self.run_folder / f"predictions.{own.format}", self.run_folder / "unreadable.csv"
+        sheet = self.run_folder / "figures" / "least_sure.png"
+        for old in (bad, sheet):  # of other predictions
+            old.unlink(missing_ok=True)
+        if unreadable:
+            write_csv(bad, ["path", "reason"], unreadable)
         if not rows.count:
             raise UserError(
                 f"data.predict_root: of {len(unreadable)} none can be read: {unreadable[0][0]} ({unreadable[0][1]}); "
@@ -149,21 +158,25 @@ class Predict(Evaluation):
         def named() -> Iterator[tuple[str, Prediction]]:
             return ((paths[index], found) for index, found in rows)
 
-        table, bad = self.run_folder / f"predictions.{own.format}", self.run_folder / "unreadable.csv"
         write_table(table, named(), names, top_k=None if own.top_k is None else min(own.top_k, len(names)))
-        if unreadable:
-            write_csv(bad, ["path", "reason"], unreadable)
-        else:
-            bad.unlink(missing_ok=True)
         written = [table]
         if own.least_sure:
-            written.append(self.run_folder / "figures" / "least_sure.png")
-            sheet = least_sure_sheet(source, least_sure(rows, own.least_sure), rows.count)
-            save_figure(sheet, written[-1])
+            written.append(sheet)
+            save_figure(least_sure_sheet(source, least_sure(rows, own.least_sure), rows.count), sheet)
         if own.sort_into is not None:
             written.append(Path(own.sort_into))
             copy_sorted(written[-1], cast(FileSource, source), ((index, found.label) for index, found in rows))
         print_predictions(written, rows.count, unreadable, bad)
+
+
+def _refuse_copies(folder: str, data: ImageDataModule) -> None:
+    """Refuse copies of images that are no files, and copies that the next ``predict`` would find."""
+    if not isinstance(data.predict_source, FileSource):
+        raise UserError("sort_into: copies files, and these images are none of their own; name pictures to predict")
+    roots = data.hparams["predict_root"]
+    for root in [roots] if isinstance(roots, str) else roots or []:
+        if os.path.isdir(root) and Path(folder).resolve().is_relative_to(Path(root).resolve()):
+            raise UserError(f"sort_into: '{folder}' is inside of '{root}', which is predicted; give a folder beside it")
 
 
 def _reason(source: ImageSource, index: int) -> str:
@@ -174,15 +187,24 @@ def _reason(source: ImageSource, index: int) -> str:
     return "could not be read at first"
 
 
+def _refused(text: str) -> int:
+    print(f"lightning-recipes: {text}", file=sys.stderr)
+    return 2
+
+
 @contextmanager
-def _standard_input() -> Iterator[str]:
-    """Give the file of what standard input lists, to this process and to those that Lightning starts."""
+def _standard_input() -> Iterator[str | None]:
+    """Give the file of what standard input lists, to this process and to those that Lightning starts; None: nothing."""
     if "LOCAL_RANK" in os.environ and LIST_OF_MAIN_PROCESS in os.environ:
         yield os.environ[LIST_OF_MAIN_PROCESS]
         return
     with tempfile.NamedTemporaryFile(prefix="pictures-", suffix=".txt") as file:
-        shutil.copyfileobj(sys.stdin.buffer, file)
+        given = b"" if sys.stdin is None else sys.stdin.buffer.read()
+        file.write(given)
         file.flush()
+        if not given.strip():
+            yield None
+            return
         os.environ[LIST_OF_MAIN_PROCESS] = file.name
         try:
             yield file.name

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 from pyarrow import parquet
 from torch import Tensor
@@ -22,6 +23,7 @@ from lightning_recipes.evaluation.prediction import Prediction
 from lightning_recipes.prediction_files import rows as rows_module
 from lightning_recipes.prediction_files.least_sure import least_sure
 from lightning_recipes.prediction_files.sorted_copies import copy_sorted
+from lightning_recipes.prediction_files.table import write_table
 from tests.small import classifier, digits, fit
 
 NAMES = [str(number) for number in range(10)]
@@ -109,6 +111,41 @@ def test_pictures_that_cannot_be_read_end_nothing_and_are_named(
     assert sorted(os.listdir("said")) == ["predictions.csv"]
 
 
+def test_lists_as_people_and_programs_write_them(checkpoint: Path, pictures: list[str]) -> None:
+    Path("null").mkdir()
+    Path("new/a.png").rename("null/a.png")
+    assert [row["path"] for row in predict(checkpoint, "null")] == ["a.png"]
+    with zipfile.ZipFile("some.zip", "w") as archive:
+        archive.write("new/b.png", "in/b.png")
+        archive.write("new/e.png", "in/e.png")
+    odd = b"new/\xff.png"
+    Path(os.fsdecode(odd)).write_bytes(Path("new/b.png").read_bytes())
+    lines = [b"new/b.png\r", b"", b"new/./b.png", b"some.zip/in/b.png", b"null", b"gone.zip", b"http://x/y.png", odd]
+    Path("list.txt").write_bytes(b"\xef\xbb\xbf" + b"\n".join(lines) + b"\n")
+    rows = predict(checkpoint, "list.txt")
+    assert [row["path"] for row in rows] == ["new/b.png", "some.zip/in/b.png", "null/a.png", "new/\\udcff.png"]
+    assert len({row["3"] for row in rows if not row["path"].startswith("null")}) == 1
+    with open("said/unreadable.csv", newline="") as file:
+        assert [row["path"] for row in csv.DictReader(file)] == ["gone.zip", "http://x/y.png"]
+    for kind in ("json", "parquet"):
+        predict(checkpoint, "list.txt", "--format", kind)
+    assert json.loads(Path("said/predictions.json").read_text())[3]["path"] == rows[3]["path"]
+    assert parquet.read_table("said/predictions.parquet").to_pylist()[3]["path"] == rows[3]["path"]
+    Path("zeros.txt").write_bytes(b"new/b.png\0new/e.png\0")
+    assert [row["path"] for row in predict(checkpoint, "zeros.txt")] == ["new/b.png", "new/e.png"]
+
+
+def test_weights_that_diverged_say_nothing(checkpoint: Path, pictures: list[str]) -> None:
+    state = torch.load(checkpoint, weights_only=True)
+    for value in state["state_dict"].values():
+        if value.is_floating_point():
+            value.fill_(torch.nan)
+    torch.save(state, "nan.ckpt")
+    predict(Path("nan.ckpt"), "new", code=2)
+    assert not os.listdir("said")
+    assert load("nan.ckpt").predict("new/a.png")[0].label == ""
+
+
 def test_views_drawn_of_pictures_among_which_one_cannot_be_read(checkpoint: Path, pictures: list[str]) -> None:
     whole = predict(checkpoint, "new", "--views", "augment", "--data.augment", "light")
     Path("new/zz.png").write_text("no picture")
@@ -121,9 +158,13 @@ def test_where_nothing_can_be_read_or_a_look_before_is_wanted_it_ends_in_a_line(
     Path("text.png").write_text("no picture")
     monkeypatch.setattr(sys, "stdin", io.TextIOWrapper(io.BytesIO(b"")))
     Path("none.csv").write_text("paths\nnew/a.png\n")
+    Path("semicolons.csv").write_text("path;x\nnew/a.png;1\n")
     for words, said in (
         (["text.png"], "data.predict_root: of 1 none can be read: text.png (cannot be decoded (not a picture))"),
         (["nowhere"], "data.predict_root: 'nowhere' does not exist"),
+        (["new/a.png", "--data.predict_root", "new"], "data.predict_root: pictures are named twice"),
+        (["semicolons.csv"], "'semicolons.csv' has no column 'path'; its cells are set apart by ';'"),
+        (["new", "--sort_into", "new/sorted"], "sort_into: 'new/sorted' is inside of 'new', which is predicted"),
         (["-"], "standard input names no pictures"),
         (["none.csv"], "'none.csv' has no column 'path'; did you mean paths?"),
         (["new", "text.png", "--data.on_bad_image", "error"], "data.on_bad_image: 1 file is no whole picture"),
@@ -135,7 +176,7 @@ def test_where_nothing_can_be_read_or_a_look_before_is_wanted_it_ends_in_a_line(
         error = capsys.readouterr().err
         assert said in error
         assert error.count("\n") == 1
-        assert not list(Path().glob("said/*"))
+        assert not [path for path in Path().glob("said/*") if path.name != "unreadable.csv"]
 
 
 def test_every_format_says_the_same(checkpoint: Path, pictures: list[str]) -> None:
@@ -152,6 +193,22 @@ def test_every_format_says_the_same(checkpoint: Path, pictures: list[str]) -> No
         assert [float(row[name]) for name in NAMES] == pytest.approx([line["probabilities"][n] for n in NAMES])
         assert [float(row[name]) for name in NAMES] == pytest.approx([stored[n] for n in NAMES], abs=1e-6)
         assert line["probability"] == max(line["probabilities"].values())
+
+
+def test_a_probability_that_is_no_number_is_null_in_json(pictures: list[str]) -> None:
+    row = ("a.png", Prediction("", np.nan, np.array([np.nan, 0.25], np.float32)))
+    write_table(Path("it.jsonl"), [row], ["x", "y"])
+    said = {"path": "a.png", "predicted": None, "probability": None, "probabilities": {"x": None, "y": 0.25}}
+    assert json.loads(Path("it.jsonl").read_text()) == said
+
+
+def test_classes_that_are_called_as_columns_have_their_own(pictures: list[str]) -> None:
+    classes = ["path", "path (class)", "predicted"]
+    write_table(Path("it.parquet"), [("a.png", Prediction("path", 0.5, np.zeros(3, np.float32)))], classes)
+    names = parquet.read_table("it.parquet").column_names
+    assert len(set(names)) == 5
+    assert names[:2] == ["path", "predicted"]
+    assert names[3] == "path (class)"
 
 
 def test_of_many_classes_the_most_probable(checkpoint: Path, pictures: list[str]) -> None:
@@ -173,20 +230,24 @@ def test_copies_lie_in_a_folder_for_each_class_byte_by_byte(checkpoint: Path, pi
     Path("new/bad.png").write_text("no picture")
     rows = predict(checkpoint, "new", "new.zip", "here/../new/a.png", "--sort_into", "sorted")
     found = sorted(path.relative_to("sorted").as_posix() for path in Path("sorted").rglob("*.*") if path.is_file())
-    expected = sorted(f"{row['predicted']}/{row['path']}" for row in rows if ".." not in row["path"])
-    more = [name for name in found if name not in expected]
-    assert set(expected) < set(found)
-    assert [name[1:] for name in more] == ["/new/a-2.png"]  # the same path, once .. is resolved
+    assert len(found) == 8  # the last has been named already
+    assert found == sorted(f"{row['predicted']}/{row['path']}" for row in rows)
     for row in rows[:7]:
         assert Path("sorted", row["predicted"], row["path"]).read_bytes() == Path(row["path"]).read_bytes()
 
 
 def test_a_class_that_is_called_like_a_path_leads_nowhere_else(pictures: list[str], tmp_path: Path) -> None:
-    source, _ = open_unlabelled(["new/a.png", "new/../../outside.png"], "later")
-    Path("../outside.png").write_bytes(b"x")
-    copy_sorted(Path("sorted"), source, [(0, "../../cat"), (1, "..")])
-    found = sorted(path.relative_to(tmp_path).as_posix() for path in Path("sorted").absolute().rglob("*.png"))
-    assert found == ["sorted/_.._cat/new/a.png", "sorted/none/outside.png"]
+    source, _ = open_unlabelled(["new/a.png", "new/../../outside.png", "outside.png"], "later")
+    for place in ("../outside.png", "outside.png"):
+        Path(place).write_text(place)
+    labels = [(0, "../../cat"), (1, ".."), (2, ".."), (0, ""), (0, "none"), (0, "a/b"), (0, "a_b"), (0, "A_b")]
+    copy_sorted(Path("sorted"), source, [*labels, (0, "CON"), (0, 300 * "x")])
+    found = {path.relative_to(tmp_path).as_posix() for path in Path("sorted").absolute().rglob("*.png")}
+    folders = ("_.._cat", "none", "none-2", "a_b", "a_b-2", "A_b-3", "CON_", 100 * "x")
+    assert found == {f"sorted/{name}/new/a.png" for name in folders} | {
+        "sorted/_/outside.png", "sorted/_/outside-2.png"
+    }  # fmt: skip
+    assert Path("sorted/_/outside-2.png").read_text() == "outside.png"
 
 
 def test_what_is_less_probable_than_wanted_is_none_of_the_classes(checkpoint: Path, pictures: list[str]) -> None:
