@@ -31,9 +31,8 @@ def ask_until_it_ends(served: InProcess) -> list[int]:
         return found
 
 
-@pytest.mark.parametrize(
-    ("sign", "code"), [(signal.SIGTERM, 0), pytest.param(signal.SIGINT, 130, marks=pytest.mark.slow)]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("sign", "code"), [(signal.SIGTERM, 0), (signal.SIGINT, 130)])
 def test_a_signal_ends_it_with_every_request_answered(checkpoint: Path, sign: signal.Signals, code: int) -> None:
     with command(checkpoint, "--log_requests", "true") as served, ThreadPoolExecutor(4) as clients:
         assert served.line.startswith("tiny.ckpt answers on http://127.0.0.1:")
