@@ -13,6 +13,7 @@ import yaml
 
 from lightning_recipes.__main__ import main
 from lightning_recipes.export.model_card import model_card
+from lightning_recipes.run.reader import RunContents
 from tests.small import classifier, digits, fit
 
 
@@ -90,14 +91,15 @@ def test_what_is_in_the_repository_is_the_folder_and_a_hub_that_is_away_costs_no
     assert sorted(path.name for path in Path("again").iterdir()) == sorted(Hub.files)
 
 
-def test_a_card_claims_nothing_that_was_not_said_or_measured() -> None:
-    card = model_card("it", "local-dir:it", [f"c{i}" for i in range(25)], {}, None)
+def test_a_card_claims_nothing_that_was_not_said_or_measured(tmp_path: Path) -> None:
+    card = model_card("it", "local-dir:it", [f"c{i}" for i in range(25)], RunContents(tmp_path), None)
     head = yaml.safe_load(card.split("---")[1])
     assert "license" not in head
     assert "model-index" not in head
     assert "25 classes apart: c0, c1" in card
     assert "and 5 more" in card
     reached = {"val_accuracy": 0.9, "val_accuracy_ci95": [0.85, 0.94], "val_images": 100}
-    card = model_card("it", "local-dir:it", ["a", "b"], reached, "mit")
+    (tmp_path / "summary.json").write_text(json.dumps(reached))
+    card = model_card("it", "local-dir:it", ["a", "b"], RunContents(tmp_path), "mit")
     assert yaml.safe_load(card.split("---")[1])["model-index"][0]["results"][0]["metrics"][0]["value"] == 0.9
-    assert "Accuracy on 100 validation images: 90.0 % (95 % interval 85.0 to 94.0 %)" in card
+    assert "Validation accuracy 90.0 % (95 % interval 85.0 to 94.0 %), of 100 images" in card

@@ -144,7 +144,7 @@ class Export(Evaluation):
         """What the folder says of itself, with what the run has reached."""
         where = f"local-dir:{out}" if repo is None else f"hf-hub:{repo}"
         name = Path(repo or out).name
-        return model_card(name, where, names_of(self.model), RunContents(self.run_folder).summary, license)
+        return model_card(name, where, names_of(self.model), RunContents(self.run_folder), license)
 
     def _fitted(self) -> float:
         """The temperature that the analysis of the run has fitted on its validation images."""

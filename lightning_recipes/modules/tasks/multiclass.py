@@ -126,10 +126,8 @@ class Multiclass:
 
     def analysis(self, probabilities: Tensor, labels: Tensor, names: Sequence[str]) -> dict[str, Any]:
         """Return the confusion matrix and what is read off it, areas, thresholds, and the calibration."""
-        matrix, ranked = (
-            confusion_matrix(labels, self.predicted(probabilities), len(names)),
-            ranking(labels, probabilities),
-        )
+        matrix = confusion_matrix(labels, self.predicted(probabilities), len(names))
+        ranked = ranking(labels, probabilities)
         sure, right = probabilities.max(dim=1).values, self.right(probabilities, labels)
         chosen = [chosen_threshold(labels == c, probabilities[:, c]) for c in range(len(names))]
         return {
