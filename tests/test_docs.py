@@ -92,7 +92,7 @@ def test_what_a_page_shows_works(page: Path, run: Path, capfd: pytest.CaptureFix
     stand_where_a_reader_would(run, pictures=40 if page.stem == "tutorial" else 5)
     names: dict[str, object] = {}
     figures = FIGURE.findall(page.read_text(encoding="utf-8"))
-    looks = figures or page.stem in ("read_the_report", "uneven_classes", "wrong_labels")
+    looks = figures or page.stem in ("read_the_report", "thresholds", "uneven_classes", "wrong_labels")
     for kind, text in BLOCK.findall(page.read_text(encoding="utf-8")):
         if file := FILE.match(text):
             Path(file[1]).write_text(text)

@@ -206,6 +206,7 @@ KINDS = {
     "PNG with bad zlib data": _bad("zlib.png", lambda: png(8, 8, rows(8)[:2] + b"\xff" * 20)),
     "PNG of too few rows": _kind("rows.png", lambda: png(8, 16, rows(3)), "unfinished", "copied"),
     "PNG of a declared huge size": _bad("bomb.png", lambda: png(60_000, 60_000, rows(8))),
+    "PNG that is a line": _bad("line.png", lambda: stored("PNG", Image.new("1", (30_000, 2)))),
     "PNG without width": _bad("narrow.png", lambda: png(0, 8, rows(8))),
     "TIFF with a bad offset": _bad("offset.tif", bad_offset),
     # No file to read.

@@ -113,7 +113,7 @@ BAD = {
     "cut off": (JPEG[: len(JPEG) // 2], 400, "cannot be decoded (image file is truncated"),
     "damaged": (encoded(noise(0))[:60], 400, "give all bytes of one picture"),
     "many pixels": (encoded(Image.new("1", (600, 600))), 400, "600 x 600 pixels, more than 250,000 (max_megapixels)"),
-    "long": (encoded(Image.new("1", (100_000, 1))), 400, "100000 x 1 pixels, too long for its width"),
+    "long": (encoded(Image.new("1", (100_000, 1))), 400, "100000 x 1 pixels, one side more than 5,000 times the other"),
     "large": (bytes(600_000), 413, "more than 500,000 bytes (max_megabytes); send a smaller picture"),
     "large, in chunks": (chunks(bytes(600_000)), 413, "more than 500,000 bytes (max_megabytes)"),
 }

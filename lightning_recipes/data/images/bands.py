@@ -25,6 +25,9 @@ __all__ = [
 
 MAX_PIXELS = 500_000_000
 """What a picture may have before it is taken for a decompression bomb; a whole-slide scan of 20,000 x 20,000 passes."""
+MAX_RATIO = 5_000
+"""Of a picture's sides: one of 2 x 1,000,000 pixels lies in a file of 10 kB, and takes five gigabytes when its shorter
+side is resized to that of an input."""
 
 ARRAY = b"\x93NUMPY"
 TIFF = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+")
@@ -93,9 +96,11 @@ def decode_bands(file: BinaryIO, channels: int) -> NDArray[np.uint8]:
 
 
 def refuse_too_large(width: int, height: int) -> None:
-    """Raise a ``ValueError`` where a picture has more than :data:`MAX_PIXELS`."""
+    """Raise a ``ValueError`` where a picture has more than :data:`MAX_PIXELS`, or is as good as a line."""
     if width * height > MAX_PIXELS:
         raise ValueError(f"{width} x {height} pixels, more than {MAX_PIXELS:,}")
+    if max(width, height) > MAX_RATIO * min(width, height):
+        raise ValueError(f"{width} x {height} pixels, one side more than {MAX_RATIO:,} times the other")
 
 
 def refuse_other_bands(image: Image.Image, channels: int) -> None:
