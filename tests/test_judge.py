@@ -160,6 +160,7 @@ def test_a_forward_of_ones_own_is_what_the_file_does(tmp_path: Path) -> None:
     assert not disagreements(tmp_path, digits(val_fraction=0.1))
 
 
+@pytest.mark.slow
 def test_a_run_that_goes_on_knows_its_best_epoch_by_the_folder_and_not_by_its_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -213,6 +213,7 @@ def test_the_mean_of_three_channels_serves_others() -> None:
     assert built.input.mean == (red, green, blue, red)
 
 
+@pytest.mark.slow
 def test_digits_in_one_channel_train(tmp_path: Path) -> None:
     recipe = tmp_path / "recipe.yaml"
     recipe.write_text(SMALL)

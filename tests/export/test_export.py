@@ -149,6 +149,7 @@ def test_a_temperature_is_part_of_the_file(source: ImageSource, tmp_path: Path) 
     np.testing.assert_allclose(probabilities(done.file, picture), np.exp(logits) / np.exp(logits).sum(), atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_program_of_torch_takes_batches(source: ImageSource, tmp_path: Path) -> None:
     model = classifier()
     done = export(model, tmp_path / "out", to="torch", source=source)
@@ -231,6 +232,7 @@ def test_a_network_that_cannot_be_traced_is_refused_in_a_line(tmp_path: Path) ->
     assert "\n" not in str(said.value)
 
 
+@pytest.mark.slow
 def test_the_command_exports_a_run(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     from tests.small import SMALL, UNREPORTED
 
@@ -256,6 +258,7 @@ def test_the_command_exports_a_run(tmp_path: Path, capsys: pytest.CaptureFixture
     assert (written["images"], written["license"], written["reject_below"]) == (0, "apache-2.0", 0.4)
 
 
+@pytest.mark.slow
 def test_eight_bits_are_judged_against_floats(source: ImageSource, folder: Path, tmp_path: Path) -> None:
     model = classifier()
     train = lr.ImageDataModule(str(folder)).opened.splits.train

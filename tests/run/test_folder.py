@@ -61,6 +61,7 @@ def test_of_processes_that_name_the_same_folder_one_gets_it(tmp_path: Path) -> N
         assert not any("\n" in answer for answer in found)
 
 
+@pytest.mark.slow
 def test_a_run_that_is_under_way_is_not_gone_on_with_by_another_process(tmp_path: Path) -> None:
     first = claim(tmp_path, "run", hold=30)
     while not (tmp_path / "run" / "config.yaml").exists():

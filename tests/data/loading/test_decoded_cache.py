@@ -182,7 +182,7 @@ def _fill(store: DecodedStore, numbers: list[int]) -> None:
         assert store.put(number, np.full((number + 1, 2, 3), number, np.uint8))
 
 
-@pytest.mark.parametrize("method", ["fork", "spawn"])
+@pytest.mark.parametrize("method", ["fork", pytest.param("spawn", marks=pytest.mark.slow)])
 def test_processes_fill_it_together(method: str) -> None:
     store = DecodedStore.new(40, 10_000)
     context: Any = multiprocessing.get_context(method)
