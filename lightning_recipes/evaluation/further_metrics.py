@@ -10,7 +10,8 @@ from torchmetrics.utilities import dim_zero_cat
 from typing_extensions import override
 
 from lightning_recipes.evaluation.metrics import LossMean
-from lightning_recipes.evaluation.ranking import ranking
+from lightning_recipes.evaluation.multilabel import average_precision
+from lightning_recipes.evaluation.ranking import mean_area, roc_auc
 
 __all__ = ["FURTHER_METRICS", "AveragePrecision", "BalancedAccuracy", "LogLoss", "RocAuc"]
 
@@ -51,9 +52,9 @@ class _Ranked(Metric):
         self.probabilities.append(probabilities)
         self.labels.append(labels)
 
-    def _macro(self, name: str) -> Tensor:
-        found = ranking(dim_zero_cat(self.labels).cpu(), dim_zero_cat(self.probabilities).cpu()).macro[name]["value"]
-        return torch.tensor(torch.nan if found is None else found, device=self.device)
+    def _mean(self, area: Callable[[Tensor, Tensor], float]) -> Tensor:
+        labels, probabilities = dim_zero_cat(self.labels).cpu(), dim_zero_cat(self.probabilities).cpu()
+        return torch.tensor(mean_area(labels, probabilities, area), device=self.device)
 
 
 class RocAuc(_Ranked):
@@ -62,7 +63,7 @@ class RocAuc(_Ranked):
     @override
     def compute(self) -> Tensor:
         """Return the mean, a scalar."""
-        return self._macro("roc_auc")
+        return self._mean(lambda labels, p: roc_auc(labels, p)[0])
 
 
 class AveragePrecision(_Ranked):
@@ -71,7 +72,7 @@ class AveragePrecision(_Ranked):
     @override
     def compute(self) -> Tensor:
         """Return the mean, a scalar."""
-        return self._macro("average_precision")
+        return self._mean(lambda labels, p: float(average_precision(labels[:, None], p[:, None])[0]))
 
 
 class LogLoss(LossMean):

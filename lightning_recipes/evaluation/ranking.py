@@ -1,7 +1,7 @@
 """How well probabilities rank images: areas under the ROC and the precision-recall curve, with intervals."""
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 
 import torch
@@ -12,7 +12,7 @@ from lightning_recipes.evaluation.confusion import Share
 from lightning_recipes.evaluation.intervals import Z_95, wilson_of
 from lightning_recipes.evaluation.multilabel import average_precision, mean_known
 
-__all__ = ["Curve", "Ranking", "curve", "ranking", "roc_auc"]
+__all__ = ["Curve", "Ranking", "curve", "mean_area", "ranking", "roc_auc"]
 
 UNKNOWN = Share(None, None, None)
 MOST = 100_000
@@ -85,6 +85,21 @@ def ranking(labels: Tensor, probabilities: Tensor) -> Ranking:
     macro = sum(known) / len(known) if known else math.nan
     of_all = _share(macro, float(errors.square().sum().sqrt()) / max(1, len(known)))
     return Ranking(areas, of_all, precisions, _mean_precision(labels, probabilities, precisions))
+
+
+def mean_area(labels: Tensor, probabilities: Tensor, area: Callable[[Tensor, Tensor], float]) -> float:
+    """Return the mean of an area over the classes that have one, without the intervals of :func:`ranking`.
+
+    Args:
+        labels: (N,), or (N, C) of 0 and 1.
+        probabilities: (N, C).
+        area: From a class's own labels (N,) of 0 and 1 and probabilities (N,) to a number, nan where it is none.
+    """
+    if not probabilities.isfinite().all():  # of a training that diverged
+        return math.nan
+    found = [area(y, p) for y, p in _columns(labels, probabilities)]
+    known = [value for value in found if math.isfinite(value)]
+    return sum(known) / len(known) if known else math.nan
 
 
 def roc_auc(labels: Tensor, probabilities: Tensor) -> tuple[float, Tensor]:
