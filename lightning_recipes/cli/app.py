@@ -13,13 +13,13 @@ from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.utilities import rank_zero_only
 
 from lightning_recipes.atomic_io import failed_write
-from lightning_recipes.cli.error_messages import one_line
+from lightning_recipes.cli.error_messages import RECIPE, one_line
 from lightning_recipes.cli.help_pages import with_page
 from lightning_recipes.cli.packaged import name_recipes
 from lightning_recipes.engine.stop_signals import Stopped, StopSignals
 from lightning_recipes.errors import UserError
 
-__all__ = ["OnRecipe", "choose_what_is_said", "run"]
+__all__ = ["OnRecipe", "choose_what_is_said", "refused", "run"]
 
 PACKAGE = Path(__file__).parents[1]
 usual_format = warnings.formatwarning  # Lightning's
@@ -64,6 +64,18 @@ def run(command: type[OnRecipe], words: Sequence[str]) -> int:
             raise
         print(f"lightning-recipes: {with_page(one_line(mistake, command.keys()))}", file=sys.stderr)
         return 2
+
+
+def refused(error: BaseException, instead: str) -> int:
+    """Print the error of a command that takes no recipe as one line, and return its exit code.
+
+    Args:
+        error: A user's mistake, or jsonargparse's wrapping of one.
+        instead: What to do, where the line would advise to give a recipe.
+    """
+    mistake = error.__cause__ if isinstance(error.__cause__, UserError) else error
+    print(f"lightning-recipes: {with_page(one_line(mistake).replace(RECIPE, instead))}", file=sys.stderr)
+    return 2
 
 
 def _users_mistake(error: BaseException | None) -> BaseException | None:

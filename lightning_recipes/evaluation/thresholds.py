@@ -1,6 +1,5 @@
 """Thresholds for the answer yes: chosen on one half of the images, and judged on the other."""
 
-from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -32,25 +31,21 @@ class Chosen:
     specificity: Share
 
 
-def chosen_threshold(
-    labels: Tensor, probabilities: Tensor, choose: Callable[[Tensor, Tensor], float] | None = None
-) -> Chosen:
-    """Choose a class's threshold and judge it.
+def chosen_threshold(labels: Tensor, probabilities: Tensor) -> Chosen:
+    """Choose a class's threshold, where sensitivity and specificity have the largest sum (Youden 1950), and judge it.
 
     Args:
         labels: (N,) of 0 and 1.
         probabilities: (N,).
-        choose: From labels and probabilities to a threshold (default: where sensitivity and specificity have the
-            largest sum, Youden 1950).
     """
-    choose, p = choose or _youden, probabilities.double()
+    p = probabilities.double()
     said = p >= UNSEEN
     for choose_on, judge_on in halves_of(len(labels)):
         if choose_on.any():
-            said[judge_on] = p[judge_on] >= choose(labels[choose_on], p[choose_on])
+            said[judge_on] = p[judge_on] >= _youden(labels[choose_on], p[choose_on])
     yes = labels > 0
     found, left_out = int((said & yes).sum()), int((~said & ~yes).sum())
-    return Chosen(choose(labels, p), share_of(found, int(yes.sum())), share_of(left_out, int((~yes).sum())))
+    return Chosen(_youden(labels, p), share_of(found, int(yes.sum())), share_of(left_out, int((~yes).sum())))
 
 
 def coverage_curve(sure: Tensor, right: Tensor) -> list[dict[str, float | None]]:

@@ -5,9 +5,7 @@ from collections.abc import Sequence
 
 from jsonargparse import ArgumentError, ArgumentParser
 
-from lightning_recipes.cli.app import choose_what_is_said
-from lightning_recipes.cli.error_messages import RECIPE, one_line
-from lightning_recipes.cli.help_pages import with_page
+from lightning_recipes.cli.app import choose_what_is_said, refused
 from lightning_recipes.cli.plan_table import print_plan, print_prepared
 from lightning_recipes.cli.progress import telling
 from lightning_recipes.errors import UserError
@@ -34,10 +32,7 @@ class Prepare:
             with telling() as progress:
                 done = prepare(**given, show=print_plan, progress=progress)
         except (UserError, ArgumentError) as error:
-            cause = error.__cause__ if isinstance(error.__cause__, UserError) else error
-            text = one_line(cause).replace(RECIPE, "give the data and a new folder, as in prepare my_images cleaned")
-            print(f"lightning-recipes: {with_page(text)}", file=sys.stderr)
-            return 2
+            return refused(error, "give the data and a new folder, as in prepare my_images cleaned")
         except KeyboardInterrupt:
             print("\nStopped; nothing was left behind.", file=sys.stderr)
             return INTERRUPTED

@@ -1,14 +1,11 @@
 """``lightning-recipes serve --ckpt_path CHECKPOINT``: predictions by HTTP."""
 
 import signal
-import sys
 from collections.abc import Sequence
 
 from jsonargparse import ArgumentError, ArgumentParser
 
-from lightning_recipes.cli.app import choose_what_is_said
-from lightning_recipes.cli.error_messages import RECIPE, one_line
-from lightning_recipes.cli.help_pages import with_page
+from lightning_recipes.cli.app import choose_what_is_said, refused
 from lightning_recipes.errors import UserError
 from lightning_recipes.serving.serve import serve
 
@@ -32,10 +29,7 @@ class Serve:
             given = parser.parse_args(list(words)).as_dict()
             ended_by = serve(**given, say=_say)
         except (UserError, ArgumentError) as error:
-            cause = error.__cause__ if isinstance(error.__cause__, UserError) else error
-            text = one_line(cause).replace(RECIPE, "give --ckpt_path RUN/checkpoints/best.ckpt, or RUN/snapshots")
-            print(f"lightning-recipes: {with_page(text)}", file=sys.stderr)
-            return 2
+            return refused(error, "give --ckpt_path RUN/checkpoints/best.ckpt, or RUN/snapshots")
         except KeyboardInterrupt:  # before the server has begun
             return INTERRUPTED
         return INTERRUPTED if ended_by == signal.SIGINT else 0
