@@ -47,8 +47,8 @@ def _predictions(contents: RunContents) -> Table:
 
 def _predictions_of_several(predictions: Sequence[Mapping[str, str]]) -> Table:
     """With a probability a class, as the file has them."""
-    own = ("path", "true", "predicted")
-    classes = [name for name in (predictions[0] if predictions else ()) if name not in own]
+    own, for_comparisons = ("path", "true", "predicted"), ("log_loss", "sha256")
+    classes = [name for name in (predictions[0] if predictions else ()) if name not in own + for_comparisons]
     rows = [
         [*(row[name] for name in own), row["true"] == row["predicted"], *(float(row[name]) for name in classes)]
         for row in predictions

@@ -5,6 +5,7 @@ Longer than other files: one run is trained for most of it.
 
 import csv
 import json
+import math
 import os
 import subprocess
 import sys
@@ -62,7 +63,7 @@ def test_a_run_fills_its_folder(finished: Path) -> None:
     hits = sum(row["true"] == row["predicted"] for row in rows)
     assert s["val_accuracy"] == hits / len(rows)
     assert s["val_accuracy_ci95"] == pytest.approx(wilson_interval(hits, len(rows)))
-    assert list(rows[0]) == ["path", "true", "predicted", "probability"]
+    assert list(rows[0]) == ["path", "true", "predicted", "probability", "log_loss", "sha256"]
 
 
 def test_a_fast_dev_run_says_that_it_works_and_leaves_nothing(
@@ -108,6 +109,24 @@ def test_validate_writes_each_metric_with_its_interval(
         assert low < found[name]["value"] < high
     assert main([*words, str(out / "said.json")]) == 2  # below a file
     assert "out: " in capsys.readouterr().err
+
+
+def test_validate_writes_the_rows_that_runs_are_compared_by(finished: Path, tmp_path: Path) -> None:
+    run = finished / "run"
+    checkpoint = str(run / "checkpoints/best.ckpt")
+    assert main(["validate", "--ckpt_path", checkpoint, "--predictions", str(tmp_path / "rows.csv")]) == 0
+    tables = []
+    for path in (run / "val_predictions.csv", tmp_path / "rows.csv"):
+        with path.open() as file:
+            tables.append(list(csv.DictReader(file)))
+    for first, second in zip(*tables, strict=True):
+        for name in ("path", "true", "predicted", "sha256"):
+            assert first[name] == second[name] != ""
+        assert float(first["log_loss"]) == pytest.approx(float(second["log_loss"]), abs=1e-4)
+        if first["true"] == first["predicted"]:
+            assert float(first["log_loss"]) == pytest.approx(-math.log(float(first["probability"])), abs=1e-5)
+    losses = [float(row["log_loss"]) for row in tables[0]]
+    assert sum(losses) / len(losses) == pytest.approx(summary(run)["val_loss"], abs=1e-4)
 
 
 def test_predict_writes_a_row_an_image_with_names(finished: Path, tmp_path: Path) -> None:

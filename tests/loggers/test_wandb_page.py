@@ -22,7 +22,8 @@ def test_tables_put_the_surest_mistakes_first_and_keep_to_their_size(tmp_path: P
 
 
 def test_of_several_labels_the_wrong_images_come_first_with_every_probability(tmp_path: Path) -> None:
-    rows = ["path,true,predicted,red,blue", "a.png,red|blue,red|blue,0.9,0.8", "b.png,,blue,0.1,0.7"]
+    head = "path,true,predicted,log_loss,red,blue,sha256"
+    rows = [head, "a.png,red|blue,red|blue,0.1643,0.9,0.8,f00", "b.png,,blue,0.6547,0.1,0.7,f01"]
     (tmp_path / "val_predictions.csv").write_text("\n".join(rows) + "\n")
     (tmp_path / "summary.json").write_text('{"val_map": 0.9}')
     tables = tables_of(RunContents(tmp_path), most_rows=9)

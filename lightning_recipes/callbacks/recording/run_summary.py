@@ -10,12 +10,13 @@ import lightning.pytorch as pl
 from torch import Tensor
 from typing_extensions import override
 
-from lightning_recipes.atomic_io import write_csv, write_json
+from lightning_recipes.atomic_io import write_json
 from lightning_recipes.data.batch import batch_length
 from lightning_recipes.data.of_trainer import image_data_of
 from lightning_recipes.engine.best import Best, best_of
 from lightning_recipes.engine.collect_predictions import has_predictions
 from lightning_recipes.engine.judgement import Judgement, Rows
+from lightning_recipes.engine.prediction_table import PredictionTable
 from lightning_recipes.engine.predictions import judged, names_of
 from lightning_recipes.engine.run_end import what_stopped
 from lightning_recipes.engine.stage_totals import StageTotals
@@ -54,6 +55,7 @@ class RunSummary(pl.Callback):
         self._session_start = self._epoch_start = self._validation_start = self._validating = 0.0
         self._parts: list[dict[str, Tensor]] = []
         self._latest: tuple[Judgement, Rows, Task] | None = None
+        self._table: PredictionTable | None = None
 
     # State: what cannot be told from the checkpoint's weights and progress.
 
@@ -184,12 +186,11 @@ class RunSummary(pl.Callback):
 
     def _write_predictions(self, trainer: pl.Trainer, task: Task, rows: Rows) -> None:
         """Write one row an image."""
-        data, classes = image_data_of(trainer), require_probabilities(trainer.lightning_module, "RunSummary")
-        columns, cells = task.prediction_rows(rows, data.classes if data is not None else names_of(classes))
-        paths = None if data is None else data.opened.splits.val.paths
-        names = [str(index if paths is None else paths[index]) for index in rows["index"].tolist()]
-        table = ([name, *row] for name, row in zip(names, cells, strict=True))
-        write_csv(self.folder / self.PREDICTIONS, ["path", *columns], table)
+        if self._table is None:
+            data, module = image_data_of(trainer), require_probabilities(trainer.lightning_module, "RunSummary")
+            source = None if data is None else data.opened.splits.val
+            self._table = PredictionTable(source, names_of(module) if data is None else list(data.classes))
+        self._table.write(self.folder / self.PREDICTIONS, task, rows)
 
     @override
     def on_exception(self, trainer: pl.Trainer, pl_module: pl.LightningModule, exception: BaseException) -> None:
@@ -228,6 +229,7 @@ class RunSummary(pl.Callback):
             "train_images": _train_images(trainer),
             "classes": list(getattr(module, "class_names", None) or []),
             "weights_sha256": weights_sha256(module),
+            "parameters": sum(parameter.numel() for parameter in module.parameters()),
             "stages": self.totals.rows(epochs, module),
             **entries_of_files(self.folder),
         }

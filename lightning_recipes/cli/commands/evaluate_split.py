@@ -4,14 +4,18 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import lightning.pytorch as pl
+from torch import Tensor
 from torchmetrics import MetricCollection
 from typing_extensions import override
 
 from lightning_recipes.atomic_io import write_json
 from lightning_recipes.cli.commands.evaluation import Evaluation
 from lightning_recipes.cli.config_checks import check_folder
+from lightning_recipes.data.datamodule import ImageDataModule
 from lightning_recipes.engine.collect_predictions import CollectPredictions
+from lightning_recipes.engine.prediction_table import PredictionTable
+from lightning_recipes.engine.predictions import names_of
+from lightning_recipes.errors import UserError
 from lightning_recipes.evaluation.metric_intervals import Interval, loss_interval, metric_intervals
 from lightning_recipes.modules.evaluator import Evaluator
 
@@ -31,13 +35,15 @@ class EvaluateSplit(Evaluation):
     def resolve(self) -> None:
         """As of any evaluation; what cannot be written to is refused before anything is evaluated."""
         super().resolve()
-        if self.config.out is not None:
-            check_folder("out", str(Path(self.config.out).parent))
+        for key in ("out", "predictions"):
+            if (path := self.config[key]) is not None:
+                check_folder(key, str(Path(path).parent))
 
     def run(
         self,
         ckpt_path: str | None = None,
         out: str | None = None,
+        predictions: str | None = None,
         verbose: bool = True,
         weights_only: bool | None = None,
     ) -> None:
@@ -46,25 +52,37 @@ class EvaluateSplit(Evaluation):
         Args:
             ckpt_path: Checkpoint to evaluate, or a folder of snapshots.
             out: JSON file to write: the number of images, and each metric with its value and 95 % interval.
+            predictions: CSV file to write, a row an image, as ``val_predictions.csv`` of a run: what ``compare`` pairs.
             verbose: Print the metrics.
             weights_only: Not used; a run's own ``config.yaml`` has it.
         """
-        collect = CollectPredictions()
-        trainer = self.make_trainer([*self.callbacks(), *([collect] if out is not None else [])])
+        collect, wanted = CollectPredictions(), out is not None or predictions is not None
+        trainer = self.make_trainer([*self.callbacks(), *([collect] if wanted else [])])
         metrics = self.evaluate(trainer, getattr(trainer, self.name), verbose=verbose)
-        if out is not None:
-            found = self._with_intervals(trainer, metrics, collect)
-            if trainer.is_global_zero:
-                write_json(Path(out), found)
+        found = collect.collected(trainer) if wanted else None
+        if out is not None and trainer.is_global_zero:
+            write_json(Path(out), self._with_intervals(metrics, found))
+        if predictions is not None and trainer.is_global_zero:
+            self._write_predictions(Path(predictions), found)
+
+    def _write_predictions(self, path: Path, found: Mapping[str, Tensor] | None) -> None:
+        if found is None or not isinstance(self.model, Evaluator):
+            raise UserError("predictions: this module's steps do not say what is said of each image; leave it out")
+        data, source = self.datamodule, None
+        if isinstance(data, ImageDataModule):
+            source = data.opened.splits.val if self.name == "validate" else data.opened.splits.test
+        task = self.model.task
+        rows = {"index": found["index"], **task.seen(found["probabilities"], found["labels"])}
+        PredictionTable(source, names_of(self.model)).write(path, task, rows)
 
     def _with_intervals(
-        self, trainer: pl.Trainer, metrics: Sequence[Mapping[str, float]], collect: CollectPredictions
+        self, metrics: Sequence[Mapping[str, float]], found: Mapping[str, Tensor] | None
     ) -> dict[str, Any]:
         """Return what ``--out`` holds; a metric of somebody's own step has a value and no interval.
 
         What a run reports has the interval that ``summary.json`` gives it.
         """
-        values, found = {name: value for part in metrics for name, value in part.items()}, collect.collected(trainer)
+        values = {name: value for part in metrics for name, value in part.items()}
         intervals: dict[str, Interval] = {}
         prefix = "val_" if self.name == "validate" else "test_"
         if found is not None and isinstance(self.model, Evaluator):

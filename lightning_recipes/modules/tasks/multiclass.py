@@ -102,9 +102,10 @@ class Multiclass:
         return Prediction(names[int(row.argmax())], float(row.max()), row)
 
     def seen(self, probabilities: Tensor, labels: Tensor) -> dict[str, Tensor]:
-        """Keep the predicted class and its probability: of a thousand classes the others are much."""
+        """Keep the predicted class, its probability and the log loss: of a thousand classes the others are much."""
         probability, predicted = probabilities.max(dim=1)
-        return {"true": labels, "predicted": predicted, "p": probability}
+        loss = self.losses_of(probabilities, labels)
+        return {"true": labels, "predicted": predicted, "p": probability, "log_loss": loss}
 
     def summary(self, seen: Mapping[str, Tensor] | None, *, intervals: bool = True) -> dict[str, Any]:
         """Return ``val_accuracy`` with Wilson's interval."""
@@ -119,10 +120,10 @@ class Multiclass:
         return {**asdict(found), "accuracy": found.accuracy, "ci95": list(found.ci95)}
 
     def prediction_rows(self, seen: Mapping[str, Tensor], names: Sequence[str]) -> tuple[list[str], list[list[str]]]:
-        """Return true and predicted class, and the probability of the predicted one."""
-        parts = zip(*(seen[key].tolist() for key in ("true", "predicted", "p")), strict=True)
-        rows = [[names[true], names[predicted], f"{p:.6f}"] for true, predicted, p in parts]
-        return ["true", "predicted", "probability"], rows
+        """Return true and predicted class, the probability of the predicted one, and the log loss of the true one."""
+        parts = zip(*(seen[key].tolist() for key in ("true", "predicted", "p", "log_loss")), strict=True)
+        rows = [[names[true], names[predicted], f"{p:.6f}", f"{loss:.6f}"] for true, predicted, p, loss in parts]
+        return ["true", "predicted", "probability", "log_loss"], rows
 
     def analysis(self, probabilities: Tensor, labels: Tensor, names: Sequence[str]) -> dict[str, Any]:
         """Return the confusion matrix and what is read off it, areas, thresholds, and the calibration."""

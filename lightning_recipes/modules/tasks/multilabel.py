@@ -167,12 +167,12 @@ class Multilabel:
         return {"images": len(labels), "loss": float(loss), "map": found["val_map"], "ci95": found["val_map_ci95"]}
 
     def prediction_rows(self, seen: Mapping[str, Tensor], names: Sequence[str]) -> tuple[list[str], list[list[str]]]:
-        """Return true and predicted labels, and the probability of each class."""
+        """Return true and predicted labels, the log loss, the mean over classes, and the probability of each class."""
         rows = []
-        for true, p in zip(seen["true"], seen["p"], strict=True):
+        for true, p, loss in zip(seen["true"], seen["p"], self.losses_of(seen["p"], seen["true"]), strict=True):
             labels = (self.words(true, names), self.words(self.predicted(p), names))
-            rows.append([*labels, *(f"{value:.6f}" for value in p.tolist())])
-        return class_columns(["path", "true", "predicted"], names)[1:], rows
+            rows.append([*labels, *(f"{value:.6f}" for value in (float(loss), *p.tolist()))])
+        return class_columns(["path", "sha256", "true", "predicted", "log_loss"], names)[2:], rows
 
     def analysis(self, probabilities: Tensor, labels: Tensor, names: Sequence[str]) -> dict[str, Any]:
         """Return each class's numbers, those of all, and the calibration of all answers."""

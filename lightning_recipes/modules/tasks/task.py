@@ -163,7 +163,10 @@ class Task(Protocol):
         ...
 
     def prediction_rows(self, seen: Mapping[str, Tensor], names: Sequence[str]) -> tuple[list[str], list[list[str]]]:
-        """Return the columns of ``val_predictions.csv`` after ``path``, and its rows."""
+        """Return the columns of ``val_predictions.csv`` between ``path`` and ``sha256``, and its rows.
+
+        Runs are compared by ``true``, ``predicted`` and, where it is there, ``log_loss``.
+        """
         ...
 
     def analysis(self, probabilities: Tensor, labels: Tensor, names: Sequence[str]) -> dict[str, Any]:

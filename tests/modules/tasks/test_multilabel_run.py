@@ -60,7 +60,7 @@ def table(path: Path) -> list[dict[str, str]]:
 def predictions(run: Path) -> tuple[list[dict[str, str]], np.ndarray[Any, Any], np.ndarray[Any, Any]]:
     """Rows, labels (N, C) and probabilities (N, C)."""
     rows = table(run / "val_predictions.csv")
-    names = list(rows[0])[3:]
+    names = list(rows[0])[4:-1]  # between log_loss and sha256
     assert names == sorted(LABELS)
     true = np.array([[name in row["true"].split("|") for name in names] for row in rows])
     return rows, true, np.array([[float(row[name]) for name in names] for row in rows])
