@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from lightning_recipes.checks.check import Check
+from lightning_recipes.comparison.compare import Compared
 from lightning_recipes.errors import first_few
 from lightning_recipes.evaluation.percent import percent, percent_range
 from lightning_recipes.run.reader import RunContents
@@ -25,6 +26,7 @@ if TYPE_CHECKING:
 __all__ = [
     "print_check",
     "print_checks",
+    "print_comparison",
     "print_evaluation",
     "print_explanation",
     "print_export",
@@ -36,6 +38,8 @@ __all__ = [
     "print_suggestion",
     "print_summary",
 ]
+
+MOST_KEYS = 6
 
 
 def print_summary(folder: Path) -> None:
@@ -192,6 +196,26 @@ def print_checks(folder: Path, checks: Sequence[Check]) -> None:
     """Print how many checks there were, and where they lie."""
     count = {status: sum(one.status == status for one in checks) for status in ("passed", "warned", "failed")}
     _say(", ".join(f"{many} {status}" for status, many in count.items()) + f". All of it is in {folder}")
+
+
+def print_comparison(done: Compared) -> None:
+    """Print what each recipe reaches and costs, which is better, and what else to mind."""
+    groups = {pair[side]: pair["groups"][side] for pair in done.pairs for side in ("a", "b")}
+    rows = [
+        (name, f"{len(one['runs'])}", percent(one["accuracy"]["value"]), _between(one["accuracy"]["ci95"]),
+         number(one["log_loss"] and one["log_loss"]["value"], ".4f"), number(one["seconds"], ",.0f"))
+        for name, one in groups.items()
+    ]  # fmt: skip
+    title = f"{len(groups)} recipes on the same {done.pairs[0]['images']:,} images"
+    headings = ("", "runs", "accuracy", "95 % interval", "log loss", "seconds\na run")
+    Console().print(_table(title, headings, rows))
+    Console().print(_findings(done.said))
+    for pair in done.pairs:
+        keys = ", ".join(one["key"] for one in pair["recipe"][:MOST_KEYS])
+        more = ", ..." if len(pair["recipe"]) > MOST_KEYS else ""
+        told = f"{pair['a']} and {pair['b']} differ in {keys}{more}. " if keys else ""
+        _say(told + (f"{pair['warning']}." if pair["warning"] else ""))
+    _say(f"Everything is in {done.folder}; {done.folder / 'compare.html'} shows it")
 
 
 def print_explanation(folder: Path) -> None:

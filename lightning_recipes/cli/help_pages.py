@@ -18,6 +18,7 @@ LEFT_OUT = ("index", "architecture", "generated")
 """A list of links, a page for those who change the code, and what is made of keys and classes, which have help."""
 PAGE_OF = {
     "accelerator": "serve",
+    "against_first": "compare",
     "batch_wait_ms": "serve",
     "best_checkpoint.monitor": "thresholds",
     "ckpt_path": "resume",

@@ -17,7 +17,7 @@ from lightning_recipes.compat.lightning import OpenWandbLogger
 
 log = logging.getLogger(__name__)
 
-__all__ = ["BackgroundWandbLogger", "run_ids_in"]
+__all__ = ["BackgroundWandbLogger", "Mode", "run_ids_in"]
 
 Mode = Literal["offline", "online", "disabled"]
 LOGIN = 10.0  # seconds that W&B takes, at the most, to find that its server does not answer a login

@@ -32,7 +32,9 @@ def test_a_section_lists_what_its_class_takes_with_its_defaults(section: str) ->
             assert yaml.safe_load(default) == parameter.default or default == str(parameter.default)
 
 
-@pytest.mark.parametrize("command", [name for name in COMMANDS if name not in ("inspect", "prepare", "serve")])
+@pytest.mark.parametrize(
+    "command", [name for name in COMMANDS if name not in ("compare", "inspect", "prepare", "serve")]
+)
 def test_the_keys_used_most_fit_on_a_screen(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([command, "--help"]) == 0
     text = capsys.readouterr().out

@@ -38,6 +38,7 @@ COMMANDS = {
     ),
     "validate": Row(f"{HERE}.validate:Validate", "Evaluate a checkpoint on the validation images."),
     "test": Row(f"{HERE}.test:Test", "Evaluate a checkpoint on the test images."),
+    "compare": Row(f"{HERE}.compare:Compare", "Say which of several runs is better, and whether that is sure."),
     "lr_find": Row(f"{HERE}.lr_find:LrFind", "Run the learning rate range test alone: figure, JSON and suggestions."),
     "explain": Row(f"{HERE}.explain:Explain", "Draw what a checkpoint gets wrong, and where it looked (GradCAM)."),
     "prepare": Row(

@@ -1,0 +1,88 @@
+"""Which runs are compared: each alone, or those of one recipe together, as its seeds."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lightning_recipes.comparison.recipes import differences
+from lightning_recipes.errors import UserError
+from lightning_recipes.run.folder import holds_run
+from lightning_recipes.run.reader import RunContents
+
+__all__ = ["Group", "find_groups"]
+
+EXAMPLE = "as in compare runs/finetune/0 runs/snapshot_ensemble/0"
+FOLD = "data.fold"
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs of one recipe.
+
+    Attributes:
+        name: As it was typed.
+        runs: Their folders; runs of the same seed hold out different folds.
+    """
+
+    name: str
+    runs: tuple[RunContents, ...]
+
+    @property
+    def recipe(self) -> RunContents:
+        """The run whose recipe stands for all of them."""
+        return self.runs[0]
+
+
+def find_groups(names: Sequence[str]) -> list[Group]:
+    """Return the groups that are named, in their order.
+
+    Args:
+        names: Each the folder of a run, a folder of numbered runs of one recipe, or runs with commas between.
+
+    Raises:
+        UserError: There is none, or they do not belong together.
+    """
+    if len(names) < 2:
+        raise UserError(f"compare: takes two runs or more, or folders of runs; {EXAMPLE}")
+    if again := next((name for place, name in enumerate(names) if name in names[:place]), None):
+        raise UserError(f"{again}: is named twice; name each run once")
+    groups = [Group(name, tuple(RunContents(folder) for folder in _folders(name))) for name in names]
+    for group in groups:
+        _refuse_strangers(group)
+    return groups
+
+
+def _folders(name: str) -> list[Path]:
+    if not Path(name).exists() and "," in name:
+        return [folder for part in name.split(",") if part for folder in _folders(part)]
+    path = Path(name)
+    if not path.is_dir():
+        raise UserError(f"{name}: is no folder; give the folder of a run, {EXAMPLE}")
+    if holds_run(path):
+        return [path]
+    numbered = sorted((one for one in path.iterdir() if one.is_dir() and holds_run(one)), key=_order)
+    if not numbered:
+        raise UserError(f"{name}: holds no run; give the folder of a run, or one of numbered runs, {EXAMPLE}")
+    return numbered
+
+
+def _order(path: Path) -> tuple[int, str]:
+    return (int(path.name), "") if path.name.isdecimal() else (-1, path.name)
+
+
+def _refuse_strangers(group: Group) -> None:
+    """Refuse runs that are no repetitions of one recipe: their mean would be of nothing."""
+    first, *others = group.runs
+    seen: dict[str, RunContents] = {}
+    for run in group.runs:
+        weights = run.summary.get("weights_sha256")
+        if weights is not None and weights in seen:
+            both = f"{seen[weights].folder} and {run.folder}"
+            raise UserError(f"{group.name}: {both} have the same weights, and are one run; leave one of them out")
+        seen[str(weights)] = run
+    for run in others:
+        if found := [one for one in differences(first.recipe, run.recipe) if one.key != FOLD]:
+            raise UserError(
+                f"{group.name}: {found[0].key} differs between {first.folder} and {run.folder}, which are no seeds of "
+                "one recipe; name those that are, with commas between"
+            )
