@@ -58,6 +58,7 @@ class WandbTracker(pl.Callback):
         entity: User or team of W&B (default: the key's own).
         mode: ``offline``, ``online`` or ``disabled`` (default: the variable ``WANDB_MODE``, or offline).
         tags: Of the run.
+        group: Of runs that W&B shows together (default: none; the runs of a sweep: the name of its folder).
         artifacts: Whether checkpoints and snapshots are tracked too.
         most_rows: Rows of a table, >= 1; of predictions the wrong ones come first.
         patience: Longest wait for W&B, at its start (training does not wait) and at the end (it does), in seconds, > 0.
@@ -73,6 +74,7 @@ class WandbTracker(pl.Callback):
         entity: str | None = None,
         mode: Literal["offline", "online", "disabled"] | None = None,
         tags: Sequence[str] = (),
+        group: str | None = None,
         artifacts: bool = True,
         most_rows: int = 10_000,
         patience: float = 30.0,
@@ -84,7 +86,7 @@ class WandbTracker(pl.Callback):
             ("most_rows", most_rows, most_rows >= 1, "a number >= 1"),
             ("patience", patience, patience > 0, "a number of seconds > 0"),
         )
-        self.settings = {"project": project, "name": name, "entity": entity, "tags": list(tags)}
+        self.settings = {"project": project, "name": name, "entity": entity, "tags": list(tags), "group": group}
         self.mode, self.artifacts, self.most_rows, self.patience = mode, artifacts, most_rows, patience
         self.run_id = uuid4().hex[:8]
         self.images, self.seconds, self._since = 0, 0.0, 0.0

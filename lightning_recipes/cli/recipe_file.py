@@ -14,11 +14,12 @@ __all__ = ["check_recipe_file"]
 EXAMPLE = "a recipe is a mapping with the keys data, model and trainer"
 
 
-def check_recipe_file(path: Path) -> None:
+def check_recipe_file(path: Path, example: str = EXAMPLE) -> None:
     """Refuse a file that is no recipe, by what the parser of keys would lose: the file's name, lines, and doubled keys.
 
     Args:
         path: An existing file.
+        example: What such a file is, for the error.
 
     Raises:
         UserError: It is not text, not YAML, no mapping, or has a key twice in one mapping.
@@ -32,11 +33,11 @@ def check_recipe_file(path: Path) -> None:
         line = text[: error.position].count("\n") + 1
         raise UserError(f"{path}: line {line}: a control character; give a recipe as plain text, in YAML") from None
     if root is None or root.tag.endswith(":null"):
-        raise UserError(f"{path}: the file is empty; {EXAMPLE}")
+        raise UserError(f"{path}: the file is empty; {example}")
     if not isinstance(root, MappingNode):
         kind = "a list" if isinstance(root, SequenceNode) else f"the text '{root.value[:40]}'"
-        raise UserError(f"{path}: the file holds {kind}; {EXAMPLE}")
-    for problem in _problems(root, "", set()):
+        raise UserError(f"{path}: the file holds {kind}; {example}")
+    for problem in _problems(root, "", set(), example):
         raise UserError(f"{path}: {problem}")
 
 
@@ -71,7 +72,7 @@ def _at(mark: yaml.Mark) -> str:
     return f"line {mark.line + 1}, column {mark.column + 1}"
 
 
-def _problems(node: Node, key: str, seen: set[int]) -> Iterator[str]:
+def _problems(node: Node, key: str, seen: set[int], example: str) -> Iterator[str]:
     """Go through all nodes, each once, as an alias may name one again; yield what is wrong in the order of the file."""
     if id(node) in seen:
         return
@@ -80,7 +81,7 @@ def _problems(node: Node, key: str, seen: set[int]) -> Iterator[str]:
         yield f"{_at(node.start_mark)}: there is no tag '{node.tag}'; write the value without it"
     if isinstance(node, SequenceNode):
         for number, one in enumerate(node.value):
-            yield from _problems(one, f"{key}[{number}]", seen)
+            yield from _problems(one, f"{key}[{number}]", seen, example)
     if isinstance(node, MappingNode):
         lines: dict[tuple[str, str], int] = {}
         for name, value in node.value:
@@ -90,10 +91,10 @@ def _problems(node: Node, key: str, seen: set[int]) -> Iterator[str]:
                 return
             inner = f"{key}.{name.value}".lstrip(".")
             if not key and not name.tag.endswith((":str", ":merge")):
-                yield f"{_at(name.start_mark)}: '{name.value}' is no key; {EXAMPLE}"
+                yield f"{_at(name.start_mark)}: '{name.value}' is no key; {example}"
             if (name.tag, name.value) in lines:
                 first = lines[name.tag, name.value]
                 places = f"in line {line}" if first == line else f"in lines {first} and {line}"
                 yield f"{inner} is given twice, {places}; keep one"
             lines[name.tag, name.value] = line
-            yield from _problems(value, inner, seen)
+            yield from _problems(value, inner, seen, example)

@@ -30,6 +30,7 @@ COMMANDS = {
     "suggest": Row(
         f"{HERE}.suggest:Suggest", "Write a recipe for the data, the machine and the time, with its reasons."
     ),
+    "sweep": Row(f"{HERE}.sweep:Sweep", "Search values of a recipe's keys by many runs, with any number of workers."),
     "inspect": Row(
         f"{HERE}.inspect:Inspect", "Say what is in the data: bad files, duplicates, leaks, wrong labels, shortcuts."
     ),
