@@ -31,6 +31,8 @@ class Range:
             >>> round(Range(1e-4, 1e-2, log=True).at(0.5), 6)
             0.001
         """
+        if share in (0.0, 1.0):  # to the last digit
+            return self.high if share else self.low
         if not self.log:
             return min(self.high, self.low + share * (self.high - self.low))
         low, high = math.log(self.low), math.log(self.high)
@@ -62,6 +64,8 @@ class IntRange:
             >>> [IntRange(1, 4).at(share) for share in (0.0, 0.25, 0.99)]
             [1, 2, 4]
         """
+        if share in (0.0, 1.0):  # to the last digit
+            return self.high if share else self.low
         if not self.log:
             return min(self.high, self.low + int(share * (self.high - self.low + 1)))
         low, high = math.log(self.low), math.log(self.high + 1)

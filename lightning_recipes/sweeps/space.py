@@ -157,7 +157,8 @@ def _conditions(key: str, given: Any) -> dict[str, tuple[Any, ...]]:
 def _check_condition(key: str, other: str, values: tuple[Any, ...], known: Mapping[str, Searched]) -> None:
     place = f"search.{key}.when.{other}"
     if other not in known:
-        near = did_you_mean(other, known) or f"; there are {', '.join(known)}"
+        others = [one for one in known if one != key]
+        near = did_you_mean(other, others) or (f"; there are {', '.join(others)}" if others else "")
         raise UserError(f"{place}: is no key that is searched{near}")
     if not values:
         raise UserError(f"{place}: no value is given; give one or a list")
