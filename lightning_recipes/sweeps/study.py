@@ -86,10 +86,10 @@ def _open_database(url: str) -> Any:
     for tries_left in reversed(range(TRIES)):
         try:
             return optuna.storages.get_storage(url)
-        except sqlalchemy.exc.ArgumentError:
-            raise UserError("storage: is no address of a database; give one such as sqlite:///sweep.db") from None
         except sqlalchemy.exc.NoSuchModuleError as error:
             raise UserError(f"storage: {error}; give one such as postgresql+psycopg://user@host/name") from None
+        except sqlalchemy.exc.ArgumentError:
+            raise UserError("storage: is no address of a database; give one such as sqlite:///sweep.db") from None
         except ImportError as error:
             raise UserError(f"storage: {error.__cause__ or error}; install the package of this database") from None
         except sqlalchemy.exc.SQLAlchemyError as error:
