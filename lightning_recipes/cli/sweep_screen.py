@@ -10,12 +10,16 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
+from lightning_recipes.comparison.compare import Compared
+from lightning_recipes.evaluation.percent import percent
 from lightning_recipes.sweeps.claims import Attempt
+from lightning_recipes.sweeps.page import chosen_in_words
 from lightning_recipes.sweeps.plan import SweepPlan
 from lightning_recipes.sweeps.report import shown_interval, shown_metric
-from lightning_recipes.sweeps.work import Listener, shown_values
+from lightning_recipes.sweeps.shown import shown_values
+from lightning_recipes.sweeps.work import Listener
 
-__all__ = ["print_sweep", "sweep_screen"]
+__all__ = ["print_ablation", "print_sweep", "sweep_screen"]
 
 BEST = 5
 """Rows of the table at the end."""
@@ -65,8 +69,29 @@ def sweep_screen(plan: SweepPlan) -> Iterator[Listener]:
         yield _Live(live, plan)
 
 
-def print_sweep(plan: SweepPlan, report: Mapping[str, Any]) -> None:
-    """Print the best trials of a sweep, what the best one reached on the test images, and where things are."""
+def print_ablation(plan: SweepPlan, report: Mapping[str, Any], compared: Compared | None) -> None:
+    """Print what the recipe loses without each of its techniques."""
+    if compared is not None:
+        first = compared.pairs[0]
+        images, whole = first["images"], first["groups"]["a"]["accuracy"]
+        title = f"{first['a']}: {percent(whole['value'])} of {images:,} images"
+        table = Table(title=title, title_justify="left")
+        for name in ("", "accuracy", "points", "95 % interval", "p, Holm", "shown"):
+            table.add_column(name, justify="left" if not name else "right", overflow="fold", no_wrap=bool(name))
+        for pair in sorted(compared.pairs, key=lambda pair: -pair["difference"]):
+            low, high = (f"{-100 * bound:+.1f}" for bound in reversed(pair["ci95"]))
+            better = {"a": "worse", "b": "better", "not shown": "no"}[pair["verdict"]]
+            share = percent(pair["groups"]["b"]["accuracy"]["value"])
+            points = f"{-100 * pair['difference']:+.1f}"
+            table.add_row(pair["b"], share, points, f"{low} to {high}", f"{pair['p_adjusted']:.2g}", better)
+        Console().print(table)
+    print(_counted(report["trials"]))
+    page = "" if compared is None else f"; {compared.folder / 'compare.html'} shows it"
+    print(f"Everything is in {plan.out}{page}.")
+
+
+def print_sweep(plan: SweepPlan, report: Mapping[str, Any], analysis: Mapping[str, Any]) -> None:
+    """Print the best trials, what the best one is worth on other images and reached on the test images, and where."""
     sign = -1 if plan.mode == "max" else 1
     complete = [entry for entry in report["trials"] if entry["state"] == "complete"]
     best = sorted(complete, key=lambda entry: (sign * entry["metric"], entry["number"]))[:BEST]
@@ -74,11 +99,13 @@ def print_sweep(plan: SweepPlan, report: Mapping[str, Any]) -> None:
     if best:
         console.print(_table(plan, report, best))
     print(_counted(report["trials"]))
+    if best:
+        print(chosen_in_words(plan, analysis))
     if tested := _tested(report.get("test")):
         print(tested)
     if best:
         print(f"The best one's recipe: lightning-recipes fit --config {plan.out / 'best.yaml'}")
-    print(f"Everything is in {plan.out}; {plan.out / 'sweep.json'} lists the trials.")
+    print(f"Everything is in {plan.out}; {plan.out / 'sweep.html'} shows it.")
 
 
 def _table(plan: SweepPlan, report: Mapping[str, Any], best: Sequence[Mapping[str, Any]]) -> Table:

@@ -47,6 +47,7 @@ def compare(
     split: Split = "val",
     against_first: bool = False,
     wandb: Mode | None = None,
+    called: Sequence[str] | None = None,
     open_images: Callable[[RunContents, Split], ImageSource | None] = lambda run, split: None,
 ) -> Compared:
     """Say which of several runs, or of recipes with several runs, is better, and whether that is sure.
@@ -59,12 +60,13 @@ def compare(
         split: Whose predictions are read: ``RUN/val_predictions.csv``, or ``test_predictions.csv``.
         against_first: Compare each with the first alone.
         wandb: Log tables and figures as a run of W&B, too (default: do not).
+        called: What each is called (default: as it is named in ``runs``).
         open_images: Gives the images of a run's split for the pictures; None where they are not there.
 
     Raises:
         UserError: The runs cannot be compared, as they were judged on other images.
     """
-    groups = find_groups(runs)
+    groups = find_groups(runs, called)
     found = paired(groups, split)
     pairs = pairs_of(found, against_first=against_first)
     described = [_described(group, found, place) for place, group in enumerate(groups)]

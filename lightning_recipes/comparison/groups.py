@@ -33,11 +33,12 @@ class Group:
         return self.runs[0]
 
 
-def find_groups(names: Sequence[str]) -> list[Group]:
+def find_groups(names: Sequence[str], called: Sequence[str] | None = None) -> list[Group]:
     """Return the groups that are named, in their order.
 
     Args:
         names: Each the folder of a run, a folder of numbered runs of one recipe, or runs with commas between.
+        called: What each is called in tables (default: as it is named).
 
     Raises:
         UserError: There is none, or they do not belong together.
@@ -46,7 +47,8 @@ def find_groups(names: Sequence[str]) -> list[Group]:
         raise UserError(f"compare: takes two runs or more, or folders of runs; {EXAMPLE}")
     if again := next((name for place, name in enumerate(names) if name in names[:place]), None):
         raise UserError(f"{again}: is named twice; name each run once")
-    groups = [Group(name, tuple(RunContents(folder) for folder in _folders(name))) for name in names]
+    folders = zip(called or names, map(_folders, names), strict=True)
+    groups = [Group(name, tuple(RunContents(folder) for folder in of)) for name, of in folders]
     for group in groups:
         _refuse_strangers(group)
     return groups

@@ -18,8 +18,8 @@ def with_values(recipe: Mapping[str, Any], values: Mapping[str, Any]) -> dict[st
     """Return a recipe with values put in; the one that is given stays as it is.
 
     A key names an entry of a list by its class (the last part of its import path), by its ``name`` or by its number,
-    and never ``init_args``. What stands in a recipe as a name alone becomes a mapping where a key below it is given:
-    ``model.optimizer: sgd`` with ``model.optimizer.momentum`` is ``{name: sgd, momentum: 0.9}``.
+    and never ``init_args``; null takes the entry out. What stands in a recipe as a name alone becomes a mapping where a
+    key below it is given: ``model.optimizer: sgd`` with ``model.optimizer.momentum`` is ``{name: sgd, momentum: 0.9}``.
 
     Args:
         recipe: A whole recipe, with every key.
@@ -75,7 +75,10 @@ def _put(recipe: dict[str, Any], key: str, value: Any) -> tuple[Any, ...]:
         if number == len(steps) - 1:
             if not selector and not place and at not in node:
                 raise UserError(f"search.{key}: there is no such key{did_you_mean(str(at), node)}")
-            node[at] = value
+            if selector and value is None:
+                del node[at]  # an entry that is taken out
+            else:
+                node[at] = value
             return (*place, at)
         if isinstance(node, dict) and at not in node:
             raise UserError(f"search.{key}: there is no '{walked}' in the recipe{did_you_mean(text, node)}")

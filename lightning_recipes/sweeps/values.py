@@ -8,9 +8,10 @@ from lightning_recipes.errors import UserError
 from lightning_recipes.randomness import numpy_generator_for
 from lightning_recipes.sweeps.space import Searched, Space
 
-__all__ = ["SAMPLERS", "Values", "covering", "grid_points", "grid_size", "values_of"]
+__all__ = ["ONE_AT_A_TIME", "SAMPLERS", "Values", "covering", "grid_points", "grid_size", "values_of"]
 
 SAMPLERS = ("random", "quasi_random", "grid", "tpe")
+ONE_AT_A_TIME = "one_at_a_time"
 Values = dict[str, Any]
 
 
@@ -23,7 +24,8 @@ def values_of(space: Space, number: int, *, seed: int, sampler: str) -> Values:
         seed: Of the search. A grid has none.
         sampler: ``random``: each value is a function of (seed, number, key), whatever else is searched.
             ``quasi_random``: a point of Sobol's sequence, scrambled by the seed, with a dimension for each key of the
-            file. ``grid``: the last key changes first. ``tpe`` is no function of the number: see
+            file. ``grid``: the last key changes first. ``one_at_a_time``: of trial 0 none, of trial k the k-th key's
+            first value alone. ``tpe`` is no function of the number: see
             :mod:`lightning_recipes.sweeps.tpe`.
 
     Raises:
@@ -31,6 +33,8 @@ def values_of(space: Space, number: int, *, seed: int, sampler: str) -> Values:
     """
     if sampler == "grid":
         return next(islice(grid_points(space), number, None))
+    if sampler == ONE_AT_A_TIME:
+        return {one.key: one.kind.at(0.0) for one in space.keys[number - 1 : number]} if number else {}
     if sampler == "random":
         shares = {one.key: _share(one.key, number, seed) for one in space.keys}
     elif sampler == "quasi_random":

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 from lightning_recipes.sweeps.claims import Attempt, latest_attempts, look_for_work, still_ours
 from lightning_recipes.sweeps.plan import SweepPlan
 from lightning_recipes.sweeps.report import best_of, shown_metric, write_report
+from lightning_recipes.sweeps.shown import shown_values
 from lightning_recipes.sweeps.study import Study
 from lightning_recipes.sweeps.tpe import tpe_values
 from lightning_recipes.sweeps.trial import Ended, Trial
@@ -167,12 +168,3 @@ class Work:
         new = [entry for entry in entries if entry["state"] == "failed" and entry["number"] not in self.failed_before]
         reasons = {str(entry["reason"]).replace(f"{entry['number']:04d}", "") for entry in new}
         return str(new[0]["reason"]) if len(new) >= HOPELESS and len(reasons) == 1 else ""
-
-
-def shown_values(values: Values) -> str:
-    """Return values for people, numbers with three digits that count."""
-    return ", ".join(f"{key} {_short(value)}" for key, value in values.items())
-
-
-def _short(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)

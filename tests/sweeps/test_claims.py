@@ -193,7 +193,7 @@ def test_a_study_of_other_settings_is_refused_in_a_line_that_names_the_key(tmp_p
         ),
     ):
         with pytest.raises(UserError) as error:
-            begin(**changes)  # type: ignore[arg-type]
+            begin(**changes)
         assert str(error.value).startswith(said)
         assert str(error.value).endswith("give it as it was, or another --out")
 

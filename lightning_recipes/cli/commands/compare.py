@@ -15,7 +15,7 @@ from lightning_recipes.data.sources.source import ImageSource
 from lightning_recipes.errors import UserError
 from lightning_recipes.run.reader import RunContents
 
-__all__ = ["Compare"]
+__all__ = ["Compare", "open_images"]
 
 
 class Compare:
@@ -30,17 +30,17 @@ class Compare:
         runs, others = split_words(words)
         usage = "lightning-recipes compare RUN RUN ... [--key value ...]"
         parser = ArgumentParser(prog="lightning-recipes compare", usage=usage, exit_on_error=False)
-        parser.add_function_arguments(compare, as_group=False, as_positional=True, skip={"open_images"})
+        parser.add_function_arguments(compare, as_group=False, as_positional=True, skip={"called", "open_images"})
         try:
             given = parser.parse_args([*([json.dumps(runs)] if runs else []), *others]).as_dict()
-            done = compare(**given, open_images=_open_images)
+            done = compare(**given, open_images=open_images)
         except (UserError, ArgumentError) as error:
             return refused(error, "give two runs or more, as in compare runs/finetune/0 runs/snapshot_ensemble/0")
         print_comparison(done)
         return 0
 
 
-def _open_images(run: RunContents, split: Split) -> ImageSource | None:
+def open_images(run: RunContents, split: Split) -> ImageSource | None:
     """Return the images that a run was judged on; None where its data is not there any more."""
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(ImageDataModule, "data", fail_untyped=False)

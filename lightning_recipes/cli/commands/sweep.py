@@ -6,6 +6,7 @@ import json
 import math
 import os
 import sys
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
@@ -14,23 +15,28 @@ import yaml
 from typing_extensions import override
 
 from lightning_recipes.atomic_io import write_json
+from lightning_recipes.cli.commands.compare import open_images
 from lightning_recipes.cli.commands.recipe_command import RecipeCommand
 from lightning_recipes.cli.config_checks import check_config, check_folder
 from lightning_recipes.cli.error_messages import refuse_null
 from lightning_recipes.cli.recipe_file import check_recipe_file
-from lightning_recipes.cli.sweep_screen import print_sweep, sweep_screen
+from lightning_recipes.cli.sweep_screen import print_ablation, print_sweep, sweep_screen
+from lightning_recipes.comparison.compare import compare
 from lightning_recipes.components import import_object
 from lightning_recipes.engine.stop_signals import Stopped
 from lightning_recipes.errors import UserError
 from lightning_recipes.modules.tasks import create_task
+from lightning_recipes.sweeps.ablations import lines_of, name_of
+from lightning_recipes.sweeps.analysis import analyse
 from lightning_recipes.sweeps.gpus import Gpus, visible_gpus
-from lightning_recipes.sweeps.plan import SweepPlan, runs_of
+from lightning_recipes.sweeps.page import write_page
+from lightning_recipes.sweeps.plan import SweepPlan, runs_of, trial_folder
 from lightning_recipes.sweeps.process import environment
 from lightning_recipes.sweeps.recipe_keys import with_values
 from lightning_recipes.sweeps.report import test_best, write_report
 from lightning_recipes.sweeps.space import Space, parse_space
 from lightning_recipes.sweeps.study import Study, open_storage, open_study, refuse_other_settings
-from lightning_recipes.sweeps.values import covering, grid_size
+from lightning_recipes.sweeps.values import ONE_AT_A_TIME, covering, grid_size, values_of
 from lightning_recipes.sweeps.work import Outcome, Work
 
 __all__ = ["Sweep"]
@@ -57,10 +63,10 @@ class Sweep(RecipeCommand):
         own = self.config
         self._refuse_bad_values()
         self.run_folder = Path(own.out)
-        self.space = _read_search(own.search)
         self.recipe = self._recipe()
+        self.space = lines_of(self.recipe) if own.search is None else _read_search(own.search)
         self.metric, self.mode = self._metric()
-        self.number = own.trials if own.sampler != "grid" else grid_size(self.space, own.trials)
+        self.number = self._trials()
         self._check_recipes()
 
     @override
@@ -77,6 +83,7 @@ class Sweep(RecipeCommand):
         search_seed: int = 0,
         seeds: int = 1,
         folds: int | None = None,
+        one_at_a_time: bool = False,
         prune: Literal["halving"] | None = None,
         min_epochs: int = 1,
         reduction: int = 3,
@@ -99,6 +106,8 @@ class Sweep(RecipeCommand):
             search_seed: Seed of the values.
             seeds: Runs of a trial, with seed_everything and the numbers after it.
             folds: Parts of the data that a trial is validated on in turn, a run each (default: one run).
+            one_at_a_time: The recipe as it is, and without each of its techniques, one by one; against the first, image
+                by image. With ``search``, its keys with the one choice of each.
             prune: ``halving``: stop trials that are behind others at the same epoch (default: none is).
             min_epochs: Epochs before the first decision of halving, >= 1.
             reduction: One of so many goes on at each decision, and until so many times the epochs, >= 2.
@@ -122,13 +131,18 @@ class Sweep(RecipeCommand):
         with sweep_screen(plan) as screen:
             outcome = Work(shared, plan, environments, screen, lambda: self.signals.received).run()
         said = ""
-        if outcome.all_done and test and self._has_test_images():
+        if outcome.all_done and test and not one_at_a_time and self._has_test_images():
             said = test_best(shared, plan, lambda: self.signals.received)
         return self._end(shared, plan, outcome, said)
 
     def _end(self, shared: Study, plan: SweepPlan, outcome: Outcome, said: str) -> int:
         report = write_report(shared, plan)
-        print_sweep(plan, report)
+        if plan.sampler == ONE_AT_A_TIME:
+            self._end_ablation(plan, report)
+        else:
+            analysis = analyse(plan, report)
+            write_page(plan, report, analysis)
+            print_sweep(plan, report, analysis)
         if said:
             print(f"test: {said}.")
         if signal := outcome.signal or self.signals.received:
@@ -142,15 +156,39 @@ class Sweep(RecipeCommand):
             print("The time is over; the same command goes on with it.")
         return 0
 
+    def _end_ablation(self, plan: SweepPlan, report: Mapping[str, Any]) -> None:
+        """Compare what is complete with the whole recipe, image by image."""
+        done = [entry for entry in report["trials"] if entry["state"] == "complete"]
+        compared = None
+        if len(done) > 1 and done[0]["number"] == 0:
+            compared = compare(
+                [str(trial_folder(plan.out, entry["number"])) for entry in done],
+                called=[name_of(entry["values"]) for entry in done],
+                out=str(plan.out / "comparison"),
+                against_first=True,
+                open_images=open_images,
+            )
+        print_ablation(plan, report, compared)
+
     # What is searched.
+
+    def _trials(self) -> int:
+        own = self.config
+        if own.one_at_a_time:
+            if several := next((one.key for one in self.space.keys if len(one.kind.grid() or []) != 1), None):
+                raise UserError(f"search.{several}: one_at_a_time takes one value of each key, as in {{choice: [0.0]}}")
+            return len(self.space.keys) + 1
+        return grid_size(self.space, own.trials) if own.sampler == "grid" else int(own.trials)
 
     def _refuse_bad_values(self) -> None:
         own = self.config
         if own.out is None:
             raise UserError("out: not given; name the folder of the sweep, such as --out sweeps/mine")
         check_folder("out", own.out)
-        if own.search is None:
+        if own.search is None and not own.one_at_a_time:
             raise UserError("search: not given; name a YAML file of keys and what they are drawn from")
+        if own.one_at_a_time and (own.prune or own.sampler != "random"):
+            raise UserError("one_at_a_time: goes through the recipe's lines whole; leave out sampler and prune")
         if isinstance(own.seed_everything, bool):
             raise UserError("seed_everything: a sweep needs a number, which its runs count on from")
         least = {"trials": 1, "search_seed": 0, "seeds": 1, "folds": 2, "min_epochs": 1, "reduction": 2, "workers": 1}
@@ -182,7 +220,10 @@ class Sweep(RecipeCommand):
 
     def _check_recipes(self) -> None:
         """Parse recipes in which each key that is searched has a value, as ``fit`` would."""
-        for values in covering(self.space, self.config.search_seed):
+        every = covering(self.space, self.config.search_seed)
+        if self.config.one_at_a_time:  # all at once is no recipe
+            every = [values_of(self.space, number, seed=0, sampler=ONE_AT_A_TIME) for number in range(self.number)]
+        for values in every:
             parsed = self.parser.parse_object(with_values(self.recipe, values))
             check_config(parsed)
             for key in ("model", "data"):
@@ -199,7 +240,7 @@ class Sweep(RecipeCommand):
             space=self.space,
             out=folder,
             trials=self.number,
-            sampler=own.sampler,
+            sampler=ONE_AT_A_TIME if own.one_at_a_time else own.sampler,
             seed=own.search_seed,
             runs=runs_of(own.seed_everything, own.seeds, own.folds),
             metric=self.metric,
@@ -212,8 +253,8 @@ class Sweep(RecipeCommand):
 
     def _join(self, folder: Path) -> Study:
         own = self.config
-        names = ("sampler", "search_seed", "seeds", "folds", "prune", "min_epochs", "reduction")
-        search = yaml.safe_load(Path(own.search).read_text(encoding="utf-8"))
+        names = ("sampler", "search_seed", "seeds", "folds", "one_at_a_time", "prune", "min_epochs", "reduction")
+        search = None if own.search is None else yaml.safe_load(Path(own.search).read_text(encoding="utf-8"))
         settings = {**{name: own[name] for name in names}, "search": search, "recipe": self.recipe}
         settings = json.loads(json.dumps(settings, default=str))
         digest = hashlib.sha256(json.dumps(settings, sort_keys=True).encode()).hexdigest()[:10]
