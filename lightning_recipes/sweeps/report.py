@@ -112,7 +112,7 @@ def test_best(study: Study, plan: SweepPlan, stopping: Callable[[], object]) -> 
                 return (
                     f"the weights of trial {best['number']} are on another machine, where the same command tests them"
                 )
-            words = python("test", "--ckpt_path", str(weights), "--config", str(folder / "config.yaml"))
+            words = python("test", "--config", str(folder / "config.yaml"), "--ckpt_path", str(weights))
             log = plan.out / "test.log"
             process = Process([*words, "--out", str(out), "--verbose", "false"], log, environment())
             while process.poll() is None:

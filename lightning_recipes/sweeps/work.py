@@ -70,14 +70,13 @@ class Work:
         self.free, self.at_work = list(environments), list[tuple[Trial, Mapping[str, str], float]]()
         self.watch, self.me, self.began = Watch(), this_process(), time.monotonic()
         self.failed_before = {n for n, one in latest_attempts(study.trials()).items() if one.state == "failed"}
-        self._beats, self._next_beat, self._next_look, self._hopeless, self._told = 0, 0.0, 0.0, "", 0
+        self._beats, self._next_beat, self._next_look, self._hopeless = 0, 0.0, 0.0, ""
 
     def run(self) -> Outcome:
         """Work until every trial has ended, time is over, all fail, or a signal asks to stop."""
         while True:
-            stopping = bool(self.signal() or self._hopeless)
             for trial, environment, since in list(self.at_work):
-                if stopping:
+                if self._stopping:
                     trial.stop()
                 if (ended := self._advance(trial)) is not None:
                     self.at_work.remove((trial, environment, since))
@@ -85,11 +84,15 @@ class Work:
                     self._tell_end(trial.attempt, ended, time.monotonic() - since)
                     self._next_look = 0.0
             self._beat()
-            if stopping and not self.at_work:
+            if self._stopping and not self.at_work:
                 return Outcome(hopeless=self._hopeless, signal=self.signal())
-            if not stopping and (outcome := self._look()) is not None:
+            if not self._stopping and (outcome := self._look()) is not None:
                 return outcome
             time.sleep(TICK)
+
+    @property
+    def _stopping(self) -> bool:
+        return bool(self.signal() or self._hopeless)
 
     def _advance(self, trial: Trial) -> Ended | None:
         from optuna.exceptions import UpdateFinishedTrialError

@@ -4,7 +4,9 @@ import shutil
 import tempfile
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,6 +29,15 @@ def url() -> Iterator[str]:
         shutil.rmtree(folder, ignore_errors=True)
 
 
+@contextmanager
+def opened(url: str) -> Iterator[Any]:
+    """Open a storage, and close its connections behind it."""
+    storage = open_storage(Path("unused"), url)
+    yield storage
+    storage.remove_session()
+    storage._backend.engine.dispose()
+
+
 @pytest.mark.slow
 def test_two_machines_with_folders_of_their_own_do_one_study(tmp_path: Path, url: str) -> None:
     folders = [tmp_path / "one", tmp_path / "other"]
@@ -44,7 +55,8 @@ def test_two_machines_with_folders_of_their_own_do_one_study(tmp_path: Path, url
     assert sorted(done[0] + done[1]) == [f"{k:04d}" for k in range(6)], "each is done by one of them"
     best = [(folder / "out" / "best.yaml").read_text().split("\n", 3)[3] for folder in folders]
     assert best[0] == best[1], "the recipe is there, wherever the run is"
-    states = Counter(trial.state.name for trial in open_storage(tmp_path / "look", url).get_all_trials(1))
+    with opened(url) as storage:
+        states = Counter(trial.state.name for trial in storage.get_all_trials(1))
     assert states["COMPLETE"] == 6
     assert states["RUNNING"] == 0
 
@@ -60,10 +72,10 @@ def test_a_worker_that_dies_leaves_its_trial_to_another_machines(tmp_path: Path,
     assert wait_until(lambda: " began" in (tmp_path / "one" / "said.txt").read_text(), worker)
     worker.kill()
     worker.wait()
-    storage = open_storage(tmp_path / "look", url)
-    (left,) = storage.get_all_trials(1)
-    # A process that is gone is seen at once where it was: here it is said to have been elsewhere.
-    storage.set_trial_user_attr(left._trial_id, "worker", {**left.user_attrs["worker"], "host": "elsewhere"})
+    with opened(url) as storage:
+        (left,) = storage.get_all_trials(1)
+        # A process that is gone is seen at once where it was: here it is said to have been elsewhere.
+        storage.set_trial_user_attr(left._trial_id, "worker", {**left.user_attrs["worker"], "host": "elsewhere"})
     other = start_sweep(tmp_path / "other", "said", *words)
     assert other.wait() == 0, (tmp_path / "other" / "said.txt").read_text()
     assert "trial 0: " in (tmp_path / "other" / "said.txt").read_text()
@@ -72,8 +84,8 @@ def test_a_worker_that_dies_leaves_its_trial_to_another_machines(tmp_path: Path,
 
 
 def test_sqlite_will_do_too_and_what_is_no_database_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    storage = open_storage(tmp_path, f"sqlite:///{tmp_path / 'sweep.db'}")
-    assert storage.get_all_studies() == []
+    with opened(f"sqlite:///{tmp_path / 'sweep.db'}") as storage:
+        assert storage.get_all_studies() == []
     monkeypatch.setattr(study_module, "TRIES", 1)
     for url, said in (
         ("nonsense", "storage: is no address of a database; give one such as sqlite:///sweep.db"),

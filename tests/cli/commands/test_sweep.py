@@ -79,7 +79,8 @@ def test_its_keys_are_explained(capsys: pytest.CaptureFixture[str]) -> None:
     assert "(default: 3)" in capsys.readouterr().out
 
 
-def test_seeds_folds_and_the_test_images(tmp_path: Path) -> None:
+@pytest.mark.slow
+def test_seeds_and_the_test_images(tmp_path: Path) -> None:
     """One sweep for all of what a trial can be; the second trial fails, as its batches are larger than the set."""
     from tests.pictures import class_folders
 
@@ -129,9 +130,8 @@ def test_seeds_folds_and_the_test_images(tmp_path: Path) -> None:
 
 
 def test_a_folder_of_another_sweep_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    process = start_sweep(tmp_path, "said", "--out", "out", "--trials", "2", "--minutes", "0.0001")
-    assert process.wait() == 0, (tmp_path / "said.txt").read_text()
-    assert "The time is over; the same command goes on with it." in (tmp_path / "said.txt").read_text()
+    assert sweep("--minutes", "1e-9") == 0
+    assert "The time is over; the same command goes on with it." in capsys.readouterr().out
     (tmp_path / "other.yaml").write_text(SEARCH.replace("[8, 12]", "[8, 14]"))
     for words, said in (
         (["--model.dropout", "0.5"], "model.dropout: the sweep in out is another (it began with 0.0; now it is 0.5)"),
@@ -142,6 +142,7 @@ def test_a_folder_of_another_sweep_is_refused(tmp_path: Path, capsys: pytest.Cap
         assert capsys.readouterr().err.startswith(f"lightning-recipes: {said}")
 
 
+@pytest.mark.slow
 def test_a_sweep_whose_trials_all_fail_alike_ends_with_the_reason(tmp_path: Path) -> None:
     write_files(tmp_path, TINY.replace("test_resnet", "no_such_network"))
     process = start_sweep(tmp_path, "said", "--out", "out")
@@ -151,7 +152,7 @@ def test_a_sweep_whose_trials_all_fail_alike_ends_with_the_reason(tmp_path: Path
     assert [entry["state"] for entry in report(tmp_path / "out")["trials"]] == ["failed"] * 3
 
 
-@pytest.mark.parametrize("number", [15, 2])
+@pytest.mark.parametrize("number", [15, pytest.param(2, marks=pytest.mark.slow)])
 def test_a_signal_saves_the_run_and_the_same_command_goes_on(tmp_path: Path, number: int) -> None:
     write_files(tmp_path, TINY.replace("{name: all, epochs: 2", "{name: all, epochs: 200"))
     process = start_sweep(tmp_path, "said", "--out", "out", "--trials", "1")
@@ -166,3 +167,29 @@ def test_a_signal_saves_the_run_and_the_same_command_goes_on(tmp_path: Path, num
     assert summary["finished"] is False
     assert summary["epochs"] > 0
     assert report(tmp_path / "out")["trials"][0]["state"] == "running"
+
+
+@pytest.mark.slow
+def test_halving_stops_what_is_behind_and_two_workers_share_the_trials(tmp_path: Path) -> None:
+    """A grid of one that learns and three whose rate is too small to; of two folds the first one's run decides."""
+    recipe = TINY.replace("{name: all, epochs: 2", "{name: all, epochs: 9")
+    search = "trainer.callbacks[Stages].stages[head].lr: {choice: [0.01, 1e-9, 2e-9, 3e-9]}\n"
+    write_files(tmp_path, recipe, search)
+    words = ("--out", "out", "--sampler", "grid", "--prune", "halving", "--workers", "2", "--folds", "2")
+    words += ("--reduction", "20")  # one decision, after the first epoch: only the best so far goes on
+    process = start_sweep(tmp_path, "said", *words)
+    assert process.wait() == 0, (tmp_path / "said.txt").read_text()
+    trials = report(tmp_path / "out")["trials"]
+    states = [entry["state"] for entry in trials]
+    assert states[0] == "complete"
+    assert states[2:] == ["pruned", "pruned"]
+    assert states[1] in ("pruned", "complete"), "it goes on where it has its first epoch before the first has"
+    assert trials[0]["runs"] == ["trials/0000/fold_0", "trials/0000/fold_1"]
+    for entry in trials:
+        first = json.loads((tmp_path / "out" / entry["run_dir"] / "summary.json").read_text())
+        assert first["finished"] == (entry["state"] == "complete")
+        assert (tmp_path / "out" / entry["runs"][1]).exists() == (entry["state"] == "complete")
+    folds = [yaml.safe_load((tmp_path / "out" / run / "config.yaml").read_text())["data"] for run in trials[0]["runs"]]
+    assert [(data["init_args"]["folds"], data["init_args"]["fold"]) for data in folds] == [(2, 0), (2, 1)]
+    began = [line for line in (tmp_path / "said.txt").read_text().splitlines() if " began" in line][:2]
+    assert [line.split(":")[0] for line in began] == ["trial 0", "trial 1"], "side by side"
