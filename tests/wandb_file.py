@@ -22,6 +22,7 @@ class OfflineRun:
     run_id: str = ""
     name: str = ""
     project: str = ""
+    group: str = ""
     exit_code: int | None = None
     config: dict[str, Any] = field(default_factory=dict)
     summary: dict[str, Any] = field(default_factory=dict)
@@ -64,6 +65,7 @@ def read_offline_run(folder: Path) -> OfflineRun:
         kind = record.WhichOneof("record_type")
         if kind == "run":
             found.run_id, found.name, found.project = record.run.run_id, record.run.display_name, record.run.project
+            found.group = record.run.run_group
             found.config |= _items(record.run.config.update)
         elif kind == "config":
             found.config |= _items(record.config.update)

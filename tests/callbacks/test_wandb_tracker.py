@@ -63,10 +63,11 @@ def test_a_run_has_figures_by_stage_rates_norms_tables_and_artifacts_and_trains_
         return sha
 
     monkeypatch.chdir(ROOT)  # whose commit is noted
-    tracker = Tracker(project="digits", name="mine")
+    tracker = Tracker(project="digits", name="mine", group="ours")
     assert train(tmp_path / "with", tracker) == train(tmp_path / "without")
     (run,) = sessions(tmp_path / "with")
     assert (run.run_id, run.project, run.name, run.exit_code) == (tracker.run_id, "digits", "mine", 0)
+    assert run.group == "ours"
     assert run.config["lr"] == 1e-3
     assert run.config["environment"]["packages"]["torch"] == version("torch")
     assert len(run.config["environment"]["git"]["commit"]) == 40

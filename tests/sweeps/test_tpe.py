@@ -21,7 +21,7 @@ SPACE = parse_space({
 
 def score(values: Values) -> float:
     """Best at x = 0.3, of the good kind."""
-    return -abs(values["x"] - 0.3) - (0.0 if values["kind"] == ["good", 1] else 0.5)
+    return -abs(float(values["x"]) - 0.3) - (0.0 if values["kind"] == ["good", 1] else 0.5)
 
 
 def searched(folder: Path, trials: int, mode: str = "max") -> list[Values]:

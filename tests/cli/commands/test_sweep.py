@@ -175,9 +175,9 @@ def test_halving_stops_what_is_behind_and_two_workers_share_the_trials(tmp_path:
     recipe = TINY.replace("{name: all, epochs: 2", "{name: all, epochs: 9")
     search = "trainer.callbacks[Stages].stages[head].lr: {choice: [0.01, 1e-9, 2e-9, 3e-9]}\n"
     write_files(tmp_path, recipe, search)
-    words = ("--out", "out", "--sampler", "grid", "--prune", "halving", "--workers", "2", "--folds", "2")
-    words += ("--reduction", "20")  # one decision, after the first epoch: only the best so far goes on
-    process = start_sweep(tmp_path, "said", *words)
+    # One decision, after the first epoch: only the best so far goes on.
+    words = ["--out", "out", "--sampler", "grid", "--prune", "halving", "--reduction", "20", "--workers", "2"]
+    process = start_sweep(tmp_path, "said", *words, "--folds", "2")
     assert process.wait() == 0, (tmp_path / "said.txt").read_text()
     trials = report(tmp_path / "out")["trials"]
     states = [entry["state"] for entry in trials]
