@@ -8,6 +8,7 @@ from scipy import stats
 from scipy.stats import qmc
 
 from lightning_recipes.errors import UserError
+from lightning_recipes.sweeps.kinds import IntRange
 from lightning_recipes.sweeps.space import Space, parse_space
 from lightning_recipes.sweeps.values import covering, grid_points, grid_size, values_of
 
@@ -57,6 +58,7 @@ def test_random_values_are_distributed_as_scipy_says(space: Space) -> None:
     counted = np.bincount([values["stages"] for values in drawn], minlength=101)[1:]
     shares = np.log1p(1 / np.arange(1, 101)) / np.log(101)
     assert stats.chisquare(counted, shares * NUMBERS).pvalue > 0.01
+    assert IntRange(1, 100, log=True).at(1 - 1e-9) == 100, "it is as likely as it says"
     chosen = [values["model.optimizer"] for values in drawn]
     assert stats.chisquare([chosen.count(name) for name in ("sgd", "adamw", None)]).pvalue > 0.01
     correlation = stats.spearmanr(*zip(*[(v["model.lr"], v["model.dropout"]) for v in drawn], strict=True))
