@@ -61,7 +61,7 @@ class _Live(_Lines):
 @contextmanager
 def sweep_screen(plan: SweepPlan) -> Iterator[Listener]:
     """Give what the loop tells its events to."""
-    console = Console()
+    console = Console(markup=False)
     if not console.is_terminal:
         yield _Lines()
         return
@@ -84,7 +84,7 @@ def print_ablation(plan: SweepPlan, report: Mapping[str, Any], compared: Compare
             share = percent(pair["groups"]["b"]["accuracy"]["value"])
             points = f"{-100 * pair['difference']:+.1f}"
             table.add_row(pair["b"], share, points, f"{low} to {high}", f"{pair['p_adjusted']:.2g}", better)
-        Console().print(table)
+        Console(markup=False).print(table)
     print(_counted(report["trials"]))
     page = "" if compared is None else f"; {compared.folder / 'compare.html'} shows it"
     print(f"Everything is in {plan.out}{page}.")
@@ -95,7 +95,7 @@ def print_sweep(plan: SweepPlan, report: Mapping[str, Any], analysis: Mapping[st
     sign = -1 if plan.mode == "max" else 1
     complete = [entry for entry in report["trials"] if entry["state"] == "complete"]
     best = sorted(complete, key=lambda entry: (sign * entry["metric"], entry["number"]))[:BEST]
-    console = Console()
+    console = Console(markup=False)
     if best:
         console.print(_table(plan, report, best))
     print(_counted(report["trials"]))

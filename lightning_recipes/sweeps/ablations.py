@@ -25,6 +25,8 @@ OFF: dict[str, Any] = {
     "trainer.gradient_clip_val": None,
 }
 """A key that is a technique, and its value without it."""
+NOTHING_IS_OFF = ("trainer.precision",)
+"""Keys whose null is the value without the technique, by another name."""
 IN_MAPPINGS: dict[str, Any] = {
     "model.loss.label_smoothing": 0.0,
     "model.optimizer.momentum": 0.0,
@@ -63,6 +65,9 @@ def name_of(values: Mapping[str, Any]) -> str:
     if not values:
         return "whole recipe"
     ((key, off),) = values.items()
+    if ".stages[" in key and not key.endswith("]"):
+        stage, _, name = key.rpartition(".stages[")[2].partition("].")
+        return f"stage {stage}: {name} {off}"
     if key.endswith("]") and off is None:
         name = key.rpartition("[")[2].removesuffix("]")
         stage = "stage " if ".stages[" in key else "callback " if name.isdigit() else ""
@@ -71,13 +76,28 @@ def name_of(values: Mapping[str, Any]) -> str:
 
 
 def _keys(recipe: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    stages = _stages_in(recipe)
     for key, off in (OFF | IN_MAPPINGS).items():
+        name = key.rpartition(".")[2]
+        if stages and name in OF_A_STAGE and all(_says(stage, name) for stage in stages):
+            continue  # a stage's own value comes before it
         node: Any = recipe
         for name in key.split("."):
             node = node.get("init_args", node) if isinstance(node, Mapping) else {}
             node = node.get(name, {} if key in IN_MAPPINGS else off) if isinstance(node, Mapping) else off
-        if not (node == {} and key in IN_MAPPINGS) and not same(node, off):
+        absent = node == {} if key in IN_MAPPINGS else node is None and key in NOTHING_IS_OFF
+        if not absent and not same(node, off):
             yield key, off
+
+
+def _stages_in(recipe: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    listed = (recipe.get("trainer") or {}).get("callbacks") or []
+    found = [one["init_args"]["stages"] for one in listed if one["class_path"].rpartition(".")[2] == "Stages"]
+    return list(found[0]) if found else []
+
+
+def _says(stage: Mapping[str, Any], name: str) -> bool:
+    return stage.get(name) is not None or _has_no_say(stage, name)
 
 
 def _callbacks(recipe: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:

@@ -113,7 +113,7 @@ def _trials(plan: SweepPlan, entries: Sequence[Mapping[str, Any]]) -> Part:
     rows = [
         (entry["number"], entry["state"], shown_metric(plan.metric, entry["metric"]),
          shown_interval(plan.metric, entry["ci95"]) or "-", number(entry["seconds"], ",.0f"),
-         shown_values(entry["values"]) or "as it is", entry["reason"] or "")
+         shown_values(entry["values"]), entry["reason"] or "")
         for entry in sorted(entries, key=order)[:MOST_ROWS]
     ]  # fmt: skip
     return table(["trial#", "state", f"{plan.metric}#", "95 %#", "seconds#", "values~", "reason~"], rows)

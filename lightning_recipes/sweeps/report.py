@@ -114,7 +114,8 @@ def test_best(study: Study, plan: SweepPlan, stopping: Callable[[], object]) -> 
                 )
             words = python("test", "--config", str(folder / "config.yaml"), "--ckpt_path", str(weights))
             log = plan.out / "test.log"
-            process = Process([*words, "--out", str(out), "--verbose", "false"], log, environment())
+            words += ["--out", str(out), "--predictions", str(folder / "test_predictions.csv"), "--verbose", "false"]
+            process = Process(words, log, environment())
             while process.poll() is None:
                 if stopping():
                     process.stop()
