@@ -122,11 +122,48 @@ def test_seeds_and_the_test_images(tmp_path: Path) -> None:
     assert "trial 0: model.lr 0.01, model.optimizer adamw began\n" in said
     assert "trial 1: failed after " in said
     assert "On 6 test images, trial 0: test_accuracy " in said
+    assert (tmp_path / "out" / "trials" / "0000" / "seed_3" / "test_predictions.csv").exists() or (
+        tmp_path / "out" / "trials" / "0000" / "seed_4" / "test_predictions.csv"
+    ).exists(), "what compare --split test reads"
+    assert "On test images" in (tmp_path / "out" / "sweep.html").read_text()
+    assert json.loads((tmp_path / "out" / "analysis.json").read_text())["complete"] == 1
     when = os.stat(tmp_path / "out" / "test.json").st_mtime_ns
     again = start_sweep(tmp_path, "again", *words)
     assert again.wait() == 0, (tmp_path / "again.txt").read_text()
     assert os.stat(tmp_path / "out" / "test.json").st_mtime_ns == when, "the test images are looked at once"
     assert "began" not in (tmp_path / "again.txt").read_text()
+
+
+@pytest.mark.slow
+def test_one_at_a_time_compares_each_line_with_the_whole(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    key = "trainer.callbacks[Stages].stages[all]"
+    (tmp_path / "lines.yaml").write_text(f"model.pretrained: {{choice: [false]}}\n{key}: {{choice: [null]}}\n")
+    assert sweep("--one_at_a_time", "true", "--search", "lines.yaml") == 0
+    said = " ".join(capsys.readouterr().out.split())
+    assert "whole recipe: " in said
+    assert "without stage all" in said
+    pairs = json.loads((tmp_path / "out" / "comparison" / "compare.json").read_text())
+    assert [(pair["a"], pair["b"]) for pair in pairs] == [
+        ("whole recipe", "model.pretrained false"),
+        ("whole recipe", "without stage all"),
+    ]
+    assert [[one["key"] for one in pair["recipe"]] for pair in pairs] == [["model.pretrained"], [key]]
+    assert pairs[0]["difference"] > 0.2
+    assert (tmp_path / "out" / "comparison" / "figures" / "changed_0_a.png").exists(), "pictures of the digits"
+
+
+@pytest.mark.parametrize(
+    ("lines", "words", "said"),
+    [
+        ("model.lr: {log: [0.1, 1]}", [], "search.model.lr: one_at_a_time takes one value of each key"),
+        ("model.lr: {choice: [0.1]}", ["--prune", "halving"], "one_at_a_time: goes through the recipe's lines whole"),
+    ],
+)
+def test_what_one_at_a_time_cannot_do_is_refused(
+    tmp_path: Path, lines: str, words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "lines.yaml").write_text(lines)
+    assert refused(capsys, "--one_at_a_time", "true", "--search", "lines.yaml", *words).startswith(said)
 
 
 def test_a_folder_of_another_sweep_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
