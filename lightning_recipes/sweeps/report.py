@@ -1,6 +1,7 @@
 """What a sweep has reached: ``sweep.json``, ``best.yaml``, and the best one's numbers on the test images."""
 
 import json
+import os
 import time
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 from lightning_recipes.atomic_io import whole_file, write_json
 from lightning_recipes.evaluation.percent import percent, percent_range
 from lightning_recipes.sweeps.claims import Attempt, latest_attempts
-from lightning_recipes.sweeps.file_lock import locked
+from lightning_recipes.sweeps.file_lock import locked, try_lock
 from lightning_recipes.sweeps.plan import SweepPlan, run_folder
 from lightning_recipes.sweeps.process import Process, environment, python
 from lightning_recipes.sweeps.run_result import interval_of_mean
@@ -100,7 +101,11 @@ def test_best(study: Study, plan: SweepPlan, stopping: Callable[[], object]) -> 
         stopping: Tells whether to stop.
     """
     out = plan.out / "test.json"
-    with locked(plan.out / ".test.lock"):
+    while (lock := try_lock(plan.out / ".test.lock")) is None:
+        if stopping():
+            return ""
+        time.sleep(0.5)
+    try:
         report = write_report(study, plan)
         if report[TEST] is not None or report["best"] is None:
             return ""
@@ -124,6 +129,8 @@ def test_best(study: Study, plan: SweepPlan, stopping: Callable[[], object]) -> 
                 return f"the best trial could not be tested; {log} says why"
         found = {"trial": best["number"], **json.loads(out.read_text(encoding="utf-8"))}
         study.storage.set_study_user_attr(study.id, TEST, found)
+    finally:
+        os.close(lock)
     write_report(study, plan)
     return ""
 

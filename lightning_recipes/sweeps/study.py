@@ -8,11 +8,20 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
 
+from lightning_recipes.atomic_io import write_json
 from lightning_recipes.errors import UserError
-from lightning_recipes.sweeps.file_lock import JournalLock
+from lightning_recipes.sweeps.file_lock import JournalLock, locked
 from lightning_recipes.sweeps.kinds import Choice, IntRange, Kind
 
-__all__ = ["Study", "distribution_of", "open_storage", "open_study", "param_of", "refuse_other_settings"]
+__all__ = [
+    "Study",
+    "distribution_of",
+    "keep_settings",
+    "open_storage",
+    "open_study",
+    "param_of",
+    "refuse_other_settings",
+]
 
 EXTRA = "needs the package '{}'; pip install 'lightning-recipes[sweep]'"
 SETTINGS = "settings"
@@ -147,6 +156,13 @@ def refuse_other_settings(path: Path, settings: Mapping[str, Any]) -> None:
     """
     if path.exists():
         _compare(json.loads(path.read_text(encoding="utf-8")), dict(settings), str(path.parent))
+
+
+def keep_settings(path: Path, settings: Mapping[str, Any]) -> None:
+    """Write the settings of a sweep into its folder, where they are not there yet; workers may come together."""
+    with locked(path.with_name(".report.lock")):
+        if not path.exists():
+            write_json(path, dict(settings))
 
 
 def _settings_of(storage: Any, study_id: int, ours: Mapping[str, Any]) -> dict[str, Any]:

@@ -24,6 +24,8 @@ __all__ = ["Ended", "Trial", "recipe_text"]
 
 STOPPED_BY_SIGNAL = (130, 143)
 """Exit codes of a run that somebody asked to stop."""
+LOOK = 0.5
+"""Seconds between two looks at what a run has logged, at least."""
 SIGNALS_ARRIVE = 2.0
 """Seconds within which a signal to all processes of a job has come to each."""
 
@@ -68,7 +70,7 @@ class Trial:
         self._results: list[RunResult] = []
         self._process: Process | None = None
         self._reported = set(attempt.trial.intermediate_values)
-        self._seen: tuple[int, int] | None = None
+        self._next_look = 0.0
         self._stopping = False
         self._ended: Ended | None = None
         self._heard = 0.0
@@ -93,7 +95,7 @@ class Trial:
 
     def drop(self) -> None:
         """Stop without a word to the storage, which has given the trial to somebody else."""
-        self._ended = Ended("abandoned")
+        self._ended = self._ended or Ended("abandoned")  # what is pruned is over, too, while its run saves itself
         self.stop()
 
     def advance(self) -> Ended | None:
@@ -165,16 +167,19 @@ class Trial:
     # What the storage is told.
 
     def _report_epochs(self, *, decide: bool) -> None:
-        """Tell the metric of each epoch that is new, and ask whether it is enough to go on."""
+        """Tell the metric of each epoch that is new, and ask whether it is enough to go on.
+
+        The file of a long run takes a while to read, and has a new line at every few steps: a twentieth of the time at
+        most goes into it.
+        """
+        since = time.monotonic()
+        if decide and since < self._next_look:
+            return
         folder = run_folder(self.plan.out, self.attempt.number, self.plan.runs[0])
-        try:
-            status = (folder / "metrics.csv").stat()
-        except OSError:
-            return
-        if (status.st_mtime_ns, status.st_size) == self._seen:
-            return
-        self._seen = (status.st_mtime_ns, status.st_size)
-        for epoch, value in sorted(epochs_of(folder, self.plan.metric).items()):
+        epochs = epochs_of(folder, self.plan.metric)
+        now = time.monotonic()
+        self._next_look = now + max(LOOK, 20 * (now - since))
+        for epoch, value in sorted(epochs.items()):
             step = epoch + 1
             if step in self._reported:
                 continue

@@ -14,7 +14,6 @@ import torch
 import yaml
 from typing_extensions import override
 
-from lightning_recipes.atomic_io import write_json
 from lightning_recipes.cli.commands.compare import open_images
 from lightning_recipes.cli.commands.recipe_command import RecipeCommand
 from lightning_recipes.cli.config_checks import check_config, check_folder
@@ -35,7 +34,7 @@ from lightning_recipes.sweeps.process import environment
 from lightning_recipes.sweeps.recipe_keys import with_values
 from lightning_recipes.sweeps.report import test_best, write_report
 from lightning_recipes.sweeps.space import Space, parse_space
-from lightning_recipes.sweeps.study import Study, open_storage, open_study, refuse_other_settings
+from lightning_recipes.sweeps.study import Study, keep_settings, open_storage, open_study, refuse_other_settings
 from lightning_recipes.sweeps.values import ONE_AT_A_TIME, covering, grid_size, values_of
 from lightning_recipes.sweeps.work import Outcome, Work
 
@@ -264,7 +263,7 @@ class Sweep(RecipeCommand):
         joined = open_study(
             open_storage(folder, own.storage), name, mode=self.mode, settings=settings, where=str(folder)
         )
-        write_json(folder / "settings.json", settings)
+        keep_settings(folder / "settings.json", settings)
         if own.storage is not None:
             print(f"Study '{name}' in the database; others join it by the same command.", flush=True)
         return joined
