@@ -40,8 +40,8 @@ def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
         (["--study", "mine"], "study: names a study in a database; give --storage too, or leave it out"),
         (["--search", "there.yaml"], "search: 'there.yaml' is not a file; give a YAML file of keys"),
         (["--sampler", "grid"], "search.trainer.callbacks[Stages].stages[all].lr.steps: not given; a grid needs"),
-        (["--trails", "3"], "--trails: there is no such option; did you mean trials?"),
-        (["--model.lrr", "3"], "--model.lrr: there is no such option; did you mean model.lr?"),
+        (["--trails", "3"], "--trails: there is no such option; did you mean trials, trainer?"),
+        (["--model.lrr", "3"], "model.lrr: there is no such key; did you mean lr?"),
     ],
 )
 def test_a_value_that_cannot_work_is_refused(words: list[str], said: str, capsys: pytest.CaptureFixture[str]) -> None:
