@@ -64,6 +64,7 @@ class Sweep(RecipeCommand):
         self.run_folder = Path(own.out)
         self.recipe = self._recipe()
         self.space = lines_of(self.recipe) if own.search is None else _read_search(own.search)
+        self._refuse_keys_of_runs()
         self.metric, self.mode = self._metric()
         self.number = self._trials()
         self._check_recipes()
@@ -198,6 +199,17 @@ class Sweep(RecipeCommand):
             raise UserError(f"minutes: {own.minutes} is not a number > 0")
         if own.study is not None and own.storage is None:
             raise UserError("study: names a study in a database; give --storage too, or leave it out")
+
+    def _refuse_keys_of_runs(self) -> None:
+        """Refuse to search what tells the runs of a trial apart."""
+        own = self.config
+        named = {"seed_everything": "seeds"} if own.seeds > 1 else {}
+        named |= dict.fromkeys(("data.folds", "data.fold"), "folds") if own.folds is not None else {}
+        for one in self.space.keys:
+            if key := named.get(one.key):
+                raise UserError(
+                    f"search.{one.key}: is another in each run of a trial by --{key}; leave out one of them"
+                )
 
     def _recipe(self) -> dict[str, Any]:
         """The whole recipe of the runs, without the keys of this command."""

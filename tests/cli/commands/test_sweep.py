@@ -70,6 +70,14 @@ def test_a_search_that_fit_would_not_parse_is_refused_before_the_first_trial(
     assert refused(capsys).startswith(said)
 
 
+def test_what_tells_the_runs_of_a_trial_apart_is_not_searched(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "search.yaml").write_text("data.fold: {choice: [0, 1]}")
+    said = "search.data.fold: is another in each run of a trial by --folds; leave out one of them"
+    assert refused(capsys, "--folds", "2").startswith(said)
+
+
 def test_its_keys_are_explained(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["sweep", "--help"]) == 0
     said = capsys.readouterr().out
