@@ -94,7 +94,8 @@ def _open_database(url: str) -> Any:
     _refuse_missing_driver(url)
     for tries_left in reversed(range(TRIES)):
         try:
-            return optuna.storages.get_storage(url)
+            # A connection that the server has closed meanwhile is made anew.
+            return optuna.storages.get_storage(optuna.storages.RDBStorage(url, engine_kwargs={"pool_pre_ping": True}))
         except sqlalchemy.exc.NoSuchModuleError as error:
             raise UserError(f"storage: {error}; give one such as postgresql+psycopg://user@host/name") from None
         except sqlalchemy.exc.ArgumentError:

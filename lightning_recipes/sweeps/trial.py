@@ -197,8 +197,9 @@ class Trial:
 
     def _prune(self) -> None:
         """Say that it is pruned before the run is stopped: who is killed in between has decided."""
-        values = self.study.storage.get_trial(self.attempt.id).intermediate_values.values()
-        best = max(values) if self.plan.mode == "max" else min(values)
+        told = self.study.storage.get_trial(self.attempt.id).intermediate_values.values()
+        values = [value for value in told if math.isfinite(value)]  # none of a run that diverged at once
+        best = (max if self.plan.mode == "max" else min)(values, default=None)
         set_state(self.study, self.attempt, "PRUNED", best)
         self._ended = Ended("PRUNED", best)
         self.stop()

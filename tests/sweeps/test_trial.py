@@ -1,6 +1,8 @@
 """A trial's folder: what lies there is used or left alone, and why a run failed is said in a line."""
 
+import dataclasses
 import json
+import time
 from pathlib import Path
 from typing import Any
 
@@ -8,6 +10,7 @@ import pytest
 
 from lightning_recipes.sweeps.claims import Attempt, latest_attempts, look_for_work
 from lightning_recipes.sweeps.plan import SweepPlan, runs_of, trial_folder
+from lightning_recipes.sweeps.process import environment
 from lightning_recipes.sweeps.report import write_report
 from lightning_recipes.sweeps.run_result import interval_of_mean, result_of, why_it_failed
 from lightning_recipes.sweeps.space import parse_space
@@ -92,6 +95,23 @@ def test_a_trial_that_others_have_taken_is_dropped(study: Study, plan: SweepPlan
     assert ended is not None
     assert ended.state == "abandoned"
     assert latest_attempts(study.trials())[0].state == "running", "it is somebody else's to end"
+
+
+def test_a_run_that_diverges_at_once_is_pruned_without_a_metric(
+    study: Study, plan: SweepPlan, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = folder_with_a_run(plan, recipe_text(plan, {"model.lr": 0.001}))
+    (folder / "summary.json").unlink()
+    (folder / "metrics.csv").write_text("epoch,step,val_accuracy\n0,3,nan\n")
+    trial = Trial(study, dataclasses.replace(plan, prune=True), claim(study, plan), environment())
+    monkeypatch.setattr("lightning_recipes.sweeps.trial.python", lambda *words: ["sleep", "60"])
+    end = time.monotonic() + 30
+    while (ended := trial.advance()) is None:
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    assert (ended.state, ended.metric) == ("PRUNED", None)
+    (entry,) = write_report(study, plan)["trials"]
+    assert (entry["state"], entry["metric"]) == ("pruned", None)
 
 
 @pytest.mark.parametrize(
