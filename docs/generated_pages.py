@@ -15,6 +15,7 @@ GROUPS = {
     "modules": ("Modules, data and stages", lambda home: not home.startswith("callbacks.")),
 }
 FUNCTIONS = {
+    "compare": "comparison.compare.compare",
     "inspect": "inspection.inspect.inspect",
     "prepare": "preparation.prepare.prepare",
     "serve": "serving.serve.serve",

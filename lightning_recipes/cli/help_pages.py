@@ -58,6 +58,7 @@ PAGE_OF = {
     "model.schedule": "learning_rate",
     "model.task": "several_labels",
     "on_bad_image": "clean_your_data",
+    "one_at_a_time": "sweep",
     "page": "export",
     "port": "serve",
     "prove": "export",
