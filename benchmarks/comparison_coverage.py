@@ -41,7 +41,7 @@ def interval(a: Right, b: Right) -> tuple[float, float]:
     """Return the interval that ``compare`` gives."""
     if len(a) == len(b) == 1:
         return paired_share_interval(int((a > b).sum()), int((b > a).sum()), a.shape[1])
-    found = crossed_difference(a, b)
+    found = crossed_difference(a, b, shares=True)
     return found.value - found.half, found.value + found.half
 
 
@@ -61,12 +61,13 @@ def main() -> None:
     """Simulate and print."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--pairs", type=int, default=2000)
-    pairs, generator = parser.parse_args().pairs, np.random.default_rng(0)
+    parser.add_argument("--images", type=int, nargs="+", default=[153, 1000, 5000])
+    options, generator = parser.parse_args(), np.random.default_rng(0)
     print("| runs | images | sd of seeds | interval of 95 % holds | bootstrap | shown, where equal |\n|" + " --- |" * 6)
     for runs in ((1, 1), (2, 2), (3, 3), (5, 5), (3, 1)):
-        for images in (153, 1000, 5000):
+        for images in options.images:
             for seeds in (0.0,) if runs == (1, 1) else (0.0, 0.05, 0.2):
-                print(line(generator, pairs, runs, images, seeds), flush=True)
+                print(line(generator, options.pairs, runs, images, seeds), flush=True)
 
 
 def line(generator: np.random.Generator, pairs: int, runs: tuple[int, int], images: int, seeds: float) -> str:
@@ -81,7 +82,7 @@ def line(generator: np.random.Generator, pairs: int, runs: tuple[int, int], imag
             held_by_bootstrap.append(low <= true <= high)
         a, b, _ = simulated(generator, runs, images, (2.0, 2.0), seeds)
         counts = int((a > b).sum()), int((b > a).sum())
-        p_value = mcnemar_p_value(*counts) if runs == (1, 1) else crossed_difference(a, b).p_value
+        p_value = mcnemar_p_value(*counts) if runs == (1, 1) else crossed_difference(a, b, shares=True).p_value
         shown.append(p_value < 0.05)
     other = f"{np.mean(held_by_bootstrap):.3f}" if held_by_bootstrap else "-"
     return f"| {runs[0]}, {runs[1]} | {images} | {seeds} | {np.mean(held):.3f} | {other} | {np.mean(shown):.3f} |"

@@ -11,9 +11,10 @@ from rich.live import Live
 from rich.table import Table
 
 from lightning_recipes.comparison.compare import Compared
+from lightning_recipes.comparison.words import points
 from lightning_recipes.evaluation.percent import percent
 from lightning_recipes.sweeps.claims import Attempt
-from lightning_recipes.sweeps.page import chosen_in_words
+from lightning_recipes.sweeps.page import chosen_in_words, without_effect_in_words
 from lightning_recipes.sweeps.plan import SweepPlan
 from lightning_recipes.sweeps.report import shown_interval, shown_metric
 from lightning_recipes.sweeps.shown import shown_values
@@ -76,14 +77,13 @@ def print_ablation(plan: SweepPlan, report: Mapping[str, Any], compared: Compare
         images, whole = first["images"], first["groups"]["a"]["accuracy"]
         title = f"{first['a']}: {percent(whole['value'])} of {images:,} images"
         table = Table(title=title, title_justify="left")
-        for name in ("", "accuracy", "points", "95 % interval", "p, Holm", "shown"):
+        for name in ("", "accuracy", "points, 95 % interval", "p, Holm", "shown"):
             table.add_column(name, justify="left" if not name else "right", overflow="fold", no_wrap=bool(name))
         for pair in sorted(compared.pairs, key=lambda pair: -pair["difference"]):
-            low, high = (f"{-100 * bound:+.1f}" for bound in reversed(pair["ci95"]))
             better = {"a": "worse", "b": "better", "not shown": "no"}[pair["verdict"]]
             share = percent(pair["groups"]["b"]["accuracy"]["value"])
-            points = f"{-100 * pair['difference']:+.1f}"
-            table.add_row(pair["b"], share, points, f"{low} to {high}", f"{pair['p_adjusted']:.2g}", better)
+            less = points(-pair["difference"], [-bound for bound in reversed(pair["ci95"])])
+            table.add_row(pair["b"], share, less, f"{pair['p_adjusted']:.2g}", better)
         Console(markup=False).print(table)
     print(_counted(report["trials"]))
     page = "" if compared is None else f"; {compared.folder / 'compare.html'} shows it"
@@ -101,6 +101,8 @@ def print_sweep(plan: SweepPlan, report: Mapping[str, Any], analysis: Mapping[st
     print(_counted(report["trials"]))
     if best:
         print(chosen_in_words(plan, analysis))
+        if said := without_effect_in_words(analysis):
+            print(said)
     if tested := _tested(report.get("test")):
         print(tested)
     if best:
@@ -111,12 +113,12 @@ def print_sweep(plan: SweepPlan, report: Mapping[str, Any], analysis: Mapping[st
 def _table(plan: SweepPlan, report: Mapping[str, Any], best: Sequence[Mapping[str, Any]]) -> Table:
     title = f"{plan.metric} of the best {len(best)} of {len(report['trials'])} trials"
     table = Table(title=title, title_justify="left")
-    for name in ("trial", plan.metric, "95 % interval", "values", "run"):
+    for name in ("trial", plan.metric, "95 % interval", "values"):
         table.add_column(name)
     for entry in best:
         shown, interval = shown_metric(plan.metric, entry["metric"]), shown_interval(plan.metric, entry["ci95"])
         values = shown_values({_short(key, entry["values"]): of for key, of in entry["values"].items()})
-        table.add_row(str(entry["number"]), shown, interval or "-", values, entry["run_dir"])
+        table.add_row(str(entry["number"]), shown, interval or "-", values)
     return table
 
 

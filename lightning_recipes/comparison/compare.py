@@ -105,7 +105,8 @@ def _described(group: Group, found: Paired, place: int) -> dict[str, Any]:
 
 def _entry(pair: Pair, groups: Sequence[Group], found: Paired, described: Sequence[dict[str, Any]]) -> dict[str, Any]:
     a, b = groups[pair.a], groups[pair.b]
-    keys = differences(a.recipe.recipe, b.recipe.recipe)
+    known = a.recipe.recipe and b.recipe.recipe
+    keys = differences(a.recipe.recipe, b.recipe.recipe) if known else []
     return {
         "a": a.name,
         "b": b.name,
@@ -114,7 +115,7 @@ def _entry(pair: Pair, groups: Sequence[Group], found: Paired, described: Sequen
         "log_loss": None if pair.log_loss is None else _numbers(pair.log_loss),
         "groups": {"a": described[pair.a], "b": described[pair.b]},
         "recipe": [asdict(one) for one in keys],
-        "warning": warning(keys),
+        "warning": warning(keys, a, b),
         "changed": [*_changed(pair, found, "a"), *_changed(pair, found, "b")],
     }
 
@@ -149,4 +150,4 @@ def _changed(pair: Pair, found: Paired, side: str) -> list[dict[str, Any]]:
 def _number(pair: Pair, found: Paired) -> str:
     one = pair.accuracy
     adjusted = "" if one.p_adjusted == one.p_value else f", {one.p_adjusted:.2g} corrected for all pairs"
-    return f"{points(one)}, p {one.p_value:.2g}{adjusted}; {speaks_of(pair, found)}"
+    return f"{points(one.value, one.ci95)} points, p {one.p_value:.2g}{adjusted}; {speaks_of(pair, found)}"

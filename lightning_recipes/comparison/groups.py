@@ -3,6 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NoReturn
+
+from yaml import YAMLError
 
 from lightning_recipes.comparison.recipes import differences
 from lightning_recipes.errors import UserError
@@ -45,10 +48,9 @@ def find_groups(names: Sequence[str], called: Sequence[str] | None = None) -> li
     """
     if len(names) < 2:
         raise UserError(f"compare: takes two runs or more, or folders of runs; {EXAMPLE}")
-    if again := next((name for place, name in enumerate(names) if name in names[:place]), None):
-        raise UserError(f"{again}: is named twice; name each run once")
     folders = zip(called or names, map(_folders, names), strict=True)
     groups = [Group(name, tuple(RunContents(folder) for folder in of)) for name, of in folders]
+    _refuse_twice(groups)
     for group in groups:
         _refuse_strangers(group)
     return groups
@@ -56,16 +58,34 @@ def find_groups(names: Sequence[str], called: Sequence[str] | None = None) -> li
 
 def _folders(name: str) -> list[Path]:
     if not Path(name).exists() and "," in name:
-        return [folder for part in name.split(",") if part for folder in _folders(part)]
+        return [folder for part in name.split(",") if part.strip() for folder in _folders(part.strip())] or _none(name)
     path = Path(name)
     if not path.is_dir():
         raise UserError(f"{name}: is no folder; give the folder of a run, {EXAMPLE}")
     if holds_run(path):
         return [path]
     numbered = sorted((one for one in path.iterdir() if one.is_dir() and holds_run(one)), key=_order)
-    if not numbered:
-        raise UserError(f"{name}: holds no run; give the folder of a run, or one of numbered runs, {EXAMPLE}")
-    return numbered
+    return numbered or _none(name)
+
+
+def _none(name: str) -> NoReturn:
+    raise UserError(f"{name}: holds no run; give the folder of a run, or one of numbered runs, {EXAMPLE}")
+
+
+def _refuse_twice(groups: Sequence[Group]) -> None:
+    """Refuse a run that is there twice, by whatever path, and files of a run that cannot be read."""
+    seen: dict[Path, str] = {}
+    for group in groups:
+        for run in group.runs:
+            if (own := run.folder.resolve()) in seen:
+                raise UserError(f"{group.name}: {run.folder} is named twice, in {seen[own]} too; name each run once")
+            seen[own] = group.name
+            for name in ("summary", "recipe"):
+                try:
+                    getattr(run, name)
+                except (ValueError, YAMLError) as error:
+                    said = " ".join(str(error).split())[:120]
+                    raise UserError(f"{run.folder}: its {name} cannot be read ({said}); leave the run out") from None
 
 
 def _order(path: Path) -> tuple[int, str]:

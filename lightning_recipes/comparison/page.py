@@ -7,7 +7,7 @@ from typing import Any
 
 from lightning_recipes._version import __version__
 from lightning_recipes.atomic_io import whole_file
-from lightning_recipes.comparison.words import better_on
+from lightning_recipes.comparison.words import better_on, points
 from lightning_recipes.run.report.page import page_html
 from lightning_recipes.run.report.parts import Part, Section, Tile, figure, finding, heading, number, share, table, text
 
@@ -64,7 +64,8 @@ def _table(pairs: Sequence[Entry]) -> Section:
     ]  # fmt: skip
     columns = ["recipe", "runs#", "accuracy#", "log loss#", "seconds a run#", "images/s#", "parameters#"]
     rows = [
-        (f"{pair['a']} - {pair['b']}", _points(pair), number(pair["p_value"], ".2g"), number(pair["p_adjusted"], ".2g"),
+        (f"{pair['a']} - {pair['b']}", points(pair["difference"], pair["ci95"]),
+         number(pair["p_value"], ".2g"), number(pair["p_adjusted"], ".2g"),
          pair.get(pair["verdict"], pair["verdict"]), _value(pair["log_loss"], "difference", "+.4f"))
         for pair in pairs
     ]  # fmt: skip
@@ -78,11 +79,6 @@ _CAPTION = "Differences with 95 % intervals, each of its pair alone; coloured wh
 def _share(metric: Entry) -> str:
     low, high = metric["ci95"]
     return share({"value": metric["value"], "low": low, "high": high})
-
-
-def _points(pair: Entry) -> str:
-    low, high = pair["ci95"]
-    return f"{100 * pair['difference']:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
 
 
 def _value(metric: Entry | None, name: str = "value", form: str = ".4f") -> str:

@@ -1,6 +1,6 @@
 """Two groups of runs against each other: what differs, by how much, and what it would take to know."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any, Literal
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from lightning_recipes.comparison.predictions import Paired
 from lightning_recipes.evaluation.bootstrap import logit_interval
 from lightning_recipes.evaluation.crossed import Crossed, crossed_difference, crossed_mean
-from lightning_recipes.evaluation.intervals import wilson_interval
+from lightning_recipes.evaluation.intervals import wilson_interval, wilson_of
 from lightning_recipes.evaluation.multiplicity import holm
 from lightning_recipes.evaluation.paired_shares import images_to_show, mcnemar_p_value, paired_share_interval
 
@@ -97,7 +97,10 @@ def mean_of_right(right: Values) -> dict[str, Any]:
     value = float(right.mean())
     if len(right) == 1:
         return {"value": value, "ci95": list(wilson_interval(int(right.sum()), right.shape[1]))}
-    return {"value": value, "ci95": list(logit_interval(value, crossed_mean(right).half) or (value, value))}
+    return {
+        "value": value,
+        "ci95": list(logit_interval(value, crossed_mean(right).half) or wilson_of(value, right.shape[1])),
+    }
 
 
 def mean_of_losses(losses: Values) -> dict[str, Any]:
@@ -119,18 +122,15 @@ class _Raw:
 
 def _of_right(a: Values, b: Values, tests: int) -> _Raw:
     """Of two runs by counts, which is exact; of several by runs and images."""
-    if not (a.mean(axis=0) != b.mean(axis=0)).any():  # no variance: as of two runs that differ nowhere
-        return _Raw(0.0, paired_share_interval(0, 0, a.shape[1]), 1.0, None, None)
     if len(a) > 1 or len(b) > 1:
-        return _raw(crossed_difference(a, b, tests=tests))
+        found = _raw(crossed_difference(a, b, shares=True, tests=tests))
+        low, high = found.ci95
+        return replace(found, ci95=(max(-1.0, low), min(1.0, high)))
     only_a, only_b, images = int((a > b).sum()), int((b > a).sum()), a.shape[1]
-    return _Raw(
-        (only_a - only_b) / images,
-        paired_share_interval(only_a, only_b, images),
-        mcnemar_p_value(only_a, only_b),
-        images_to_show(only_a, only_b, images, tests=tests),
-        None,
-    )
+    p_value, needed = mcnemar_p_value(only_a, only_b), images_to_show(only_a, only_b, images, tests=tests)
+    if needed is not None and p_value >= LEVEL / tests:  # these do not
+        needed = max(needed, images + 1)
+    return _Raw((only_a - only_b) / images, paired_share_interval(only_a, only_b, images), p_value, needed, None)
 
 
 def _of_losses(a: Values, b: Values, tests: int) -> _Raw:

@@ -1,11 +1,13 @@
 """What each run says of the images that all of them were judged on, in one order."""
 
 import csv
+import math
+import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +23,7 @@ COMMANDS = {"val": "validate", "test": "test"}
 Key = tuple[str, int]
 """Hash of an image, and how many equal ones come before it."""
 Row = dict[str, str]
+HASH = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class Paired:
         paths: Of the images, as the first run has them, (images,).
         true: Their labels in words.
         right: Of each group 1 where a run has an image right, else 0, (runs, images).
-        losses: Likewise the log loss; None where a run does not say it.
+        losses: Likewise the log loss; None where a run does not say it of each image, or it is not finite.
         said: Of each group what its first run says of each image.
         several: Whether an image may have several labels, and is right where all are.
     """
@@ -56,16 +59,18 @@ def paired(groups: Sequence[Group], split: Split) -> Paired:
     """
     read = [_runs(group, split) for group in groups]
     first_name, first = next(iter(read[0].items()))
+    if len(first) < 2:
+        raise UserError(f"{first_name}: was judged on a single image, which says nothing of others; compare on more")
     for runs in read:
         for name, table in runs.items():
             _refuse_others(table, name, first, first_name)
     ordered = [[[table[key] for key in first] for table in runs.values()] for runs in read]
-    known = all("log_loss" in table[0] for tables in ordered for table in tables)
+    losses = [np.array([[_number(row.get("log_loss")) for row in table] for table in tables]) for tables in ordered]
     return Paired(
         paths=[row["path"] for row in first.values()],
         true=[row["true"] for row in first.values()],
         right=[np.array([[float(r["true"] == r["predicted"]) for r in t] for t in tables]) for tables in ordered],
-        losses=[np.array([[float(r["log_loss"]) for r in t] for t in tables]) for tables in ordered] if known else None,
+        losses=losses if all(np.isfinite(one).all() for one in losses) else None,
         said=[[row["predicted"] for row in tables[0]] for tables in ordered],
         several="probability" not in ordered[0][0][0],
     )
@@ -75,10 +80,34 @@ def _runs(group: Group, split: Split) -> dict[str, dict[Key, Row]]:
     """Return the rows of each seed by its name: of one run, or of those that each held out a fold, together."""
     seeds: dict[str, list[RunContents]] = {}
     for run in group.runs:
-        data = run.recipe.get("data") or {}
-        by_fold = split == "val" and data.get("init_args", data).get("folds") is not None
-        seeds.setdefault(f"{group.name}, seed {run.summary['seed']}" if by_fold else str(run.folder), []).append(run)
+        by_fold = split == "val" and _data(run).get("folds") is not None
+        seed = f"{group.name}, seed {run.summary.get('seed')}"
+        seeds.setdefault(seed if by_fold else str(run.folder), []).append(run)
+    for name, runs in seeds.items():
+        _refuse_bad_folds(name, runs)
     return {name: _keyed([row for run in runs for row in _rows(run.folder, split)]) for name, runs in seeds.items()}
+
+
+def _data(run: RunContents) -> dict[str, Any]:
+    section = run.recipe.get("data") or {}
+    found: dict[str, Any] = section.get("init_args") or section
+    return found
+
+
+def _refuse_bad_folds(name: str, runs: Sequence[RunContents]) -> None:
+    folds = [_data(run).get("fold") for run in runs]
+    if len(runs) > 1 and sorted(map(str, folds)) != sorted(map(str, range(_data(runs[0])["folds"]))):
+        raise UserError(
+            f"{name}: its runs hold out the folds {', '.join(map(str, folds))} of {_data(runs[0])['folds']}; "
+            "compare each fold once, all of them or a single one"
+        )
+
+
+def _number(cell: str | None) -> float:
+    try:
+        return float(cell or "nan")
+    except ValueError:
+        return math.nan
 
 
 def _rows(folder: Path, split: Split) -> list[Row]:
@@ -89,10 +118,15 @@ def _rows(folder: Path, split: Split) -> list[Row]:
     )
     if not path.exists():
         raise UserError(f"{path}: is not there; {how}")
-    with path.open(newline="", encoding="utf-8") as file:
-        rows = list(csv.DictReader(file))
-    if not rows or not all(row.get("sha256") for row in rows):
+    try:
+        with path.open(newline="", encoding="utf-8") as file:
+            rows = list(csv.DictReader(file))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise UserError(f"{path}: is no table of predictions ({error}); {how}") from None
+    if rows and "sha256" not in rows[0]:
         raise UserError(f"{path}: does not say by hashes which images these are, as an older version wrote it; {how}")
+    if not rows or not all(row.get("predicted") is not None and HASH.fullmatch(row["sha256"] or "") for row in rows):
+        raise UserError(f"{path}: is cut short, or has an image without its hash; {how}")
     return rows
 
 

@@ -91,4 +91,4 @@ def _names(values: Sequence[Any]) -> list[str]:
     if not all(isinstance(one, Mapping) and ("class_path" in one or "name" in one) for one in values):
         return []
     names = [_name(one) if "class_path" in one else str(one["name"]) for one in values]
-    return [f"{name} {names[:i].count(name) + 1}" if name in names[:i] else name for i, name in enumerate(names)]
+    return [str(i) if names.count(name) > 1 else name for i, name in enumerate(names)]

@@ -3,9 +3,10 @@
 from collections.abc import Sequence
 
 from lightning_recipes.comparison.groups import Group
-from lightning_recipes.comparison.pairs import Difference, Pair
+from lightning_recipes.comparison.pairs import Pair
 from lightning_recipes.comparison.predictions import Paired
 from lightning_recipes.comparison.recipes import Different
+from lightning_recipes.errors import first_few
 
 __all__ = ["advice", "better_on", "metric_of", "points", "speaks_of", "verdict", "warning"]
 
@@ -15,15 +16,15 @@ def metric_of(found: Paired) -> str:
     return "images with every label right" if found.several else "accuracy"
 
 
-def points(difference: Difference) -> str:
-    """Return a difference of shares with its interval, in points.
+def points(difference: float, ci95: Sequence[float]) -> str:
+    """Return a difference of shares with its interval, in points of a hundred.
 
     Example:
-        >>> points(Difference(0.021, (0.004, 0.038), 0.01, 0.01, 90, None, True))
-        '+2.1 points (+0.4 to +3.8)'
+        >>> points(0.021, (0.004, 0.038))
+        '+2.1 (+0.4 to +3.8)'
     """
-    low, high = difference.ci95
-    return f"{100 * difference.value:+.1f} points ({100 * low:+.1f} to {100 * high:+.1f})"
+    low, high = ci95
+    return f"{100 * difference:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
 
 
 def verdict(pair: Pair, groups: Sequence[Group], found: Paired) -> str:
@@ -69,13 +70,22 @@ def better_on(right: str, wrong: str, *, alone: bool) -> str:
     return f"Right in {right}, not in {wrong}" if alone else f"Right more often in {right} than in {wrong}"
 
 
-def warning(keys: Sequence[Different]) -> str:
-    """Return what to mind where more than one thing differs; nothing where one does.
+def warning(keys: Sequence[Different], a: Group, b: Group) -> str:
+    """Return what to mind: runs that have not finished, recipes that differ in more than one key; or nothing.
 
-    Example:
-        >>> warning([Different("model.lr", 0.1, 0.2)])
-        ''
+    Args:
+        keys: In which the recipes differ.
+        a: The one.
+        b: The other.
     """
+    unfinished = [str(run.folder) for run in (*a.runs, *b.runs) if not run.summary.get("finished", False)]
+    parts = [f"{first_few(unfinished)} did not come to the end of the plan"] if unfinished else []
+    return ". ".join([*parts, *filter(None, [_of_keys(keys, a, b)])])
+
+
+def _of_keys(keys: Sequence[Different], a: Group, b: Group) -> str:
+    if unknown := [str(group.recipe.folder) for group in (a, b) if not group.recipe.recipe]:
+        return f"{' and '.join(unknown)} has no config.yaml, so in what the recipes differ is not known"
     if len(keys) == 1:
         return ""
     if not keys:

@@ -64,7 +64,7 @@ def crossed_mean(values: Values) -> Crossed:
     return _crossed(values.mean(axis=0), [_runs_of(values)] if len(values) > 1 else [])
 
 
-def crossed_difference(a: Values, b: Values, *, tests: int = 1) -> Crossed:
+def crossed_difference(a: Values, b: Values, *, shares: bool = False, tests: int = 1) -> Crossed:
     """Return the difference of two recipes, each with one run or several, on the same images.
 
     Runs and images are both drawn, and each run sees each image: a crossed design of two random effects. Its variance
@@ -76,11 +76,14 @@ def crossed_difference(a: Values, b: Values, *, tests: int = 1) -> Crossed:
     truth too rarely where seeds matter (``benchmarks/comparison_coverage.py``).
 
     Source: Owen (2007), "The pigeonhole bootstrap", section 3, for the variance; Satterthwaite (1946), "An approximate
-    distribution of estimates of variance components", for its degrees of freedom.
+    distribution of estimates of variance components", for its degrees of freedom; Agresti and Min (2005), "Simple
+    improved confidence intervals for comparing matched proportions".
 
     Args:
         a: (runs, images).
         b: (runs, images), of the same images in the same order.
+        shares: The values are 0 and 1. Two images are added for the variance, one that both sides have right or wrong
+            and one that a side alone has right (Agresti and Min 2005): where no image differs, other images might.
         tests: Among how many it is one, for the numbers that are needed (Bonferroni's level).
 
     Example:
@@ -92,7 +95,8 @@ def crossed_difference(a: Values, b: Values, *, tests: int = 1) -> Crossed:
     known = [_runs_of(side) for side in (a, b) if len(side) > 1]
     if len(known) == 1:  # one variance, which stands twice in the difference
         known = [replace(known[0], count=1 / (1 / len(a) + 1 / len(b)))]
-    return _crossed(a.mean(axis=0) - b.mean(axis=0), known, LEVEL / tests)
+    there = max(len(a), len(b))
+    return _crossed(a.mean(axis=0) - b.mean(axis=0), known, LEVEL / tests, shares=shares, there=there)
 
 
 def _runs_of(values: Values) -> _Runs:
@@ -102,32 +106,46 @@ def _runs_of(values: Values) -> _Runs:
     return _Runs(runs, float(values.mean(axis=1).var(ddof=1)), within, runs - 1)
 
 
-def _crossed(by_image: Values, known: list[_Runs], level: float = LEVEL) -> Crossed:
+def _crossed(
+    by_image: Values, known: list[_Runs], level: float = LEVEL, *, shares: bool = False, there: int = 1
+) -> Crossed:
     from scipy.stats import t
 
     images, value = len(by_image), float(by_image.mean())
-    of_images = float(by_image.var(ddof=1)) / images if images > 1 else math.nan
+    if shares:
+        squares, count = float(((by_image - value) ** 2).sum()) + 1 + value**2, images + 2
+        of_images = squares / (count - 1) / count
+    else:
+        of_images = float(by_image.var(ddof=1)) / images if images > 1 else math.nan
     parts = [(of_images, images - 1)]
     for runs in known:
         parts += [(runs.between / runs.count, runs.freedom), (-runs.within / runs.count, runs.freedom * (images - 1))]
     variance = max(sum(part for part, _ in parts), of_images)
     if not variance > 0:  # nan: nothing is known; 0: every image says the same
         return Crossed(value, variance, 1.0 if value == 0 or math.isnan(variance) else 0.0, None, None)
-    freedom = variance**2 / sum(part**2 / free for part, free in parts if free)
+    # What is subtracted may leave next to nothing of the sum, and fewer degrees of freedom than any part has.
+    least = min(free for part, free in parts if free and part > 0)
+    freedom = max(least, variance**2 / sum(part**2 / free for part, free in parts if free))
     error = math.sqrt(variance)
     p_value = 2 * float(t.sf(abs(value) / error, freedom))
     half = float(t.ppf(0.975, freedom)) * error
     allowed = (value / (float(t.isf(level / 2, freedom)) + Z_POWER)) ** 2
     lasting = sum(max(0.0, runs.between - runs.within) / runs.count for runs in known)  # which no image takes away
     more_images = math.ceil(of_images * images / (allowed - lasting)) if allowed > lasting else None
-    more_runs = _runs_needed(value, of_images, images, known, level) if known else None
+    more_runs = _runs_needed(value, of_images, images, known, level, fewest=2 if p_value < level else there + 1)
+    if more_images is not None and p_value >= level:  # these do not
+        more_images = max(more_images, images + 1)
     return Crossed(value, half, p_value, more_images, more_runs)
 
 
-def _runs_needed(value: float, of_images: float, images: int, known: list[_Runs], level: float) -> int | None:
-    """Runs a side by which the error is as small as the value asks for."""
+def _runs_needed(
+    value: float, of_images: float, images: int, known: list[_Runs], level: float, *, fewest: int
+) -> int | None:
+    """Runs a side by which the error is as small as the value asks for; no fewer than ``fewest``."""
     from scipy.stats import t
 
+    if not known:
+        return None
     rest = max(0.0, of_images - sum(runs.within / runs.count for runs in known))
     between = sum(max(runs.between, runs.within) for runs in known) * (2 / len(known))
 
@@ -136,4 +154,4 @@ def _runs_needed(value: float, of_images: float, images: int, known: list[_Runs]
         freedom = variance**2 / (rest**2 / (images - 1) + (between / runs) ** 2 / (2 * (runs - 1)))
         return abs(value) >= (float(t.isf(level / 2, freedom)) + Z_POWER) * math.sqrt(variance)
 
-    return bisect_left(range(MOST_RUNS), True, lo=2, key=shown) if shown(MOST_RUNS) else None
+    return bisect_left(range(MOST_RUNS), True, lo=fewest, key=shown) if shown(MOST_RUNS) else None

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-__all__ = ["Searched", "Tried", "history_figure", "importance_figure", "parallel_figure", "slices_figure"]
+__all__ = ["Scale", "Tried", "history_figure", "importance_figure", "parallel_figure", "slices_figure"]
 
 LONGEST = 30  # columns of a key
 COLUMNS = 3
@@ -20,7 +20,7 @@ BEHIND = {"facecolor": "white", "alpha": 0.75, "linewidth": 0, "pad": 0.8}
 
 
 @dataclass(frozen=True)
-class Searched:
+class Scale:
     """A key and how its values lie on an axis.
 
     Attributes:
@@ -95,7 +95,7 @@ def history_figure(trials: Sequence[Tried], metric: str, *, higher_is_better: bo
     return figure
 
 
-def slices_figure(trials: Sequence[Tried], searched: Sequence[Searched], metric: str) -> "Figure":
+def slices_figure(trials: Sequence[Tried], searched: Sequence[Scale], metric: str) -> "Figure":
     """Draw the metric over each key alone, of trials that are complete; later ones are darker.
 
     Args:
@@ -124,11 +124,11 @@ def slices_figure(trials: Sequence[Tried], searched: Sequence[Searched], metric:
     return figure
 
 
-def _place(key: Searched, value: Any) -> float:
+def _place(key: Scale, value: Any) -> float:
     return float(key.choices.index(str(value))) if key.choices else float(value)
 
 
-def _axis(panel: "Axes", key: Searched) -> None:
+def _axis(panel: "Axes", key: Scale) -> None:
     if key.choices:
         names = [short(name, 10) for name in key.choices]
         panel.set_xticks(range(len(names)), names, fontsize=8, rotation=30 if len(names) > 3 else 0)
@@ -138,7 +138,7 @@ def _axis(panel: "Axes", key: Searched) -> None:
 
 
 def parallel_figure(
-    trials: Sequence[Tried], searched: Sequence[Searched], metric: str, *, higher_is_better: bool
+    trials: Sequence[Tried], searched: Sequence[Scale], metric: str, *, higher_is_better: bool
 ) -> "Figure":
     """Draw each complete trial as a line through its values to its metric, the best last and darkest.
 
@@ -190,7 +190,7 @@ def parallel_figure(
     return figure
 
 
-def _share(key: Searched, value: Any) -> float:
+def _share(key: Scale, value: Any) -> float:
     """Where a value lies on its axis, in [0, 1]."""
     if key.choices:
         return (key.choices.index(str(value)) + 0.5) / len(key.choices)

@@ -14,7 +14,7 @@ from lightning_recipes.errors import UserError
 from lightning_recipes.evaluation.choice import corrected_for_choice
 from lightning_recipes.figures.saving import save_figure
 from lightning_recipes.figures.sweep import (
-    Searched,
+    Scale,
     Tried,
     history_figure,
     importance_figure,
@@ -46,11 +46,22 @@ def analyse(plan: SweepPlan, report: Mapping[str, Any]) -> dict[str, Any]:
         "trials": len(entries),
         "complete": len(complete),
         "chosen": _chosen(plan, complete),
+        "without_effect": _without_effect(complete),
         "importance": importances(plan.space, entries),
     }
     write_json(plan.out / "analysis.json", found)
     _draw(plan, entries, found)
     return found
+
+
+def _without_effect(complete: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Return keys whose values differ between trials of the same weights: such as a rate, if each stage has one."""
+    found: dict[str, None] = {}
+    by_weights: dict[tuple[str, ...], dict[str, Any]] = {}
+    for entry in complete:
+        first = by_weights.setdefault(tuple(entry["weights_sha256"]), entry["values"])
+        found |= {key: None for key in {**first, **entry["values"]} if first.get(key) != entry["values"].get(key)}
+    return list(found)
 
 
 def _chosen(plan: SweepPlan, complete: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -95,11 +106,11 @@ def _draw(plan: SweepPlan, entries: Sequence[Mapping[str, Any]], found: Mapping[
             path.unlink(missing_ok=True)
 
 
-def _axis(space: Space, number: int) -> Searched:
+def _axis(space: Space, number: int) -> Scale:
     one = space.keys[number]
     if isinstance(one.kind, Choice):
-        return Searched(one.key, choices=tuple(_word(value) for value in one.kind.values))
-    return Searched(one.key, one.kind.low, one.kind.high, one.kind.log)
+        return Scale(one.key, choices=tuple(_word(value) for value in one.kind.values))
+    return Scale(one.key, one.kind.low, one.kind.high, one.kind.log)
 
 
 def _tried(entry: Mapping[str, Any]) -> Tried:

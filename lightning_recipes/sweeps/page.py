@@ -12,7 +12,7 @@ from lightning_recipes.sweeps.plan import SweepPlan
 from lightning_recipes.sweeps.report import best_of, shown_interval, shown_metric
 from lightning_recipes.sweeps.shown import shown_values
 
-__all__ = ["chosen_in_words", "write_page"]
+__all__ = ["chosen_in_words", "without_effect_in_words", "write_page"]
 
 MOST_ROWS = 200
 CAPTIONS = {
@@ -65,6 +65,14 @@ def chosen_in_words(plan: SweepPlan, analysis: Mapping[str, Any]) -> str:
     )
 
 
+def without_effect_in_words(analysis: Mapping[str, Any]) -> str:
+    """Return which keys change nothing in this recipe; empty where all do."""
+    keys = analysis["without_effect"]
+    if not keys:
+        return ""
+    return f"Trials have the same weights with other values of {', '.join(keys)}: in this recipe that has no effect."
+
+
 def _tiles(plan: SweepPlan, report: Mapping[str, Any], analysis: Mapping[str, Any]) -> list[Tile]:
     best = best_of(report["trials"], plan.mode)
     if best is None:
@@ -87,6 +95,7 @@ def _tile(metric: str, name: str, value: float, ci95: Sequence[float] | None) ->
 
 def _chosen(plan: SweepPlan, report: Mapping[str, Any], analysis: Mapping[str, Any]) -> list[Part]:
     parts = [text(chosen_in_words(plan, analysis))] if analysis["complete"] else []
+    parts += [text(said)] if (said := without_effect_in_words(analysis)) else []
     tested = report["test"]
     if tested:
         rows = [

@@ -35,7 +35,7 @@ def trial_entry(plan: SweepPlan, one: Attempt) -> dict[str, Any]:
         "number": one.number,
         "values": dict(one.values),
         "metric": ended,
-        "ci95": interval_of_mean(metrics) or alone,
+        "ci95": interval_of_mean(metrics, share=not plan.metric.endswith("loss")) or alone,
         "metrics": metrics,
         "state": one.state if one.done else "running",
         "reason": one.attributes.get("reason"),

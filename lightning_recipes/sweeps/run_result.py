@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from lightning_recipes.evaluation.bootstrap import logit_interval
 from lightning_recipes.run.reader import RunContents
 
 __all__ = ["RunResult", "epochs_of", "interval_of_mean", "is_finished", "result_of", "why_it_failed"]
@@ -84,14 +85,20 @@ def epochs_of(folder: Path, metric: str) -> dict[int, float]:
     return found
 
 
-def interval_of_mean(values: Sequence[float]) -> list[float] | None:
+def interval_of_mean(values: Sequence[float], *, share: bool = False) -> list[float] | None:
     """Return the 95 % interval of a mean by Student's t; None of fewer than two values.
+
+    Args:
+        values: Of the runs.
+        share: They are in [0, 1], and so is the interval, by its half width on the scale of logits.
 
     Source: Student (1908), "The Probable Error of a Mean".
 
     Example:
         >>> [round(bound, 4) for bound in interval_of_mean([0.90, 0.92])]
         [0.7829, 1.0371]
+        >>> [round(bound, 4) for bound in interval_of_mean([0.90, 0.92], share=True)]
+        [0.6818, 0.9795]
     """
     if len(values) < 2:
         return None
@@ -100,4 +107,7 @@ def interval_of_mean(values: Sequence[float]) -> list[float] | None:
     mean = sum(values) / len(values)
     deviation = math.sqrt(sum((value - mean) ** 2 for value in values) / (len(values) - 1))
     half = float(t.ppf(0.975, len(values) - 1)) * deviation / math.sqrt(len(values))
+    if share:
+        within = logit_interval(mean, half)
+        return None if within is None else list(within)
     return [mean - half, mean + half]

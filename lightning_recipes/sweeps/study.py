@@ -92,13 +92,15 @@ def _open_database(url: str) -> Any:
     import sqlalchemy.exc
 
     _refuse_missing_driver(url)
+    if url in ("sqlite://", "sqlite:///", "sqlite:///:memory:"):
+        raise UserError("storage: is kept in memory, where nobody else finds it; name a file, as in sqlite:///sweep.db")
     for tries_left in reversed(range(TRIES)):
         try:
             # A connection that the server has closed meanwhile is made anew.
             return optuna.storages.get_storage(optuna.storages.RDBStorage(url, engine_kwargs={"pool_pre_ping": True}))
         except sqlalchemy.exc.NoSuchModuleError as error:
             raise UserError(f"storage: {error}; give one such as postgresql+psycopg://user@host/name") from None
-        except sqlalchemy.exc.ArgumentError:
+        except (sqlalchemy.exc.ArgumentError, ValueError):
             raise UserError("storage: is no address of a database; give one such as sqlite:///sweep.db") from None
         except ImportError as error:
             raise UserError(f"storage: {error.__cause__ or error}; install the package of this database") from None

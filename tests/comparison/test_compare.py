@@ -110,11 +110,30 @@ def without_hash(folder: Path) -> None:
 
 
 def another_image(folder: Path) -> None:
-    change_row(folder / "val_predictions.csv", 3, "sha256", "f00")
+    change_row(folder / "val_predictions.csv", 3, "sha256", "f" * 64)
 
 
 def another_label(folder: Path) -> None:
     change_row(folder / "val_predictions.csv", 3, "true", "dog")
+
+
+def older_version(folder: Path) -> None:
+    table = folder / "val_predictions.csv"
+    table.write_text("\n".join(",".join(line.split(",")[:4]) for line in table.read_text().splitlines()) + "\n")
+
+
+def not_text(folder: Path) -> None:
+    (folder / "val_predictions.csv").write_bytes(b"path,true\xff\xfe\n")
+
+
+def half_a_summary(folder: Path) -> None:
+    (folder / "summary.json").write_text('{"seed": 0, "fini')
+
+
+def one_image(folder: Path) -> None:
+    for name in ("a", "b"):
+        table = folder.parent / name / "val_predictions.csv"
+        table.write_text("\n".join(table.read_text().splitlines()[:2]) + "\n")
 
 
 def no_run(folder: Path) -> None:
@@ -134,7 +153,14 @@ def same_weights(folder: Path) -> None:
 @pytest.mark.parametrize(
     ("fault", "said"),
     [
-        (without_hash, r"b/val_predictions\.csv: does not say by hashes which images these are"),
+        (
+            without_hash,
+            r"b/val_predictions\.csv: is cut short, or has an image without its hash; lightning-recipes valid",
+        ),
+        (older_version, r"b/val_predictions\.csv: does not say by hashes which images these are, as an older version"),
+        (not_text, r"b/val_predictions\.csv: is no table of predictions"),
+        (half_a_summary, r"^b: its summary cannot be read"),
+        (one_image, r"^a: was judged on a single image|other images"),
         (another_image, r"^a: was judged on other images than b: 1 of these 100 are not among them.*pictures/3\.png"),
         (another_label, r"^b: was judged by other labels than a: pictures/3\.png is 'dog' here and 'cat' there"),
         (no_run, r"^b: holds no run"),
@@ -158,14 +184,65 @@ def test_what_cannot_be_compared_is_one_line(
     [
         (["a"], "takes two runs or more"),
         (["a", "a"], "is named twice"),
+        (["a", "./a/"], r"\./a/: a is named twice, in a too"),
+        (["a", "link"], "link: link is named twice, in a too"),
+        ([",", "a"], ",: holds no run"),
         (["a", "nowhere"], "nowhere: is no folder"),
         (["a", "a,nowhere"], "nowhere: is no folder"),
     ],
 )
 def test_names_that_are_no_runs_are_refused(tmp_path: Path, runs: list[str], said: str) -> None:
     write_run(tmp_path / "a", GOOD)
+    (tmp_path / "link").symlink_to("a")
     with pytest.raises(UserError, match=said):
         compare(runs)
+
+
+def test_a_fold_that_is_there_twice_or_not_at_all_is_refused(tmp_path: Path) -> None:
+    for name, folds in (("a", (0, 1)), ("b", (0, 0))):
+        for number, fold in enumerate(folds):
+            images = [f"{image}.png" for image in range(fold, 100, 2)]
+            write_run(tmp_path / name / str(number), [True] * 50, names=images, folds=2, fold=fold)
+    with pytest.raises(UserError, match=r"b, seed 0: its runs hold out the folds 0, 0 of 2"):
+        compare(["a", "b"])
+
+
+def test_of_images_that_tell_nothing_apart_nothing_is_certain(tmp_path: Path) -> None:
+    for seed in range(2):
+        for name in ("a", "b"):
+            write_run(tmp_path / name / str(seed), [True] * 20, seed=seed)
+        write_run(tmp_path / "c" / str(seed), [False] * 20, seed=seed)
+    same, other, _ = compare(["a", "b", "c"]).pairs
+    assert same["difference"] == 0
+    assert same["ci95"][0] < -0.02
+    assert same["ci95"][1] > 0.02
+    assert same["p_value"] == 1
+    assert 0.3 < same["groups"]["a"]["accuracy"]["ci95"][0] < 0.9  # twenty right of twenty: not all of all
+    assert other["difference"] == 1
+    assert other["ci95"][0] < 1
+    assert 0 < other["p_value"] < 0.05
+
+
+def test_it_says_what_is_unfinished_and_what_is_not_known(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("a", "b"):
+        write_run(tmp_path / name, GOOD)
+    (tmp_path / "a" / "summary.json").unlink()
+    (tmp_path / "b" / "config.yaml").unlink()
+    (pair,) = compare(["a", "b"]).pairs
+    assert pair["recipe"] == []
+    assert "a did not come to the end of the plan. b has no config.yaml, so in what" in pair["warning"]
+    (tmp_path / "file").write_text("")
+    assert Compare.main(["a", "b", "--out", "file"]) == 2
+    assert "out: 'file'" in capsys.readouterr().err
+
+
+def test_a_log_loss_that_is_no_number_is_not_known(tmp_path: Path) -> None:
+    for name in ("a", "b"):
+        write_run(tmp_path / name, GOOD)
+    change_row(tmp_path / "b" / "val_predictions.csv", 3, "log_loss", "")
+    (pair,) = compare(["a", "b"]).pairs
+    assert pair["log_loss"] is None
+    assert pair["groups"]["a"]["log_loss"] is None
 
 
 def test_runs_of_several_recipes_are_no_seeds(tmp_path: Path) -> None:

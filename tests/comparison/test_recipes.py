@@ -72,7 +72,11 @@ def test_seed_and_folder_are_no_difference() -> None:
 def test_two_callbacks_of_a_class_are_told_apart() -> None:
     ema = {"class_path": "lightning_recipes.EMA", "init_args": {"decay": 0.5}}
     twice = changed(["trainer", "callbacks"], [*ONE["trainer"]["callbacks"], ema])
-    assert [one.key for one in differences(ONE, twice)] == ["trainer.callbacks[EMA 2]"]
+    assert [one.key for one in differences(ONE, twice)] == [
+        "trainer.callbacks[EMA]",  # one by its class, two by their places, as a search names them
+        "trainer.callbacks[1]",
+        "trainer.callbacks[2]",
+    ]
     assert [one.key for one in differences(changed(["trainer", "callbacks"], None), ONE)] == [
         "trainer.callbacks[Stages]",
         "trainer.callbacks[EMA]",

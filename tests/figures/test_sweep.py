@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from lightning_recipes.figures.sweep import (
-    Searched,
+    Scale,
     Tried,
     history_figure,
     importance_figure,
@@ -14,9 +14,9 @@ from lightning_recipes.figures.sweep import (
 )
 
 KEYS = [
-    Searched("model.lr", 1e-4, 1e-1, log=True),
-    Searched("model.optimizer", choices=("sgd", "adamw")),
-    Searched("model.optimizer.momentum", 0.8, 0.99),
+    Scale("model.lr", 1e-4, 1e-1, log=True),
+    Scale("model.optimizer", choices=("sgd", "adamw")),
+    Scale("model.optimizer.momentum", 0.8, 0.99),
 ]
 TRIALS = [
     Tried(0, 0.8, 0.7, 0.9, "complete", {"model.lr": 1e-3, "model.optimizer": "sgd", "model.optimizer.momentum": 0.9}),

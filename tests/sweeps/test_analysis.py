@@ -33,7 +33,8 @@ def entries(space: Space, count: int) -> list[dict[str, Any]]:
         metric = 0.9 - 0.05 * abs(np.log10(values["model.lr"]) + 2) + generator.normal(0, 0.003)
         folder = f"trials/{number:04d}"
         entry = {"number": number, "values": values, "metric": float(metric), "ci95": None, "state": "complete"}
-        made.append(entry | {"reason": None, "seconds": 1.0, "run_dir": folder, "runs": [folder]})
+        own = {"run_dir": folder, "runs": [folder], "weights_sha256": [str(number)]}
+        made.append(entry | {"reason": None, "seconds": 1.0, **own})
     return made
 
 
@@ -103,6 +104,14 @@ def test_the_best_of_many_is_corrected_for_having_been_chosen(tmp_path: Path, sw
     page = write_page(plan, sweep, found).read_text()
     assert "Corrected for the choice" in page
     assert page.count("data:image/png") == 4
+
+
+def test_a_key_whose_values_give_the_same_weights_has_no_effect(tmp_path: Path, sweep: dict[str, Any]) -> None:
+    trials = sweep["trials"]
+    trials[5] |= {"values": trials[2]["values"] | {"model.lr": 0.05}, "weights_sha256": trials[2]["weights_sha256"]}
+    found = analyse(plan_for(tmp_path), sweep)
+    assert found["without_effect"] == ["model.lr"]
+    assert "other values of model.lr: in this recipe" in write_page(plan_for(tmp_path), sweep, found).read_text()
 
 
 def test_where_it_cannot_be_corrected_it_says_why(tmp_path: Path, sweep: dict[str, Any]) -> None:

@@ -6,16 +6,14 @@ from collections.abc import Sequence
 from jsonargparse import ArgumentError, ArgumentParser
 
 from lightning_recipes.cli.app import choose_what_is_said, refused
+from lightning_recipes.cli.config_checks import check_folder
 from lightning_recipes.cli.console import print_comparison
+from lightning_recipes.cli.run_data import open_images
 from lightning_recipes.cli.typed_options import split_words
 from lightning_recipes.comparison.compare import compare
-from lightning_recipes.comparison.predictions import Split
-from lightning_recipes.data.datamodule import ImageDataModule
-from lightning_recipes.data.sources.source import ImageSource
 from lightning_recipes.errors import UserError
-from lightning_recipes.run.reader import RunContents
 
-__all__ = ["Compare", "open_images"]
+__all__ = ["Compare"]
 
 
 class Compare:
@@ -33,19 +31,9 @@ class Compare:
         parser.add_function_arguments(compare, as_group=False, as_positional=True, skip={"called", "open_images"})
         try:
             given = parser.parse_args([*([json.dumps(runs)] if runs else []), *others]).as_dict()
+            check_folder("out", given["out"])
             done = compare(**given, open_images=open_images)
         except (UserError, ArgumentError) as error:
             return refused(error, "give two runs or more, as in compare runs/finetune/0 runs/snapshot_ensemble/0")
         print_comparison(done)
         return 0
-
-
-def open_images(run: RunContents, split: Split) -> ImageSource | None:
-    """Return the images that a run was judged on; None where its data is not there any more."""
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_subclass_arguments(ImageDataModule, "data", fail_untyped=False)
-    try:
-        data: ImageDataModule = parser.instantiate_classes(parser.parse_object({"data": run.recipe["data"]})).data
-        return data.opened.splits.val if split == "val" else data.opened.splits.test
-    except Exception:  # whatever its data module or its folder say now: pictures are left out, numbers stay
-        return None

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import lightning.pytorch as pl
-from jsonargparse import ArgumentParser, Namespace
 from lightning.pytorch.cli import LightningArgumentParser
 from typing_extensions import override
 
 from lightning_recipes.cli.commands.recipe_command import RecipeCommand
 from lightning_recipes.cli.console import print_evaluation, print_gain
+from lightning_recipes.cli.run_data import make_data
 from lightning_recipes.cli.typed_options import typed_options
 from lightning_recipes.compat.lightning import ADDED_BY_LIGHTNING, CLASS_PATH
 from lightning_recipes.components import current_path, import_object
@@ -83,7 +83,7 @@ class Evaluation(RecipeCommand, ABC):
         self.config_init = self.parser.instantiate_classes(own)
         own.model, own.data = model, data
         given = given_on_the_command_line(self.words)
-        self.model, self.datamodule = _make_model(own.ckpt_path, model, given), _make_data(data)
+        self.model, self.datamodule = _make_model(own.ckpt_path, model, given), make_data(data)
         _use_typed_input(self.model, self.datamodule, given)
         if self.needs_labels and isinstance(self.datamodule, ImageDataModule):
             theirs, data = (self.model.num_classes, self.model.class_names), self.datamodule
@@ -167,14 +167,6 @@ def _make_model(ckpt_path: str, section: Any, given: set[str]) -> Evaluator:
     """
     typed = dict(section.get("init_args") or {}) if section else {}
     return load(ckpt_path, **{name: value for name, value in typed.items() if f"model.{name}" in given})
-
-
-def _make_data(section: Any) -> pl.LightningDataModule:
-    """Return the data module that a recipe names."""
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_subclass_arguments(pl.LightningDataModule, "data", fail_untyped=False)
-    made: pl.LightningDataModule = parser.instantiate_classes(Namespace(data=section)).data  # type: ignore[no-untyped-call]
-    return made
 
 
 def _use_typed_input(model: Evaluator, data: Any, given: set[str]) -> None:

@@ -14,16 +14,16 @@ import torch
 import yaml
 from typing_extensions import override
 
-from lightning_recipes.cli.commands.compare import open_images
 from lightning_recipes.cli.commands.recipe_command import RecipeCommand
 from lightning_recipes.cli.config_checks import check_config, check_folder
 from lightning_recipes.cli.error_messages import refuse_null
 from lightning_recipes.cli.recipe_file import check_recipe_file
+from lightning_recipes.cli.run_data import open_images
 from lightning_recipes.cli.sweep_screen import print_ablation, print_sweep, sweep_screen
 from lightning_recipes.comparison.compare import compare
 from lightning_recipes.components import import_object
 from lightning_recipes.engine.stop_signals import Stopped
-from lightning_recipes.errors import UserError
+from lightning_recipes.errors import UserError, first_few
 from lightning_recipes.modules.tasks import create_task
 from lightning_recipes.sweeps.ablations import lines_of, name_of
 from lightning_recipes.sweeps.analysis import analyse
@@ -154,6 +154,11 @@ class Sweep(RecipeCommand):
             return 1
         if not outcome.all_done:
             print("The time is over; the same command goes on with it.")
+            return 0
+        if report["best"] is None:
+            reasons = {str(entry["reason"]) for entry in report["trials"]}
+            print(f"lightning-recipes: no trial is complete ({first_few(sorted(reasons), 2)})", file=sys.stderr)
+            return 1
         return 0
 
     def _end_ablation(self, plan: SweepPlan, report: Mapping[str, Any]) -> None:
