@@ -20,7 +20,11 @@ from tests.sweeps.sweeping import (
     write_files,
 )
 
+TRIALS = 8
+"""Twenty-four come to the same, in ten minutes more."""
 
+
+@pytest.mark.slow
 def test_three_trials_of_a_killed_worker_are_done_by_the_same_command(tmp_path: Path) -> None:
     write_files(tmp_path, TINY.replace("{name: all, epochs: 2", "{name: all, epochs: 12"))
     out, words = tmp_path / "out", ("--trials", "3", "--out", str(tmp_path / "out"))
@@ -64,7 +68,7 @@ def test_two_workers_of_which_one_is_killed_three_times_do_what_one_undisturbed_
     write_files(tmp_path)
     (tmp_path / "killed").mkdir()
     out, whole = tmp_path / "killed" / "out", tmp_path / "whole"
-    words = ("--trials", "24", "--out", str(out))
+    words = ("--trials", str(TRIALS), "--out", str(out))
     steady, kills = start_sweep(tmp_path, "steady", *words), 0
     for number in range(3):
         restless = start_sweep(tmp_path, f"restless-{number}", *words)
@@ -76,16 +80,16 @@ def test_two_workers_of_which_one_is_killed_three_times_do_what_one_undisturbed_
     assert steady.wait() == 0, (tmp_path / "steady.txt").read_text()
     assert last.wait() == 0, (tmp_path / "last.txt").read_text()
     assert kills == 3
-    alone = start_sweep(tmp_path, "alone", "--trials", "24", "--out", str(whole))
+    alone = start_sweep(tmp_path, "alone", "--trials", str(TRIALS), "--out", str(whole))
     assert alone.wait() == 0, (tmp_path / "alone.txt").read_text()
 
     found, undisturbed = report(out)["trials"], report(whole)["trials"]
-    assert [(entry["number"], entry["state"]) for entry in found] == [(k, "complete") for k in range(24)]
+    assert [(entry["number"], entry["state"]) for entry in found] == [(k, "complete") for k in range(TRIALS)]
     assert [entry["values"] for entry in found] == [entry["values"] for entry in undisturbed]
     assert [entry["weights_sha256"] for entry in found] == [entry["weights_sha256"] for entry in undisturbed]
     assert [entry["metric"] for entry in found] == [entry["metric"] for entry in undisturbed]
     trials = open_storage(out, None).get_all_trials(0)
     complete = [trial.user_attrs["number"] for trial in trials if trial.state.name == "COMPLETE"]
-    assert sorted(complete) == list(range(24)), "none was done twice"
+    assert sorted(complete) == list(range(TRIALS)), "none was done twice"
     assert sum("abandoned" in trial.user_attrs for trial in trials) == 3
     assert wait_for_no_process_of(tmp_path) == []
