@@ -197,7 +197,8 @@ def test_a_sweep_whose_trials_all_fail_alike_ends_with_the_reason(tmp_path: Path
     assert [entry["state"] for entry in report(tmp_path / "out")["trials"]] == ["failed"] * 3
 
 
-@pytest.mark.parametrize("number", [15, pytest.param(2, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [15, 2])
 def test_a_signal_saves_the_run_and_the_same_command_goes_on(tmp_path: Path, number: int) -> None:
     write_files(tmp_path, TINY.replace("{name: all, epochs: 2", "{name: all, epochs: 200"))
     process = start_sweep(tmp_path, "said", "--out", "out", "--trials", "1")
