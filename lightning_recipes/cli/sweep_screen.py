@@ -1,7 +1,7 @@
 """What a sweep shows: a line an event, and on a terminal a table of what runs."""
 
 import shutil
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -117,15 +117,8 @@ def _table(plan: SweepPlan, report: Mapping[str, Any], best: Sequence[Mapping[st
         table.add_column(name)
     for entry in best:
         shown, interval = shown_metric(plan.metric, entry["metric"]), shown_interval(plan.metric, entry["ci95"])
-        values = shown_values({_short(key, entry["values"]): of for key, of in entry["values"].items()})
-        table.add_row(str(entry["number"]), shown, interval or "-", values)
+        table.add_row(str(entry["number"]), shown, interval or "-", shown_values(entry["values"]))
     return table
-
-
-def _short(key: str, others: Iterable[str]) -> str:
-    """The last part of a key, where no other key ends so."""
-    last = key.rpartition(".")[2]
-    return last if sum(other.rpartition(".")[2] == last for other in others) == 1 else key
 
 
 def _counted(entries: Sequence[Mapping[str, Any]]) -> str:

@@ -48,7 +48,8 @@ def differences(a: Mapping[str, Any], b: Mapping[str, Any]) -> list[Different]:
     found, gone = [], list[str]()
     for key in dict.fromkeys([*first, *second]):
         before, after = first.get(key), second.get(key)
-        if before == after or _below(key, WITHOUT_EFFECT) or _below(key, gone):
+        nothing = before in (None, []) and after in (None, [])  # whose entries are keys of their own on the other side
+        if nothing or before == after or _below(key, WITHOUT_EFFECT) or _below(key, gone):
             continue
         if key.endswith(ORDER) and (not before or not after or sorted(before) != sorted(after)):
             continue  # an entry that one of them lacks is a key of its own

@@ -181,7 +181,7 @@ def parallel_figure(
         axes.annotate(
             f"{value:.4g}", (len(shown), at), xytext=(3, 0), textcoords="offset points", fontsize=7, bbox=BEHIND
         )
-    names = [short(key.key.rpartition(".")[2] or key.key, 14) for key in shown]
+    names = [short(key.key, 18) for key in shown]
     axes.set_xticks(range(len(shown) + 1), [*names, plain(metric)], fontsize=8, rotation=20)
     axes.set_yticks([])
     axes.set_xlim(-0.1, len(shown) + 0.45)

@@ -25,6 +25,7 @@ from lightning_recipes.run.reader import RunContents
 from lightning_recipes.sweeps.importance import importances
 from lightning_recipes.sweeps.kinds import Choice
 from lightning_recipes.sweeps.plan import SweepPlan
+from lightning_recipes.sweeps.shown import short_key
 from lightning_recipes.sweeps.space import Space
 
 __all__ = ["analyse"]
@@ -97,7 +98,7 @@ def _draw(plan: SweepPlan, entries: Sequence[Mapping[str, Any]], found: Mapping[
         made["slices"] = slices_figure(tried, searched, plan.metric)
         made["parallel"] = parallel_figure(tried, searched, plan.metric, higher_is_better=higher)
     if found["importance"]:
-        made["importance"] = importance_figure(found["importance"])
+        made["importance"] = importance_figure([row | {"key": short_key(row["key"])} for row in found["importance"]])
     for name in ("history", "slices", "parallel", "importance"):
         path: Path = folder / f"{name}.png"
         if name in made:
@@ -109,13 +110,13 @@ def _draw(plan: SweepPlan, entries: Sequence[Mapping[str, Any]], found: Mapping[
 def _axis(space: Space, number: int) -> Scale:
     one = space.keys[number]
     if isinstance(one.kind, Choice):
-        return Scale(one.key, choices=tuple(_word(value) for value in one.kind.values))
-    return Scale(one.key, one.kind.low, one.kind.high, one.kind.log)
+        return Scale(short_key(one.key), choices=tuple(_word(value) for value in one.kind.values))
+    return Scale(short_key(one.key), one.kind.low, one.kind.high, one.kind.log)
 
 
 def _tried(entry: Mapping[str, Any]) -> Tried:
     low, high = entry["ci95"] or (None, None)
-    values = {key: value if _is_number(value) else _word(value) for key, value in entry["values"].items()}
+    values = {short_key(key): value if _is_number(value) else _word(value) for key, value in entry["values"].items()}
     return Tried(entry["number"], entry["metric"], low, high, entry["state"], values)
 
 

@@ -10,7 +10,7 @@ from lightning_recipes.run.report.page import page_html
 from lightning_recipes.run.report.parts import Part, Section, Tile, figure, number, table, text
 from lightning_recipes.sweeps.plan import SweepPlan
 from lightning_recipes.sweeps.report import best_of, shown_interval, shown_metric
-from lightning_recipes.sweeps.shown import shown_values
+from lightning_recipes.sweeps.shown import short_key, shown_values
 
 __all__ = ["chosen_in_words", "without_effect_in_words", "write_page"]
 
@@ -70,7 +70,8 @@ def without_effect_in_words(analysis: Mapping[str, Any]) -> str:
     keys = analysis["without_effect"]
     if not keys:
         return ""
-    return f"Trials have the same weights with other values of {', '.join(keys)}: in this recipe that has no effect."
+    named = ", ".join(map(short_key, keys))
+    return f"Trials have the same weights with other values of {named}: in this recipe that has no effect."
 
 
 def _tiles(plan: SweepPlan, report: Mapping[str, Any], analysis: Mapping[str, Any]) -> list[Tile]:

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-__all__ = ["shown_values"]
+__all__ = ["short_key", "shown_values"]
 
 
 def shown_values(values: Mapping[str, Any]) -> str:
@@ -15,7 +15,17 @@ def shown_values(values: Mapping[str, Any]) -> str:
         >>> shown_values({"model.lr": 0.012345, "trainer.callbacks[EMA]": None})
         'model.lr 0.0123, trainer.callbacks[EMA] off'
     """
-    return ", ".join(f"{key} {_short(value)}" for key, value in values.items()) or "as it is"
+    return ", ".join(f"{short_key(key)} {_short(value)}" for key, value in values.items()) or "as it is"
+
+
+def short_key(key: str) -> str:
+    """Return a key without what is the same of every stage.
+
+    Example:
+        >>> short_key("trainer.callbacks[Stages].stages[all].lr")
+        'stages[all].lr'
+    """
+    return key.removeprefix("trainer.callbacks[Stages].")
 
 
 def _short(value: Any) -> str:
