@@ -22,7 +22,7 @@ class Crossed:
 
     Attributes:
         value: The mean.
-        half: Half of its 95 % interval; nan where one image and one run tell none.
+        half: Half of its 95 % interval; nan of a single image, which tells none.
         p_value: Two-sided, of its being 0.
         images_needed: How many images would show, four times in five, that a value of this size is not 0, with as many
             runs; None where no number would, or it is 0.
@@ -112,17 +112,19 @@ def _crossed(
     from scipy.stats import t
 
     images, value = len(by_image), float(by_image.mean())
+    if images < 2:
+        return Crossed(value, math.nan, 1.0, None, None)
     if shares:
         squares, count = float(((by_image - value) ** 2).sum()) + 1 + value**2, images + 2
         of_images = squares / (count - 1) / count
     else:
-        of_images = float(by_image.var(ddof=1)) / images if images > 1 else math.nan
+        of_images = float(by_image.var(ddof=1)) / images
     parts = [(of_images, images - 1)]
     for runs in known:
         parts += [(runs.between / runs.count, runs.freedom), (-runs.within / runs.count, runs.freedom * (images - 1))]
     variance = max(sum(part for part, _ in parts), of_images)
-    if not variance > 0:  # nan: nothing is known; 0: every image says the same
-        return Crossed(value, variance, 1.0 if value == 0 or math.isnan(variance) else 0.0, None, None)
+    if not variance > 0:  # every image says the same in every run
+        return Crossed(value, 0.0, 1.0 if value == 0 else 0.0, None, None)
     # What is subtracted may leave next to nothing of the sum, and fewer degrees of freedom than any part has.
     least = min(free for part, free in parts if free and part > 0)
     freedom = max(least, variance**2 / sum(part**2 / free for part, free in parts if free))

@@ -97,10 +97,24 @@ def test_runs_that_are_one_another_say_nothing_of_seeds() -> None:
     assert crossed_mean(a).half == pytest.approx(crossed_mean(a[:1]).half, rel=1e-9)
 
 
-def test_of_one_image_and_one_run_there_is_no_interval() -> None:
-    found = crossed_difference(np.ones((1, 1)), np.zeros((1, 1)))
+@pytest.mark.parametrize("runs", [1, 3])
+@pytest.mark.parametrize("shares", [False, True])
+def test_of_one_image_there_is_no_interval(runs: int, shares: bool) -> None:
+    found = crossed_difference(np.ones((runs, 1)), np.zeros((runs, 1)), shares=shares)
     assert math.isnan(found.half)
     assert found.p_value == 1
+
+
+def test_what_is_needed_is_more_than_what_does_not_show_it() -> None:
+    generator = np.random.default_rng(0)
+    for _ in range(200):
+        images, runs = int(generator.integers(2, 60)), int(generator.integers(2, 4))
+        a, b = ((generator.random((runs, images)) < share).astype(float) for share in (0.8, 0.7))
+        found = crossed_difference(a, b, shares=True)
+        assert found.half > 0
+        if found.p_value >= 0.05:
+            assert found.images_needed is None or found.images_needed > images
+            assert found.runs_needed is None or found.runs_needed > runs
 
 
 def test_so_many_runs_show_a_difference_four_times_in_five() -> None:

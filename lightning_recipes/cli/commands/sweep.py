@@ -162,8 +162,9 @@ class Sweep(RecipeCommand):
         return 0
 
     def _end_ablation(self, plan: SweepPlan, report: Mapping[str, Any]) -> None:
-        """Compare what is complete with the whole recipe, image by image."""
-        done = [entry for entry in report["trials"] if entry["state"] == "complete"]
+        """Compare what is complete, and not on another machine, with the whole recipe, image by image."""
+        complete = [entry for entry in report["trials"] if entry["state"] == "complete"]
+        done = [entry for entry in complete if trial_folder(plan.out, entry["number"]).exists()]
         compared = None
         if len(done) > 1 and done[0]["number"] == 0:
             compared = compare(
