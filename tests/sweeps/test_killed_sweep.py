@@ -5,13 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from lightning_recipes.__main__ import main
-from lightning_recipes.run.reader import RunContents
 from lightning_recipes.sweeps.study import open_storage
 from tests.sweeps.sweeping import (
-    TINY,
     kill,
-    processes_of,
     report,
     start_sweep,
     training,
@@ -21,39 +17,7 @@ from tests.sweeps.sweeping import (
 )
 
 TRIALS = 8
-"""Twenty-four come to the same, in ten minutes more."""
-
-
-@pytest.mark.slow
-def test_three_trials_of_a_killed_worker_are_done_by_the_same_command(tmp_path: Path) -> None:
-    write_files(tmp_path, TINY.replace("{name: all, epochs: 2", "{name: all, epochs: 12"))
-    out, words = tmp_path / "out", ("--trials", "3", "--out", str(tmp_path / "out"))
-    worker = start_sweep(tmp_path, "first", *words)
-    assert wait_until(lambda: (out / "trials" / "0001" / "checkpoints" / "last.ckpt").exists(), worker)
-    kill(worker)
-    assert wait_for_no_process_of(out) == []
-    assert not (out / "trials" / "0001" / "summary.json").exists() or not _finished(out / "trials" / "0001")
-    again = start_sweep(tmp_path, "second", *words)
-    assert again.wait() == 0, (tmp_path / "second.txt").read_text()
-    said = (tmp_path / "second.txt").read_text()
-    assert "trial 0:" not in said
-    assert "trial 1: " in said
-    assert " began (again, after 1 given up)" in said
-    found = report(out)
-    assert [(entry["number"], entry["state"]) for entry in found["trials"]] == [(k, "complete") for k in range(3)]
-    assert processes_of(out) == []
-    # The one that was killed is what it would have been: here is one that was not.
-    recipe = str(out / "trials" / "0001" / "recipe.yaml")
-    assert main(["fit", "--config", recipe, "--run_dir", str(tmp_path / "whole")]) == 0
-    assert found["trials"][1]["weights_sha256"] == [_sha(tmp_path / "whole")]
-
-
-def _finished(run: Path) -> bool:
-    return bool(RunContents(run).summary["finished"])
-
-
-def _sha(run: Path) -> str:
-    return str(RunContents(run).summary["weights_sha256"])
+"""Twenty-four come to the same, in eleven minutes more."""
 
 
 def _trial_in_training(out: Path, said: Path) -> bool:
