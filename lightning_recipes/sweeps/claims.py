@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from lightning_recipes.compat.optuna import id_of
 from lightning_recipes.sweeps.space import Space
 from lightning_recipes.sweeps.study import Study, distribution_of, param_of
 from lightning_recipes.sweeps.values import Values
@@ -39,7 +40,7 @@ class Attempt:
     @property
     def id(self) -> int:
         """Where the storage has it."""
-        return int(self.trial._trial_id)  # Optuna has no public name for what its storages ask for
+        return id_of(self.trial)
 
     @property
     def attributes(self) -> Mapping[str, Any]:

@@ -60,13 +60,13 @@ def _start(command: list[str], guard: int) -> int:
             signal.signal(number, signal.SIG_DFL)
         _prctl(PR_SET_PDEATHSIG, signal.SIGTERM)  # where even this guard is killed
         if os.getppid() != guard:  # before that was set
-            os._exit(128 + signal.SIGTERM)
+            os.kill(os.getpid(), signal.SIGTERM)
         nothing = os.open(os.devnull, os.O_RDONLY)
         os.dup2(nothing, 0)
         os.execvp(command[0], command)
     except BaseException as error:
         os.write(2, f"{error}\n".encode())
-    os._exit(127)
+    sys.exit(127)
 
 
 def _reap(child: int) -> "int | None":
