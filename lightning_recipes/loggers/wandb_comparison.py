@@ -22,7 +22,7 @@ def log_comparison(folder: Path, pairs: Sequence[Mapping[str, Any]], *, mode: Mo
         mode: ``offline``, ``online`` or ``disabled``.
     """
     logger = BackgroundWandbLogger(
-        str(folder), project=PROJECT, name=f"comparison {folder.name}", mode=mode, job_type="compare"
+        str(folder.resolve()), project=PROJECT, name=f"comparison {folder.name}", mode=mode, job_type="compare"
     )
     tables = {
         "differences": (OF_PAIRS, [[_cell(pair, name) for name in OF_PAIRS] for pair in pairs]),
