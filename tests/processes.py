@@ -19,10 +19,10 @@ def start(folder: Path, *words: str) -> subprocess.Popen[bytes]:
             env=os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])},
             stdout=output,
             stderr=errors,
-            preexec_fn=_hear_interrupts,
+            preexec_fn=hear_interrupts,
         )
 
 
-def _hear_interrupts() -> None:
+def hear_interrupts() -> None:
     """A shell's background jobs, and with them the tests' own processes, are deaf to SIGINT."""
     signal.signal(signal.SIGINT, signal.SIG_DFL)

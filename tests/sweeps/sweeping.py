@@ -10,6 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from tests.processes import hear_interrupts
+
 ROOT = Path(__file__).parents[2]
 # Two epochs of all layers and no analysis: three seconds of training, checkpoints on the way.
 TINY = """
@@ -53,6 +55,7 @@ def start_sweep(folder: Path, name: str, *words: str) -> subprocess.Popen[bytes]
             env=os.environ | {"PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")])},
             stdout=said,
             stderr=said,
+            preexec_fn=hear_interrupts,
         )
 
 
