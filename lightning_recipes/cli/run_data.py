@@ -19,18 +19,20 @@ def make_data(section: Any) -> pl.LightningDataModule:
     Args:
         section: The recipe's ``data``.
     """
+    made: pl.LightningDataModule = _parser().instantiate_classes(Namespace(data=section)).data  # type: ignore[no-untyped-call]
+    return made
+
+
+def _parser() -> ArgumentParser:
     parser = ArgumentParser(exit_on_error=False)
     parser.add_subclass_arguments(pl.LightningDataModule, "data", fail_untyped=False)
-    made: pl.LightningDataModule = parser.instantiate_classes(Namespace(data=section)).data  # type: ignore[no-untyped-call]
-    return made
+    return parser
 
 
 def open_images(run: RunContents, split: Split) -> ImageSource | None:
     """Return the images that a run was judged on; None where its data is not there any more, or is not ours."""
-    parser = ArgumentParser(exit_on_error=False)
-    parser.add_subclass_arguments(pl.LightningDataModule, "data", fail_untyped=False)
     try:
-        data = make_data(parser.parse_object({"data": run.recipe["data"]}).data)
+        data = make_data(_parser().parse_object({"data": run.recipe["data"]}).data)
         if not isinstance(data, ImageDataModule):
             return None
         return data.opened.splits.val if split == "val" else data.opened.splits.test

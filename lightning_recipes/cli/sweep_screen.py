@@ -16,7 +16,7 @@ from lightning_recipes.evaluation.percent import percent
 from lightning_recipes.sweeps.claims import Attempt
 from lightning_recipes.sweeps.page import chosen_in_words, without_effect_in_words
 from lightning_recipes.sweeps.plan import SweepPlan
-from lightning_recipes.sweeps.report import shown_interval, shown_metric
+from lightning_recipes.sweeps.report import ranked, shown_interval, shown_metric
 from lightning_recipes.sweeps.shown import shown_values
 from lightning_recipes.sweeps.work import Listener
 
@@ -92,9 +92,7 @@ def print_ablation(plan: SweepPlan, report: Mapping[str, Any], compared: Compare
 
 def print_sweep(plan: SweepPlan, report: Mapping[str, Any], analysis: Mapping[str, Any]) -> None:
     """Print the best trials, what the best one is worth on other images and reached on the test images, and where."""
-    sign = -1 if plan.mode == "max" else 1
-    complete = [entry for entry in report["trials"] if entry["state"] == "complete"]
-    best = sorted(complete, key=lambda entry: (sign * entry["metric"], entry["number"]))[:BEST]
+    best = ranked(report["trials"], plan.mode)[:BEST]
     console = Console(markup=False)
     if best:
         console.print(_table(plan, report, best))

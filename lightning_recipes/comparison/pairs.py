@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from lightning_recipes.comparison.predictions import Paired
 from lightning_recipes.evaluation.bootstrap import logit_interval
-from lightning_recipes.evaluation.crossed import Crossed, crossed_difference, crossed_mean
+from lightning_recipes.evaluation.crossed import LEVEL, Crossed, crossed_difference, crossed_mean
 from lightning_recipes.evaluation.intervals import wilson_interval, wilson_of
 from lightning_recipes.evaluation.multiplicity import holm
 from lightning_recipes.evaluation.paired_shares import images_to_show, mcnemar_p_value, paired_share_interval
@@ -17,7 +17,6 @@ from lightning_recipes.evaluation.paired_shares import images_to_show, mcnemar_p
 __all__ = ["Difference", "Pair", "Verdict", "mean_of_losses", "mean_of_right", "pairs_of"]
 
 Verdict = Literal["a", "b", "not shown"]
-LEVEL = 0.05
 Values = NDArray[np.float64]
 
 

@@ -7,7 +7,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,7 +80,7 @@ def _runs(group: Group, split: Split) -> dict[str, dict[Key, Row]]:
     """Return the rows of each seed by its name: of one run, or of those that each held out a fold, together."""
     seeds: dict[str, list[RunContents]] = {}
     for run in group.runs:
-        by_fold = split == "val" and _data(run).get("folds") is not None
+        by_fold = split == "val" and run.arguments("data").get("folds") is not None
         seed = f"{group.name}, seed {run.summary.get('seed')}"
         seeds.setdefault(seed if by_fold else str(run.folder), []).append(run)
     for name, runs in seeds.items():
@@ -88,17 +88,13 @@ def _runs(group: Group, split: Split) -> dict[str, dict[Key, Row]]:
     return {name: _keyed([row for run in runs for row in _rows(run.folder, split)]) for name, runs in seeds.items()}
 
 
-def _data(run: RunContents) -> dict[str, Any]:
-    section = run.recipe.get("data") or {}
-    found: dict[str, Any] = section.get("init_args") or section
-    return found
-
-
 def _refuse_bad_folds(name: str, runs: Sequence[RunContents]) -> None:
-    folds = [_data(run).get("fold") for run in runs]
-    if len(runs) > 1 and sorted(map(str, folds)) != sorted(map(str, range(_data(runs[0])["folds"]))):
+    if len(runs) == 1:
+        return
+    folds, count = [run.arguments("data")["fold"] for run in runs], runs[0].arguments("data")["folds"]
+    if sorted(map(str, folds)) != sorted(map(str, range(count))):
         raise UserError(
-            f"{name}: its runs hold out the folds {', '.join(map(str, folds))} of {_data(runs[0])['folds']}; "
+            f"{name}: its runs hold out the folds {', '.join(map(str, folds))} of {count}; "
             "compare each fold once, all of them or a single one"
         )
 

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from lightning_recipes.evaluation.paired_shares import Z_POWER
 
-__all__ = ["Crossed", "crossed_difference", "crossed_mean"]
+__all__ = ["LEVEL", "Crossed", "crossed_difference", "crossed_mean"]
 
 Values = NDArray[np.float64]
 LEVEL = 0.05

@@ -4,11 +4,11 @@ import math
 
 from lightning_recipes.evaluation.intervals import Z_95
 
-__all__ = ["POWER", "images_to_show", "mcnemar_p_value", "paired_share_interval"]
+__all__ = ["Z_POWER", "images_to_show", "mcnemar_p_value", "paired_share_interval"]
 
-POWER = 0.8
-"""How often a difference of the size that was seen is to be shown, where it is asked how many images that takes."""
 Z_POWER = 0.8416212335729143
+"""Quantile of the standard normal distribution for a power of 0.8: how often a difference of the size that was seen is
+to be shown, where it is asked how many images that takes."""
 TINY = 1e-12
 
 

@@ -64,6 +64,12 @@ class RunContents:
         path = newest_recipe(self.folder)
         return {} if path is None else yaml.safe_load(path.read_text(encoding="utf-8")) or {}
 
+    def arguments(self, part: str) -> dict[str, Any]:
+        """Return the arguments of a part of the recipe, such as ``data``, whether or not it names a class."""
+        found = self.recipe.get(part) or {}
+        arguments: dict[str, Any] = found.get("init_args", found) or {}
+        return arguments
+
     @cached_property
     def summary(self) -> dict[str, Any]:
         """``summary.json``: what was reached."""

@@ -47,9 +47,9 @@ def _of(keys: Sequence[Searched], among: Sequence[Searched], done: Sequence[Mapp
     generator = numpy_generator_for("importance", len(having), *[key.key for key in keys], seed=0)
     drawn = [generator.integers(len(having), size=len(having)) for _ in range(RESAMPLES)]
     said = [_shares(among, [having[i] for i in places]) for places in drawn]
-    rows = []
-    for key, value in ((key.key, value) for key in keys if (value := _shares(among, having).get(key.key)) is not None):
-        known = [one[key] for one in said if key in one]
+    whole, rows = _shares(among, having), []
+    for key in (one.key for one in keys if one.key in whole):
+        value, known = whole[key], [one[key] for one in said if key in one]
         if known:
             low, high = (float(bound) for bound in np.quantile(known, [0.025, 0.975]))
             row = {"key": key, "importance": value, "low": min(low, value), "high": max(high, value)}

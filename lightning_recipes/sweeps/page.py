@@ -9,7 +9,7 @@ from lightning_recipes.atomic_io import whole_file
 from lightning_recipes.run.report.page import page_html
 from lightning_recipes.run.report.parts import Part, Section, Tile, figure, number, table, text
 from lightning_recipes.sweeps.plan import SweepPlan
-from lightning_recipes.sweeps.report import best_of, shown_interval, shown_metric
+from lightning_recipes.sweeps.report import best_of, ranked, shown_interval, shown_metric
 from lightning_recipes.sweeps.shown import short_key, shown_values
 
 __all__ = ["chosen_in_words", "without_effect_in_words", "write_page"]
@@ -114,17 +114,12 @@ def _between(ci95: Sequence[float]) -> str:
 
 
 def _trials(plan: SweepPlan, entries: Sequence[Mapping[str, Any]]) -> Part:
-    sign = -1 if plan.mode == "max" else 1
-
-    def order(entry: Mapping[str, Any]) -> tuple[bool, float, int]:
-        done = entry["state"] == "complete"
-        return not done, sign * entry["metric"] if done else 0.0, entry["number"]
-
+    others = sorted((one for one in entries if one["state"] != "complete"), key=lambda one: one["number"])
     rows = [
         (entry["number"], entry["state"], shown_metric(plan.metric, entry["metric"]),
          shown_interval(plan.metric, entry["ci95"]) or "-", number(entry["seconds"], ",.0f"),
          shown_values(entry["values"]), entry["reason"] or "")
-        for entry in sorted(entries, key=order)[:MOST_ROWS]
+        for entry in [*ranked(entries, plan.mode), *others][:MOST_ROWS]
     ]  # fmt: skip
     return table(["trial#", "state", f"{plan.metric}#", "95 %#", "seconds#", "values~", "reason~"], rows)
 

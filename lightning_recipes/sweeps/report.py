@@ -16,7 +16,7 @@ from lightning_recipes.sweeps.run_result import interval_of_mean
 from lightning_recipes.sweeps.study import Study
 from lightning_recipes.sweeps.trial import recipe_text
 
-__all__ = ["best_of", "shown_interval", "shown_metric", "test_best", "trial_entry", "write_report"]
+__all__ = ["best_of", "ranked", "shown_interval", "shown_metric", "test_best", "trial_entry", "write_report"]
 
 TEST = "test"
 """Attribute of the study: what the best trial reached on the test images, for workers that lack its weights."""
@@ -48,9 +48,14 @@ def trial_entry(plan: SweepPlan, one: Attempt) -> dict[str, Any]:
 
 def best_of(entries: Iterable[Mapping[str, Any]], mode: str) -> Mapping[str, Any] | None:
     """Return the best of the trials that are complete, of equal ones the first; None where none is."""
-    sign = 1 if mode == "max" else -1
+    return next(iter(ranked(entries, mode)), None)
+
+
+def ranked(entries: Iterable[Mapping[str, Any]], mode: str) -> list[Mapping[str, Any]]:
+    """Return the trials that are complete, the best first, equal ones by their numbers."""
+    sign = -1 if mode == "max" else 1
     done = [entry for entry in entries if entry["state"] == "complete"]
-    return max(done, key=lambda entry: (sign * entry["metric"], -entry["number"])) if done else None
+    return sorted(done, key=lambda entry: (sign * entry["metric"], entry["number"]))
 
 
 def write_report(study: Study, plan: SweepPlan) -> dict[str, Any]:

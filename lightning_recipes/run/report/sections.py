@@ -32,7 +32,7 @@ MOST_ROWS = 15  # of a table on the page; the files hold all
 
 def lead_of(run: RunContents) -> str:
     """Return what was trained on what, in a sentence."""
-    summary, model, data = run.summary, _arguments(run, "model"), _arguments(run, "data")
+    summary, model, data = run.summary, run.arguments("model"), run.arguments("data")
     pretrained = model.get("pretrained")
     start = {True: "pretrained", False: "from scratch", None: None}.get(pretrained, f"pretrained ({pretrained})")
     what = [str(part) for part in (model.get("backbone"), start, data.get("root") and f"on {data['root']}") if part]
@@ -311,12 +311,6 @@ def _recipe(run: RunContents) -> Section:
     if run.recipe:
         parts.append(folded("config.yaml", yaml.safe_dump(run.recipe, sort_keys=False)))
     return Section("recipe", "Recipe and environment", parts)
-
-
-def _arguments(run: RunContents, part: str) -> dict[str, Any]:
-    found = run.recipe.get(part) or {}
-    arguments: dict[str, Any] = found.get("init_args", found) or {}
-    return arguments
 
 
 def _duration(seconds: float) -> str:
