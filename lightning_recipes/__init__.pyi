@@ -25,6 +25,7 @@ from .callbacks.stochastic_depth import StochasticDepth as StochasticDepth
 from .callbacks.training_doctor import TrainingDoctor as TrainingDoctor
 from .callbacks.wandb_tracker import WandbTracker as WandbTracker
 from .data.datamodule import ImageDataModule as ImageDataModule
+from .data.pretraining import PretrainingDataModule as PretrainingDataModule
 from .errors import UserError as UserError
 from .evaluation.prediction import Prediction as Prediction
 from .models.groups import LayerGroup as LayerGroup
@@ -33,6 +34,7 @@ from .modules.classification import ClassificationModule as ClassificationModule
 from .modules.classifier import ImageClassifier as ImageClassifier
 from .modules.ensemble import EnsembleClassifier as EnsembleClassifier
 from .modules.load import load as load
+from .modules.pretraining.module import PretrainingModule as PretrainingModule
 from .modules.staged import StagedModule as StagedModule
 from .stages.plan import Plan as Plan
 from .stages.plan import Stage as Stage

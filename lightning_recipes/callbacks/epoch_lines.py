@@ -13,7 +13,10 @@ from lightning_recipes.stages.plan import Plan
 
 __all__ = ["EpochLines", "epoch_line"]
 
-SHOWN = ("train_loss", "train_accuracy", "val_loss", "val_accuracy", "val_map")
+SHOWN = (
+    *("train_loss", "train_accuracy", "train_pretext_loss"),
+    *("val_loss", "val_pretext_loss", "val_accuracy", "val_knn_accuracy", "val_map"),
+)
 
 
 class EpochLines(ProgressBar):

@@ -155,11 +155,18 @@ class ImageDataModule(pl.LightningDataModule):
         p = self.hparams
         if p["root"] is None:
             raise UserError("data.root: not given; name a folder of images, a .zip of one, or a .csv")
-        opened = open_splits(
+        opened = self.open_root(p["images_per_class"])
+        _warn_of_skipped(opened.skipped)
+        return opened
+
+    def open_root(self, images_per_class: int | None) -> OpenedData:
+        """Open ``root`` as the other keys say, with so many training images a class."""
+        p = self.hparams
+        return open_splits(
             p["root"],
             val_fraction=p["val_fraction"],
             split_seed=p["split_seed"],
-            images_per_class=p["images_per_class"],
+            images_per_class=images_per_class,
             on_bad_image=p["on_bad_image"],
             download_dir=p["download_dir"],
             several_labels=self.several_labels,
@@ -168,8 +175,11 @@ class ImageDataModule(pl.LightningDataModule):
             fold=p["fold"],
             channels=p["channels"],
         )
-        _warn_of_skipped(opened.skipped)
-        return opened
+
+    @property
+    def train_source(self) -> ImageSource:
+        """The images that the training loader draws from."""
+        return self.opened.splits.train
 
     @property
     def classes(self) -> list[str]:
@@ -326,7 +336,7 @@ class ImageDataModule(pl.LightningDataModule):
         settings = self.settings_of(self.plan.stages[position] if self.plan else None)
         batches = self._sampler(settings.batch_size).num_batches
         if batches == 0:
-            images, world_size = len(self.opened.splits.train), self._process.world_size
+            images, world_size = len(self.train_source), self._process.world_size
             many = f"{world_size} processes x {settings.batch_size}" if world_size > 1 else str(settings.batch_size)
             raise UserError(
                 f"data.batch_size: a batch of {many} is larger than the training set of {images} images; "
@@ -496,12 +506,12 @@ class ImageDataModule(pl.LightningDataModule):
         fixed = self.trainer is not None and self.trainer.overfit_batches and not purpose  # type: ignore[attr-defined]
         kind, process = FixedSampler if fixed else EpochSampler, self._process
         options = {"balance": self.hparams["balance"], "num_replicas": process.world_size, "rank": process.rank}
-        return kind(self.opened.splits.train.labels, batch_size, **options, **purpose)
+        return kind(self.train_source.labels, batch_size, **options, **purpose)
 
     def _make_train_loader(
         self, settings: LoaderSettings, trainer: pl.Trainer | None, *, keeps_workers: bool = False, **purpose: Any
     ) -> TrainLoader:
-        dataset = self._dataset_of("train", self.opened.splits.train, settings, train=True)
+        dataset = self._dataset_of("train", self.train_source, settings, train=True)
         sampler = self._sampler(settings.batch_size, **purpose)
         return self._process.train_loader(dataset, sampler, trainer=trainer, keeps_workers=keeps_workers)
 
@@ -532,7 +542,8 @@ class ImageDataModule(pl.LightningDataModule):
         stages = self.plan.stages if self.plan is not None else (None,)
         sizes = {one.min_size: None for one in map(self.settings_of, stages) if not one.cache_features}
         splits: tuple[Literal["train", "val"], ...] = ("train", "val")
-        self._decoded.open({(split, size): self._source(split) for size in sizes for split in splits}, self.trainer)
+        sources = {"train": self.train_source, "val": self._source("val")}
+        self._decoded.open({(split, size): sources[split] for size in sizes for split in splits}, self.trainer)
 
     def _backbone_changes(self) -> int:
         """How many stages have trained the backbone; features from before the last of them are none of its."""

@@ -218,4 +218,5 @@ def _require(module: pl.LightningModule, protocol: type, who: str, what: str) ->
 
 def _lacks(module: object, protocol: type) -> list[str]:
     known = {*dir(module)}  # parts of a network are no attributes of its class
+    known -= getattr(module, "not_offered", frozenset())
     return sorted(get_protocol_members(protocol) - known)

@@ -266,7 +266,7 @@ def _skipped(trainer: pl.Trainer) -> int:
 
 def _train_images(trainer: pl.Trainer) -> int | None:
     data = image_data_of(trainer)
-    return None if data is None else len(data.opened.splits.train)
+    return None if data is None else len(data.train_source)
 
 
 def _finite(value: float | None) -> float | None:

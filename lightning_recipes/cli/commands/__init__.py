@@ -27,6 +27,9 @@ class Row(NamedTuple):
 HERE = "lightning_recipes.cli.commands"
 COMMANDS = {
     "fit": Row(f"{HERE}.fit:Fit", "Train what a recipe says; goes on with a stopped run by --ckpt_path last."),
+    "pretrain": Row(
+        f"{HERE}.pretrain:Pretrain", "Train a backbone without labels; then fit goes on from it by model.pretrained."
+    ),
     "suggest": Row(
         f"{HERE}.suggest:Suggest", "Write a recipe for the data, the machine and the time, with its reasons."
     ),

@@ -14,7 +14,7 @@ from lightning_recipes.data.loading.dataset import ImageDataset, Samples
 from lightning_recipes.data.loading.free_memory import MOST, free_memory, in_words
 from lightning_recipes.data.loading.train_sampler import Key
 from lightning_recipes.data.sources.labels import label_tensor
-from lightning_recipes.data.transforms.batch_views import DRAWS, FLIP, draw_views
+from lightning_recipes.data.transforms.batch_views import DRAWS, FLIP, LATER_DRAWS, draw_views, draws_more
 from lightning_recipes.data.transforms.frame import frame_of
 from lightning_recipes.data.transforms.policies import ALTERNATE, Policy
 from lightning_recipes.errors import UserError
@@ -64,6 +64,9 @@ class DeviceImages(Dataset[Batch]):
             if self.policy.flip == ALTERNATE:
                 first = uniforms_for("alternate flip", *full[0].purpose, indices=counted, columns=1)[:, 0]
                 numbers[:, FLIP] = (first + full[0].epoch / 2) % 1  # below a half, as what is mirrored is
+            if draws_more(self.policy):
+                later = uniforms_for("augment later", *words[1:], indices=counted, columns=LATER_DRAWS)
+                numbers = np.concatenate([numbers, later], axis=1)
             pixels = draw_views(self.policy, pixels, _sent(torch.from_numpy(numbers), device), self.fill)
         return RawBatch(pixels, self.labels[indices], indices, given.mean, given.std)
 

@@ -14,13 +14,14 @@ from lightning_recipes.data.batch import RawBatch
 from lightning_recipes.data.loading.cached_features import Extract, compute_features
 from lightning_recipes.data.loading.dataset import FeatureDataset, ImageDataset, Samples
 from lightning_recipes.data.loading.device_images import DeviceImages
+from lightning_recipes.data.loading.image_views import ImageViews
 from lightning_recipes.data.loading.eval_sampler import ShardSampler
 from lightning_recipes.data.loading.train_loader import TrainLoader, keep_batch
 from lightning_recipes.data.loading.train_sampler import EpochSampler
 
 __all__ = ["AnyDataset", "LoadingProcess"]
 
-AnyDataset = ImageDataset | FeatureDataset | DeviceImages
+AnyDataset = ImageDataset | FeatureDataset | DeviceImages | ImageViews
 
 
 @dataclass(frozen=True)
@@ -108,10 +109,12 @@ class LoadingProcess:
     def _options(self, dataset: AnyDataset, keeps_workers: bool) -> dict[str, Any]:
         if isinstance(dataset, FeatureDataset):  # lies in memory, and gives batches whole
             return {"collate_fn": keep_batch}
-        if isinstance(dataset, DeviceImages):  # likewise
-            return {"collate_fn": keep_batch if self.gives_raw else RawBatch.normalised}
+        whole = keep_batch if self.gives_raw else RawBatch.normalised
+        views = isinstance(dataset, ImageViews)
+        if isinstance(dataset, DeviceImages) or (views and dataset.on_device):  # likewise
+            return {"collate_fn": whole}
         return {
-            "collate_fn": Samples.raw if self.gives_raw else Samples.normalised,
+            "collate_fn": whole if views else Samples.raw if self.gives_raw else Samples.normalised,
             "num_workers": self.num_workers,
             "persistent_workers": keeps_workers and self.num_workers > 0,
             "pin_memory": self.device.type == "cuda",

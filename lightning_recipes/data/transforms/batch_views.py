@@ -6,13 +6,13 @@ from functools import lru_cache
 
 import torch
 from torch import Tensor
-from torch.nn.functional import affine_grid, grid_sample, pad
+from torch.nn.functional import affine_grid, conv2d, grid_sample, pad
 from torchvision.ops import roi_align
 
 from lightning_recipes.data.transforms.policies import Policy
 from lightning_recipes.errors import UserError
 
-__all__ = ["DRAWS", "FLIP", "draw_views", "refuse_for_batches"]
+__all__ = ["DRAWS", "FLIP", "LATER_DRAWS", "draw_views", "draws_more", "refuse_for_batches"]
 
 NAMES = (
     *("flip", "cut", "cut_down", "cut_across", "wide", "wide_at", "high", "high_at", "area", "ratio", "down", "across"),
@@ -21,6 +21,9 @@ NAMES = (
 FLIP = NAMES.index("flip")
 DRAWS = len(NAMES)
 """Numbers that each image of a batch needs, whatever the policy makes of them."""
+LATER_NAMES = ("jittered", "grey", "blurred", "sigma")
+LATER_DRAWS = len(LATER_NAMES)
+"""Numbers that came later: drawn apart, so that policies from before them draw what they drew."""
 
 GREY = (0.299, 0.587, 0.114)  # ITU-R BT.601, as of Pillow and torchvision
 TO_YIQ = ((0.299, 0.587, 0.114), (0.5959, -0.2746, -0.3213), (0.2115, -0.5227, 0.3112))
@@ -40,6 +43,11 @@ def refuse_for_batches(policy: Policy) -> None:
         )
 
 
+def draws_more(policy: Policy) -> bool:
+    """Tell whether a policy needs the numbers that came later."""
+    return bool(policy.jitter_p < 1 or policy.grey or policy.blur)
+
+
 def draw_views(policy: Policy, pixels: Tensor, draws: Tensor, fill: Tensor) -> Tensor:
     """Return a view of each image, (N, C, S, S), uint8; what happens is as of :class:`Policy`, in its order.
 
@@ -48,17 +56,22 @@ def draw_views(policy: Policy, pixels: Tensor, draws: Tensor, fill: Tensor) -> T
     Args:
         policy: What may happen.
         pixels: (N, C, S, S), uint8; left as they are.
-        draws: (N, :data:`DRAWS`), in [0, 1), on the same device. No draw depends on whether another is made.
+        draws: (N, :data:`DRAWS`), or with :data:`LATER_DRAWS` more where :func:`draws_more`, in [0, 1), on the same
+            device. No draw depends on whether another is made.
         fill: Colour of what is cut out or moved in, (C, 1, 1), uint8, on the same device.
     """
-    drawn = dict(zip(NAMES, draws.unbind(1), strict=True))
+    drawn = dict(zip((*NAMES, *LATER_NAMES), draws.unbind(1), strict=False))
     views = CROPS[policy.crop](policy, pixels, drawn)
     if policy.flip:
         views = torch.where((drawn["flip"] < 0.5)[:, None, None, None], views.flip(3), views)
     if policy.rotate or policy.shift:
         views = _moved(policy, views, drawn, fill)
-    if policy.jitter:
-        views = _coloured(policy.jitter, views, drawn)
+    if policy.jitter or policy.hue:
+        views = _some(drawn, "jittered", policy.jitter_p, _coloured(policy, views, drawn), views)
+    if policy.grey and views.shape[1] == 3:
+        views = _some(drawn, "grey", policy.grey, _grey(views), views)
+    if policy.blur:
+        views = _some(drawn, "blurred", policy.blur, _blurred(policy, views, drawn), views)
     return _masked(policy, views, drawn, fill)
 
 
@@ -104,9 +117,34 @@ def _moved(policy: Policy, pixels: Tensor, drawn: Draws, fill: Tensor) -> Tensor
     return _to_uint8(grid_sample(pixels - colour, grid, align_corners=False) + colour)
 
 
-def _coloured(jitter: float, pixels: Tensor, drawn: Draws) -> Tensor:
+def _some(drawn: Draws, name: str, share: float, changed: Tensor, views: Tensor) -> Tensor:
+    """Return the changed images of a share, and the others as they are."""
+    return changed if share >= 1 else torch.where((drawn[name] < share)[:, None, None, None], changed, views)
+
+
+def _grey(pixels: Tensor) -> Tensor:
+    weights = _constants(pixels.device)[0][:, None, None]
+    return _to_uint8((pixels.float() * weights).sum(1, keepdim=True)).expand_as(pixels)
+
+
+def _blurred(policy: Policy, pixels: Tensor, drawn: Draws) -> Tensor:
+    """A Gaussian of each image's own width, first down, then across; borders are mirrored."""
+    count, channels, size, _ = pixels.shape
+    side = policy.kernel_size(size)
+    places = torch.arange(side, device=pixels.device) - side // 2
+    sigma = 0.1 + 1.9 * drawn["sigma"]
+    kernel = torch.softmax(-(places**2) / (2 * sigma[:, None] ** 2), dim=1).repeat_interleave(channels, dim=0)
+    images = pad(pixels.float(), (side // 2,) * 4, mode="reflect").reshape(1, count * channels, size + side - 1, -1)
+    images = conv2d(images, kernel[:, None, :, None], groups=count * channels)
+    images = conv2d(images, kernel[:, None, None, :], groups=count * channels)
+    return _to_uint8(images.reshape(pixels.shape))
+
+
+def _coloured(policy: Policy, pixels: Tensor, drawn: Draws) -> Tensor:
     """Brightness, contrast, saturation and hue, in this order; of other channels than three the first two."""
-    strength = {name: (2 * drawn[name] - 1)[:, None, None, None] * jitter for name in NAMES[-4:]}
+    strength = {name: (2 * drawn[name] - 1)[:, None, None, None] * policy.jitter for name in NAMES[-4:-1]}
+    turn = 2 * drawn["hue"] - 1
+    turns = turn * policy.jitter / 10 if policy.hue is None else turn * policy.hue
     images = pixels.float() * (1 + strength["brightness"])
     weights = _constants(pixels.device)[0][:, None, None]
     grey = (images * weights).sum(1, keepdim=True) if pixels.shape[1] == 3 else images
@@ -116,7 +154,7 @@ def _coloured(jitter: float, pixels: Tensor, drawn: Draws) -> Tensor:
         return _to_uint8(images)
     grey = (images * weights).sum(1, keepdim=True)
     images = (images - grey) * (1 + strength["saturation"]) + grey
-    return _to_uint8(torch.einsum("nij,njhw->nihw", _hue_turns(strength["hue"].flatten() / 10), images))
+    return _to_uint8(torch.einsum("nij,njhw->nihw", _hue_turns(turns), images))
 
 
 def _hue_turns(turns: Tensor) -> Tensor:

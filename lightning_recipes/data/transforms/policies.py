@@ -41,6 +41,11 @@ class Policy:
         rotate: Turn by up to so many degrees either way.
         shift: Move by up to this share of the side either way.
         jitter: Strength of brightness, contrast, saturation and a tenth of it in hue, in [0, 1].
+        jitter_p: Share of the images whose colours are jittered, in [0, 1].
+        hue: Largest turn of the hue either way, as a share of a full turn, in [0, 0.5] (default: a tenth of ``jitter``).
+        grey: Share of the images that lose their colours, in [0, 1] (Chen et al. 2020, "SimCLR", appendix A).
+        blur: Share of the images that are blurred by a Gaussian with a standard deviation of 0.1 to 2 pixels, and a
+            kernel of a tenth of the side, in [0, 1] (likewise).
         ops: ``none``, ``randaugment`` (Cubuk et al. 2020), ``trivialaugment`` (Mueller and Hutter 2021),
             ``autoaugment`` (Cubuk et al. 2019; what was found on ImageNet), ``autoaugment_cifar10`` (likewise), or
             ``augmix`` (Hendrycks et al. 2020), as torchvision has them.
@@ -62,6 +67,10 @@ class Policy:
     rotate: float = 0.0
     shift: float = 0.0
     jitter: float = 0.0
+    jitter_p: float = 1.0
+    hue: float | None = None
+    grey: float = 0.0
+    blur: float = 0.0
     ops: str = "none"
     num_ops: int = 2
     magnitude: int = 9
@@ -69,6 +78,20 @@ class Policy:
     cutout_p: float = 0.5
     time_mask: float = 0.0
     frequency_mask: float = 0.0
+
+    @property
+    def hue_turn(self) -> float:
+        """Largest turn of the hue either way, as a share of a full turn."""
+        return self.jitter / 10 if self.hue is None else self.hue
+
+    @property
+    def changes_colours(self) -> bool:
+        """Whether colours may change."""
+        return bool(self.jitter or self.hue or self.grey)
+
+    def kernel_size(self, size: int) -> int:
+        """Return the side of a blur's kernel in pixels, an odd number >= 3."""
+        return max(3, round(size / 10) // 2 * 2 + 1)
 
     def border_width(self, size: int) -> int:
         """Return the width of the border of a ``padded`` crop, in pixels; images have so many on each side."""
@@ -93,12 +116,16 @@ class Policy:
             raise UserError(f"{KEY}.scale: {list(self.scale)} are not two shares of the area, 0 < least <= most <= 1")
         if not (len(self.ratio) == 2 and 0 < self.ratio[0] <= self.ratio[1]):
             raise UserError(f"{KEY}.ratio: {list(self.ratio)} are not two ratios, 0 < least <= most")
-        shares = ("border", "shift", "jitter", "cutout", "cutout_p", "time_mask", "frequency_mask")
+        shares = (
+            *("border", "shift", "jitter", "jitter_p", "grey", "blur"),
+            *("cutout", "cutout_p", "time_mask", "frequency_mask"),
+        )
         values = ((name, getattr(self, name)) for name in shares)
         refuse_bad_values(
             KEY,
             *((name, value, 0 <= value <= 1, "a number from 0 to 1") for name, value in values),
             ("rotate", self.rotate, 0 <= self.rotate <= 180, "a number of degrees from 0 to 180"),
+            ("hue", self.hue, self.hue is None or 0 <= self.hue <= 0.5, "a share of a full turn from 0 to 0.5"),
         )
         if not (0 <= self.magnitude <= 30 and self.num_ops >= 1):
             raise UserError(f"{KEY}: num_ops {self.num_ops} and magnitude {self.magnitude} are not >= 1 and 0 to 30")
@@ -112,6 +139,7 @@ POLICIES = {
     "trivialaugment": Policy(ops="trivialaugment"),
     "autoaugment": Policy(ops="autoaugment"),
     "augmix": Policy(ops="augmix"),
+    "simclr": Policy(scale=(0.2, 1.0), jitter=0.4, jitter_p=0.8, hue=0.1, grey=0.2, cutout=0.0),
     "spectrogram": Policy(crop="centre", flip=False, cutout=0.0, time_mask=0.2, frequency_mask=0.2),
 }
 

@@ -39,8 +39,8 @@ def _draw(policy: Policy, frame: Frame, pixels: Tensor, seed: int) -> Tensor:
     view = _cropped(policy, frame, pixels, draw, seed)
     if policy.flip and flip < 0.5:
         view = view.flip(2)
-    if policy.rotate or policy.shift or policy.jitter:
-        view = _run(_moves_and_colours(policy, frame.fill_colour), view, seed)
+    if policy.rotate or policy.shift or policy.changes_colours or policy.blur:
+        view = _run(_moves_and_colours(policy, frame.size, frame.fill_colour), view, seed)
     if cut < policy.cutout_p and (side := policy.hole_side(frame.size)):
         down, across = (_place(side, frame.size, share) for share in places[:2])
         view[:, down, across] = frame.fill
@@ -79,21 +79,26 @@ def _run(pipeline: Any, view: Tensor, seed: int) -> Tensor:
 
 
 @lru_cache
-def _moves_and_colours(policy: Policy, fill: Fill) -> Any:
+def _moves_and_colours(policy: Policy, size: int, fill: Fill) -> Any:
     """Return what moves an image and changes its colours, by albumentations, whose OpenCV is the quickest at these."""
-    return import_albumentations().Compose(_moves_and_colour_steps(policy, fill))
+    return import_albumentations().Compose(_moves_and_colour_steps(policy, size, fill))
 
 
-def _moves_and_colour_steps(policy: Policy, fill: Fill) -> list[Any]:
+def _moves_and_colour_steps(policy: Policy, size: int, fill: Fill) -> list[Any]:
     a, steps, j = import_albumentations(), [], policy.jitter
     if policy.rotate or policy.shift:
         moved = {"translate_percent": (-policy.shift, policy.shift), "rotate": (-policy.rotate, policy.rotate)}
         one = fill if len(fill) <= OPENCV_CHANNELS else sum(fill) / len(fill)
         steps.append(a.Affine(**moved, fill=one, p=1.0))
-    if j and len(fill) == 3:
-        steps.append(a.ColorJitter(brightness=j, contrast=j, saturation=j, hue=j / 10, p=1.0))
+    if (j or policy.hue) and len(fill) == 3:
+        steps.append(a.ColorJitter(brightness=j, contrast=j, saturation=j, hue=policy.hue_turn, p=policy.jitter_p))
     elif j:  # hue and saturation are of red, green and blue
-        steps.append(a.RandomBrightnessContrast(brightness_limit=j, contrast_limit=j, p=1.0))
+        steps.append(a.RandomBrightnessContrast(brightness_limit=j, contrast_limit=j, p=policy.jitter_p))
+    if policy.grey and len(fill) == 3:
+        steps.append(a.ToGray(p=policy.grey))
+    if policy.blur:
+        side = policy.kernel_size(size)
+        steps.append(a.GaussianBlur(blur_limit=(side, side), sigma_limit=(0.1, 2.0), p=policy.blur))
     return steps
 
 
@@ -107,7 +112,7 @@ def _by_pillow(policy: Policy, frame: Frame, pixels: Tensor, seed: int) -> Tenso
 def _everything_behind_the_crop(policy: Policy, size: int, fill: Fill) -> Any:
     a = import_albumentations()
     steps = [a.HorizontalFlip(p=0.5)] if policy.flip else []
-    steps += _moves_and_colour_steps(policy, fill)
+    steps += _moves_and_colour_steps(policy, size, fill)
     if side := policy.hole_side(size):
         hole = {"num_holes_range": (1, 1), "hole_height_range": (side, side), "hole_width_range": (side, side)}
         steps.append(a.CoarseDropout(**hole, fill=fill, p=policy.cutout_p))

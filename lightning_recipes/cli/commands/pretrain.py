@@ -1,0 +1,22 @@
+"""``lightning-recipes pretrain``: train a backbone without labels, as ``fit`` trains a classifier."""
+
+from lightning_recipes.cli.commands.fit import Fit
+from lightning_recipes.data.pretraining import PretrainingDataModule
+from lightning_recipes.modules.pretraining.module import PretrainingModule
+
+__all__ = ["Pretrain"]
+
+
+class Pretrain(Fit):
+    """Everything is as in a fit but what is learned, and from what."""
+
+    name = "pretrain"
+    needs = "--config RECIPE"
+    model_class = PretrainingModule
+    datamodule_class = PretrainingDataModule
+    used_most = (
+        "config", "run_dir", "ckpt_path", "seed_everything", "data.root", "data.unlabelled", "data.images_per_class",
+        "data.image_size", "data.batch_size", "data.augment", "model.backbone", "model.method", "model.lr",
+        "model.optimizer", "model.schedule", "trainer.callbacks", "trainer.max_epochs", "trainer.accelerator",
+        "trainer.devices", "trainer.precision", "trainer.fast_dev_run",
+    )  # fmt: skip

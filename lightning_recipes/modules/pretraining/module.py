@@ -1,0 +1,289 @@
+"""A backbone that learns without labels, judged by what a few labels make of its features."""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torchmetrics.classification import MulticlassAccuracy
+from typing_extensions import override
+
+from lightning_recipes.components import import_path, taken_by
+from lightning_recipes.data.batch import Batch, Features
+from lightning_recipes.data.datamodule import ImageDataModule
+from lightning_recipes.errors import UserError, refuse_bad_values
+from lightning_recipes.evaluation.embeddings import effective_rank, spread
+from lightning_recipes.evaluation.metrics import loss_mean
+from lightning_recipes.evaluation.probes import linear_probe, nearest_classes
+from lightning_recipes.models.groups import LayerGroup, groups_of, layer_groups
+from lightning_recipes.modules.classifier import ImageClassifier
+from lightning_recipes.modules.pretraining.method import Encoder, Method, create_method
+from lightning_recipes.modules.staged import StagedModule
+from lightning_recipes.modules.step_additions import StepKey
+from lightning_recipes.optim.losses import create_loss
+from lightning_recipes.randomness import seed_process
+
+__all__ = ["PretrainingModule"]
+
+OWN = "method."
+MOST_EMBEDDINGS = 4096
+"""Of a process, whose spread is measured: the singular values of more take as long as an epoch."""
+
+
+class PretrainingModule(ImageClassifier, Encoder):
+    """Any timm backbone that learns without labels; with some, its head is a linear probe that no step trains.
+
+    At the start of each validation the probe is fitted on the features of the training images whose labels may be used,
+    so that a run is judged as a classifier is: ``val_accuracy`` and its interval are the probe's, ``val_knn_accuracy``
+    is that of the nearest neighbours. Without labels ``val_pretext_loss`` decides which epoch is best, and nothing is
+    classified.
+
+    ``best.ckpt`` is an :class:`ImageClassifier` of the backbone and the probe: for ``load``, ``export``, ``predict``,
+    and as ``model.pretrained`` of a ``fit``.
+
+    Args:
+        backbone: Name of a timm architecture, with or without a tag: ``resnet50``, ``vit_tiny_patch16_224``.
+        num_classes: Number of classes of the images that judge; below 2 there are none (linked from the data).
+        method: What is learned, with its arguments: ``simclr``, ``barlow_twins``, ``simsiam``, ``denoising``,
+            ``siamese``; or the import path of a method.
+        neighbours: How many vote for the class of an image in ``val_knn_accuracy``, >= 1.
+        pretrained: As of :class:`ImageClassifier` (default: nothing is known before).
+        backbone_kwargs: Arguments of the timm architecture.
+        image_size: Side of the images in pixels, for backbones that are built for one size (linked from the data).
+        class_names: Names of the classes (linked from the data).
+        lr: Base learning rate of the method's own layers, at the peak of the schedule.
+        lr_decay: Factor between neighbouring layer groups, in (0, 1].
+        weight_decay: Of the weights; biases and norm weights get none.
+        optimizer: Optimizer of torch or timm by name or class path, with its arguments.
+        schedule: Factor on all rates over a stage, with its arguments.
+        init: As of :class:`ImageClassifier`.
+        activation: Likewise.
+        channels_last: Likewise.
+        compile: Likewise.
+        in_chans: Channels of an image (linked from the data).
+        metrics: What validation measures of the probe besides.
+
+    Raises:
+        UserError: As of :class:`ImageClassifier`; or there is no such method.
+    """
+
+    def __init__(
+        self,
+        backbone: str,
+        num_classes: int = 0,
+        method: str | dict[str, Any] = "simclr",
+        neighbours: int = 20,
+        pretrained: bool | str = False,
+        backbone_kwargs: dict[str, Any] | None = None,
+        image_size: int | None = None,
+        class_names: list[str] | None = None,
+        lr: float = 1e-3,
+        lr_decay: float = 1.0,
+        weight_decay: float = 0.01,
+        optimizer: str | dict[str, Any] = "adamw",
+        schedule: str | dict[str, Any] = "cosine",
+        init: str | None = None,
+        activation: str | None = None,
+        channels_last: bool = False,
+        compile: bool | dict[str, Any] = False,  # noqa: A002 - as torch calls it
+        in_chans: int = 3,
+        metrics: list[str] | str | None = None,
+    ) -> None:
+        self.has_labels = num_classes > 1
+        super().__init__(
+            backbone,
+            num_classes if num_classes > 1 else 2,
+            pretrained,
+            backbone_kwargs,
+            image_size,
+            class_names,
+            lr=lr,
+            lr_decay=lr_decay,
+            weight_decay=weight_decay,
+            optimizer=optimizer,
+            schedule=schedule,
+            init=init,
+            activation=activation,
+            channels_last=channels_last,
+            compile=compile,
+            in_chans=in_chans,
+            metrics=metrics,
+        )
+        refuse_bad_values("model", ("neighbours", neighbours, neighbours >= 1, "a number >= 1"))
+        self.head.requires_grad_(False)  # it is fitted, not trained
+        self.method: Method = create_method(method, self._shapes(image_size, in_chans))
+        if channels_last:
+            self.method.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+        self.val_pretext_loss = loss_mean()
+        self.knn_accuracy = MulticlassAccuracy(self.num_classes, average="micro", validate_args=False)
+        self._labelled: tuple[Tensor, Tensor] | None = None
+        self._embedded: list[Tensor] = []
+
+    def _shapes(self, image_size: int | None, in_chans: int) -> Mapping[str, Callable[[], int]]:
+        size = image_size or self.input_config.image_size
+
+        def of_map() -> torch.Size:
+            return self._map_of_zeros(size, in_chans).shape
+
+        return {
+            "num_features": lambda: int(self.head.in_features),  # type: ignore[union-attr]
+            "map_features": lambda: of_map()[1],
+            "stride": lambda: size // of_map()[-1],
+            "in_chans": lambda: in_chans,
+        }
+
+    @torch.no_grad()
+    def _map_of_zeros(self, size: int, in_chans: int) -> Tensor:
+        was_training = self.training
+        self.eval()
+        try:
+            return self.feature_map(torch.zeros(1, in_chans, size, size))
+        finally:
+            self.train(was_training)
+
+    @override
+    def configure_loss(self) -> nn.Module:
+        """Return the probe's loss, which is measured and not trained by."""
+        return create_loss(self.task.default_loss, num_classes=self.num_classes, losses=self.task.losses)
+
+    @property
+    def not_offered(self) -> frozenset[str]:
+        """What the class has and this module does not: without labels it gives no probabilities."""
+        return frozenset() if self.has_labels else frozenset({"task"})
+
+    @property
+    @override
+    def best_metric(self) -> tuple[str, str]:
+        return self.task.best_metric if self.has_labels else ("val_pretext_loss", "min")
+
+    @property
+    @override
+    def layer_groups(self) -> list[LayerGroup]:
+        """Consecutive blocks of the backbone, stem first, and the method's own layers last; the probe is in none."""
+        return [*layer_groups(self.backbone, self.head)[:-1], *groups_of(method=self.method)]
+
+    @property
+    def views(self) -> int:
+        """Of each image in a training step."""
+        return self.method.views
+
+    # The network.
+
+    def feature_map(self, images: Tensor) -> Tensor:
+        """Return the backbone's features before they are pooled, (N, F, H', W'), of images (N, C, H, W)."""
+        if self.hparams["channels_last"]:
+            images = images.contiguous(memory_format=torch.channels_last)
+        backbone: Any = self.backbone
+        found: Tensor = backbone.forward_features(images)
+        if found.ndim == 3:  # tokens, the class token and its like first
+            tokens = found[:, getattr(backbone, "num_prefix_tokens", 0) :]
+            side = round(tokens.shape[1] ** 0.5)
+            return tokens.transpose(1, 2).unflatten(2, (side, side))
+        channels_at_the_end = found.shape[1] == found.shape[2] != found.shape[3]
+        return found.permute(0, 3, 1, 2) if channels_at_the_end else found
+
+    @override
+    def logits_of(self, batch: Batch | Features | Any) -> Tensor:
+        """Return the probe's logits (N, C) of a batch; of several views the first, which is the evaluation's."""
+        if isinstance(batch, Features):
+            return self.classify(batch.features)
+        return self(batch[0][:, 0] if batch[0].ndim == 5 else batch[0])
+
+    # Training.
+
+    @override
+    def training_loss(self, batch: Any, key: StepKey) -> Tensor:
+        """Return the method's loss of a batch of views."""
+        if not isinstance(batch, Batch):
+            raise UserError(f"trainer.callbacks: a pretraining has no use for a {type(batch).__name__}; leave Mixing out")
+        if self.additions.micro_batches > 1 and self.method.compares_images:
+            raise UserError(
+                "trainer.callbacks: MicroBatches would compare the images of each part alone; leave it out, and give a "
+                "smaller data.batch_size"
+            )
+        return self.method.loss(self, batch.images[:, -self.views :], batch.labels, key)
+
+    @override
+    def count_training(self, batch: Any, output: Mapping[str, Any]) -> None:
+        """Count the loss."""
+        StagedModule.count_training(self, batch, output)
+
+    @override
+    def training_metrics(self) -> dict[str, Any]:
+        """Return the method's loss."""
+        return {"train_pretext_loss": self.train_loss}
+
+    # Validation.
+
+    @override
+    def on_validation_epoch_start(self) -> None:
+        """Fit the probe, where a fit is under way and there are labels; know the neighbours."""
+        self._embedded, self._labelled = [], None
+        data = self.image_data()
+        if not self.has_labels or data is None or self.trainer.sanity_checking:
+            return
+        known = data.train_features(self.extract_features, self.input_used)
+        if not known.features.isfinite().all():  # of a training that diverged
+            return
+        self._labelled = known.features.to(self.device), known.labels.to(self.device)
+        if self.trainer.state.fn == "fit":
+            self._take_probe(*linear_probe(known.features, known.labels, self.num_classes))
+
+    @torch.no_grad()
+    def _take_probe(self, weight: Tensor, bias: Tensor) -> None:
+        assert isinstance(self.head, nn.Linear)
+        self.head.weight.copy_(weight)
+        self.head.bias.copy_(bias)
+
+    @override
+    def validation_step(self, batch: Batch, batch_idx: int) -> Any:
+        """Log the method's loss, the probe's metrics and the neighbours' accuracy; return what the probe says."""
+        seen = batch.images[:, 0]
+        key: StepKey = ("validation", batch_idx, self.global_rank)
+        with torch.random.fork_rng(devices=[]):
+            seed_process(*key)
+            loss = self.method.loss(self, batch.images[:, 1:], batch.labels, key)
+        self.val_pretext_loss.update(loss, weight=len(seen))
+        self.log("val_pretext_loss", self.val_pretext_loss, batch_size=len(seen))
+        features = self.features(seen)
+        if sum(map(len, self._embedded)) < MOST_EMBEDDINGS:
+            self._embedded.append(self.method.embed(features).float().cpu())
+        if not self.has_labels:
+            return None
+        if self._labelled is not None:
+            known = {"neighbours": self.hparams["neighbours"], "num_classes": self.num_classes}
+            self.knn_accuracy.update(nearest_classes(*self._labelled, features, **known), batch.labels)
+            self.log("val_knn_accuracy", self.knn_accuracy, batch_size=len(seen))
+        return super().validation_step(Features(features, batch.labels, batch.indices), batch_idx)
+
+    @override
+    def on_validation_epoch_end(self) -> None:
+        """Log how far the embeddings are spread, and over how many directions."""
+        if self._embedded and sum(map(len, self._embedded)) > 1:
+            embeddings = torch.cat(self._embedded)
+            found = {"val_embedding_spread": spread(embeddings), "val_embedding_rank": effective_rank(embeddings)}
+            self.log_dict(found, sync_dist=True)
+        self._embedded, self._labelled = [], None
+
+    # Checkpoints.
+
+    @override
+    def on_save_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """As of any classifier; a file of weights alone is one of the backbone and the probe."""
+        super().on_save_checkpoint(checkpoint)
+        if "optimizer_states" in checkpoint:
+            return
+        weights = checkpoint["state_dict"]
+        checkpoint["state_dict"] = {name: value for name, value in weights.items() if not name.startswith(OWN)}
+        if self.has_labels:
+            arguments = checkpoint[self.CHECKPOINT_HYPER_PARAMS_KEY]
+            checkpoint["class_path"] = import_path(ImageClassifier)
+            checkpoint[self.CHECKPOINT_HYPER_PARAMS_KEY] = taken_by(ImageClassifier, arguments)
+
+    @override
+    def load_state_dict(self, state_dict: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:
+        """As of any module; the method's layers stay as they are where the file has none of them."""
+        if not any(name.startswith(OWN) for name in state_dict):
+            own = {name: value for name, value in self.state_dict().items() if name.startswith(OWN)}
+            state_dict = {**state_dict, **own}
+        return super().load_state_dict(state_dict, *args, **kwargs)
