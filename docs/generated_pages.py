@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from lightning_recipes.cli.commands import COMMANDS
-from lightning_recipes.cli.key_help import SECTIONS, Key, command_help, keys_of, used_most
+from lightning_recipes.cli.key_help import OWN_SECTIONS, SECTIONS, Key, command_help, keys_of, used_most
 
 ROOT = Path(__file__).parents[1]
 CONFIGS = ROOT / "configs"
@@ -24,6 +24,7 @@ FUNCTIONS = {
 FAMILIES = {
     "decay": "Classical decays of the learning rate, each one line away from `decay/constant`.",
     "ablations": "Each technique on its own, one line away from `ablations/baseline`.",
+    "pretrain": "Backbones that learn without labels, by `pretrain`.",
 }
 
 
@@ -71,6 +72,10 @@ def _keys() -> str:
     ]
     for section, kind in SECTIONS.items():
         lines += [f"## {section}\n", f"Of `{kind}`.\n", *_rows(keys_of("fit", section))]
+    for section, kind in OWN_SECTIONS["pretrain"].items():
+        known = keys_of("fit", section)
+        own = {key: one for key, one in keys_of("pretrain", section).items() if known.get(key) != one}
+        lines += [f"## {section} of pretrain\n", f"Of `{kind}`; the others are as above.\n", *_rows(own)]
     return "\n".join(lines)
 
 

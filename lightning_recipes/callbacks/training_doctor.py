@@ -20,6 +20,7 @@ from lightning_recipes.engine.layer_outputs import LayerOutputs, first_not_finit
 from lightning_recipes.engine.stage_totals import stage_name
 from lightning_recipes.errors import first_few, refuse_bad_values
 from lightning_recipes.evaluation.symptoms.classes import NeverPredicted, never_predicted
+from lightning_recipes.evaluation.symptoms.embeddings import collapsed
 from lightning_recipes.evaluation.symptoms.epochs import (
     StageCourse,
     all_known,
@@ -42,19 +43,24 @@ log = logging.getLogger(__name__)
 NAMES = (
     "not_finite", "loss_shot_up", "loss_crawls", "dead_layer", "exploding_layer", "overfits", "stands_still",
     "always_clipped", "class_never_predicted", "waits_for_images", "nothing_left_to_learn",
+    "collapsed",
 )  # fmt: skip
 FIRST_LOOK, LOOKS_GROW = 16, 4
 """Optimizer steps at whose layers it looks: 16, 64, 256, ..."""
-WATCHED = ("train_loss", "train_accuracy", "gradient_clipping/clipped_share")
+WATCHED = (
+    *("train_loss", "train_accuracy", "gradient_clipping/clipped_share"),
+    *("train_embedding_spread", "train_embedding_rank"),
+)
 
 
 class TrainingDoctor(pl.Callback):
     """Watch a training, and say what goes wrong with it, each thing once: in the terminal and in ``symptoms.json``.
 
-    The report and W&B show the file. Each has a name: ``not_finite`` (and in which layer first, on a CPU, where to look
-    at each loss is no wait), ``loss_shot_up``, ``loss_crawls``, ``dead_layer``, ``exploding_layer``, ``overfits``,
-    ``stands_still``, ``always_clipped`` (by ``GradientClipping``), ``class_never_predicted``, ``waits_for_images``,
-    ``nothing_left_to_learn`` (of a stage on cached features). Layers are looked at in steps 16, 64, 256 and so on.
+    The report and W&B show the file. Each has a name: ``not_finite`` (and in which layer first, on a CPU, where to
+    look at each loss is no wait), ``loss_shot_up``, ``loss_crawls``, ``dead_layer``, ``exploding_layer``,
+    ``overfits``, ``stands_still``, ``always_clipped`` (by ``GradientClipping``), ``class_never_predicted``,
+    ``waits_for_images``, ``nothing_left_to_learn`` (of a stage on cached features), ``collapsed`` (embeddings of a
+    pretraining). Layers are looked at in steps 16, 64, 256 and so on.
 
     Nothing of the training changes, and nothing is decided. What was said is in the checkpoint: a run that goes on does
     not say it again. ``lightning-recipes fit`` has it already.
@@ -255,6 +261,7 @@ class TrainingDoctor(pl.Callback):
             all_known(course),
             always_clipped(course),
             waits_for_images(self._waited, self._worked, workers),
+            collapsed(course),
             self._unpredicted(pl_module, over=False) if self._validated and self._half_over(trainer) else None,
         )
         self._validated = False

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from lightning_recipes.cli.commands import COMMANDS
-from lightning_recipes.cli.key_help import SECTIONS, key_help, keys_of, used_most
+from lightning_recipes.cli.key_help import OWN_SECTIONS, SECTIONS, key_help, keys_of, used_most
 from lightning_recipes.cli.packaged import packaged_files
 from lightning_recipes.errors import UserError, did_you_mean
 
@@ -34,6 +34,7 @@ PAGE_OF = {
     "data.on_bad_image": "pictures",
     "data.predict_root": "predict",
     "data.root": "pictures",
+    "data.unlabelled": "learn_without_labels",
     "data.val_fraction": "pictures",
     "duplicates": "clean_your_data",
     "ErrorAnalysis.costs": "thresholds",
@@ -53,7 +54,9 @@ PAGE_OF = {
     "min_epochs": "sweep",
     "model.head": "loss_and_head",
     "model.loss": "loss_and_head",
+    "model.method": "learn_without_labels",
     "model.metrics": "thresholds",
+    "model.neighbours": "learn_without_labels",
     "model.reject_below": "thresholds",
     "model.schedule": "learning_rate",
     "model.task": "several_labels",
@@ -149,7 +152,9 @@ def _that_speak_of(word: str) -> list[str]:
     """Help on the keys that are called so in their section, or whose text has a word, such as the name of a value."""
     if not re.fullmatch(r"\w{2,}", word):
         return []
-    sections = (keys_of("fit", section) for section in SECTIONS if section != "trainer")  # whose texts are Lightning's
+    commands = (("fit", SECTIONS), ("pretrain", OWN_SECTIONS["pretrain"]))
+    # Not the trainer's, whose texts are Lightning's.
+    sections = (keys_of(command, one) for command, known in commands for one in known if one != "trainer")
     keys = {name: key.text for section in sections for name, key in section.items()}
     called = [name for name in keys if name.endswith(f".{word}")]
     whole = re.compile(rf"(?<![\w.]){word}(?!\w)")

@@ -16,7 +16,7 @@ from typing import Any
 from lightning_recipes.cli.commands import COMMANDS
 from lightning_recipes.errors import UserError, did_you_mean
 
-__all__ = ["SECTIONS", "Key", "command_help", "key_help", "keys_of", "used_most"]
+__all__ = ["OWN_SECTIONS", "SECTIONS", "Key", "command_help", "key_help", "keys_of", "sections_of", "used_most"]
 
 ROLE = re.compile(r":\w+:`~?(?:[\w]+\.)*(\w+)`")
 """A link of Sphinx's, which a terminal shows as the name alone."""
@@ -32,6 +32,8 @@ SECTIONS = {
     "wandb": "WandbTracker",
 }
 """Keys of the top level that have keys below them, and the classes that take these."""
+OWN_SECTIONS = {"pretrain": {"data": "PretrainingDataModule", "model": "PretrainingModule"}}
+"""Of a command: what is of another class there."""
 OF_THE_RUN = {
     "config": "Recipe: a YAML file, or the name of one that comes with the package, such as quickstart.",
     "seed_everything": "Seed of the run (default: 0).",
@@ -105,15 +107,20 @@ def key_help(command: str, name: str) -> str:
         UserError: There is none of that name.
     """
     name = name.lstrip("-").replace(".init_args", "")
-    kind = SECTIONS.get(name) or name.removeprefix("lightning_recipes.")
+    kind = sections_of(command).get(name) or name.removeprefix("lightning_recipes.")
     if kind in (*_homes(), "Trainer") and (kind[0].isupper()):
         node = _class(kind)
         first = (ast.get_docstring(node) or "").partition("\n\nArgs:")[0].partition("\n\nAttributes:")[0]
         prefix = f"--{name}." if name in SECTIONS else ""
-        return f"{first}\n\n" + "".join(_row(f"{prefix}{key}", one) for key, one in _arguments(node).items())
+        return f"{first}\n\n" + "".join(_row(f"{prefix}{key}", one) for key, one in _of_class(kind).items())
     keys = keys_of(command, name.rpartition(".")[0])
     if name not in keys:
-        known = [*keys, *OF_THE_RUN, *SECTIONS, *(f"{one}.{key}" for one in SECTIONS for key in _of_section(one))]
+        known = [
+            *keys,
+            *OF_THE_RUN,
+            *SECTIONS,
+            *(f"{one}.{key}" for one in SECTIONS for key in _of_section(command, one)),
+        ]
         near = did_you_mean(name, dict.fromkeys(known))
         raise UserError(f"{name}: there is no such key{near or '; --help all lists them'}")
     return _row(f"--{name}", keys[name])
@@ -127,14 +134,30 @@ def keys_of(command: str, section: str) -> dict[str, Key]:
         section: One of :data:`SECTIONS`; empty: the top level.
     """
     if section:
-        return {f"{section}.{key}": one for key, one in _of_section(section).items()} if section in SECTIONS else {}
+        known = _of_section(command, section) if section in SECTIONS else {}
+        return {f"{section}.{key}": one for key, one in known.items()}
     top = {key: Key(text, "None") for key, text in OF_THE_RUN.items()}
     top |= next((found for node in _command(command) if (found := _arguments(node, "run"))), {})
     return {key: one for key, one in top.items() if not one.text.startswith("Not used")}
 
 
-def _of_section(section: str) -> dict[str, Key]:
-    return _arguments(_class(SECTIONS[section]))
+def sections_of(command: str) -> dict[str, str]:
+    """Return the keys of the top level that have keys below them, and the classes that take these in a command."""
+    return {**SECTIONS, **OWN_SECTIONS.get(command, {})}
+
+
+def _of_section(command: str, section: str) -> dict[str, Key]:
+    return _of_class(sections_of(command)[section])
+
+
+def _of_class(kind: str) -> dict[str, Key]:
+    """Return the arguments of a class; where it hands others on, its parent's too."""
+    node = _class(kind)
+    made = next((one for one in node.body if isinstance(one, ast.FunctionDef) and one.name == "__init__"), None)
+    parents = [base.id for base in node.bases if isinstance(base, ast.Name) and base.id in _homes()]
+    handed_on = made is not None and made.args.kwarg is not None
+    theirs = [_of_class(parent) for parent in parents] if handed_on else []
+    return {key: one for keys in (*theirs, _arguments(node)) for key, one in keys.items()}
 
 
 def _command(name: str) -> list[ast.ClassDef]:

@@ -117,9 +117,11 @@ class PretrainingDataModule(ImageDataModule):
 
     @property
     def views(self) -> int:
-        """Views of each image in a training step: as many as the module compares."""
-        module = None if self.trainer is None else self.trainer.lightning_module
-        return module.views if isinstance(module, LearnsFromViews) else 2
+        """Views of each image in a training step: as many as the module compares; 0: images alone, for another one."""
+        if self.trainer is None:
+            return 2
+        module = self.trainer.lightning_module
+        return module.views if isinstance(module, LearnsFromViews) else 0
 
     @override
     def change_plan(self, plan: Plan) -> None:
@@ -140,6 +142,8 @@ class PretrainingDataModule(ImageDataModule):
         self, split: str, source: ImageSource, settings: LoaderSettings, *, train: bool = False
     ) -> AnyDataset:
         made = super()._dataset_of(split, source, settings, train=train)  # type: ignore[arg-type]
+        if not self.views:
+            return made
         if train and isinstance(made, (ImageDataset, DeviceImages)):
             return ImageViews(made, self.views)
         if split != "val" or source is not self.opened.splits.val or not isinstance(made, (ImageDataset, DeviceImages)):

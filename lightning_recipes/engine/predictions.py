@@ -30,6 +30,7 @@ from lightning_recipes.stages.step_count import limited
 __all__ = [
     "Predictions",
     "judged",
+    "model_of",
     "names_of",
     "over_validation",
     "predict_split",
@@ -213,7 +214,7 @@ def judged(trainer: pl.Trainer, module: pl.LightningModule) -> tuple[pl.Lightnin
     known = _JUDGED.get(trainer)
     if known is None or known.module() is not module or known.steps != trainer.global_step:
         best = best_of(trainer)
-        model = None if best is None else _model_of(best, module).to(trainer.strategy.root_device)
+        model = None if best is None else model_of(best, module).to(trainer.strategy.root_device)
         found = predict_validation(trainer, require_probabilities(module if model is None else model, "predictions"))
         if best is not None and found is not None:
             _compare(best, found)
@@ -221,7 +222,7 @@ def judged(trainer: pl.Trainer, module: pl.LightningModule) -> tuple[pl.Lightnin
     return (module if known.model is None else known.model), known.found
 
 
-def _model_of(best: Best, module: pl.LightningModule) -> pl.LightningModule:
+def model_of(best: Best, module: pl.LightningModule) -> pl.LightningModule:
     """Return the model that the file holds; a copy of the module, whose class may be one that nobody can import."""
     # What a step has left on the module, such as its output, hangs on a graph, which cannot be copied.
     graphs = [t for m in module.modules() for t in vars(m).values() if isinstance(t, Tensor) and not t.is_leaf]

@@ -43,7 +43,10 @@ def linear_probe(features: Tensor, labels: Tensor, num_classes: int) -> tuple[Te
         )
     coefficients, intercepts = fitted.coef_, fitted.intercept_
     if len(fitted.classes_) == 2:  # one row says both
-        coefficients, intercepts = np.stack([-coefficients[0], coefficients[0]]) / 2, np.stack([-intercepts[0], intercepts[0]]) / 2
+        coefficients, intercepts = (
+            np.stack([-coefficients[0], coefficients[0]]) / 2,
+            np.stack([-intercepts[0], intercepts[0]]) / 2,
+        )
     weight, bias = np.zeros((num_classes, x.shape[1])), np.full(num_classes, -1e4)
     weight[fitted.classes_] = coefficients / std
     bias[fitted.classes_] = intercepts - weight[fitted.classes_] @ mean

@@ -14,6 +14,7 @@ from lightning_recipes.callbacks.checkpoints import LastCheckpoint
 from lightning_recipes.callbacks.error_analysis import ErrorAnalysis
 from lightning_recipes.callbacks.gradcam import MisclassifiedGradCAM
 from lightning_recipes.callbacks.recording.first_loss import FirstLoss
+from lightning_recipes.callbacks.recording.pretraining_figures import PretrainingFigures
 from lightning_recipes.callbacks.recording.run_figures import RunFigures
 from lightning_recipes.callbacks.recording.run_report import RunReport
 from lightning_recipes.callbacks.recording.run_summary import RunSummary
@@ -92,7 +93,8 @@ class RunRecorder(pl.Callback):
         written = str(self.folder)
         self.first_loss = FirstLoss()
         self.doctor = TrainingDoctor()
-        self.written = [RunSummary(written, recipe or self.folder.name), RunFigures(written), RunReport(written)]
+        figures = [RunFigures(written), PretrainingFigures(written)]
+        self.written = [RunSummary(written, recipe or self.folder.name), *figures, RunReport(written)]
         self.saving: list[pl.Callback] = [best_checkpoint or BestCheckpoint(), last_checkpoint or LastCheckpoint()]
         self.metrics = MetricsCSV(written)
         self._claimed: RunFolder | None = None

@@ -2,7 +2,7 @@
 
 import signal
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import lightning.pytorch as pl
 from lightning.pytorch.loggers import WandbLogger
@@ -31,7 +31,7 @@ class Fit(RecipeCommand):
 
     name = "fit"
     needs = "--config RECIPE"
-    used_most = (
+    used_most: ClassVar[tuple[str, ...]] = (
         "config", "run_dir", "ckpt_path", "seed_everything", "data.root", "data.image_size",
         "data.batch_size", "data.augment", "model.backbone", "model.pretrained", "model.lr",
         "model.optimizer", "model.schedule", "model.loss", "trainer.callbacks", "trainer.max_epochs",

@@ -12,8 +12,8 @@ class Pretrain(Fit):
 
     name = "pretrain"
     needs = "--config RECIPE"
-    model_class = PretrainingModule
-    datamodule_class = PretrainingDataModule
+    default_model = PretrainingModule
+    default_data = PretrainingDataModule
     used_most = (
         "config", "run_dir", "ckpt_path", "seed_everything", "data.root", "data.unlabelled", "data.images_per_class",
         "data.image_size", "data.batch_size", "data.augment", "model.backbone", "model.method", "model.lr",

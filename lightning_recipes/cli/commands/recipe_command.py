@@ -79,8 +79,8 @@ class RecipeCommand(LightningCLI, ABC):
 
     Attributes:
         name: As in the table of commands.
-        model_class: What a recipe's ``model`` is, where it names no class.
-        datamodule_class: Likewise its ``data``.
+        default_model: What a recipe's ``model`` is, where it names no class.
+        default_data: Likewise its ``data``.
         needs: What has to be given, as the usage shows it.
         used_most: Keys that ``COMMAND --help`` shows.
         run: Does the work, and returns an exit code other than 0 if there is one; its arguments have defaults.
@@ -91,8 +91,8 @@ class RecipeCommand(LightningCLI, ABC):
     """
 
     name: ClassVar[str]
-    model_class: ClassVar[type[pl.LightningModule]] = ImageClassifier
-    datamodule_class: ClassVar[type[pl.LightningDataModule]] = ImageDataModule
+    default_model: ClassVar[type[pl.LightningModule]] = ImageClassifier
+    default_data: ClassVar[type[pl.LightningDataModule]] = ImageDataModule
     needs: ClassVar[str]
     used_most: ClassVar[tuple[str, ...]]
     run: Callable[..., int | None]
@@ -104,8 +104,8 @@ class RecipeCommand(LightningCLI, ABC):
             getattr(lightning_recipes, name)  # a recipe may name our classes without their package, once imported
         prog = f"lightning-recipes {self.name.replace('_', '-')}"
         super().__init__(
-            model_class=type(self).model_class,
-            datamodule_class=type(self).datamodule_class,
+            model_class=type(self).default_model,
+            datamodule_class=type(self).default_data,
             save_config_callback=None,
             trainer_defaults={"log_every_n_steps": 10, "deterministic": "warn", "enable_model_summary": False},
             seed_everything_default=0,
@@ -134,8 +134,8 @@ class RecipeCommand(LightningCLI, ABC):
         """Add trainer, model and data; model and data may come as plain keys of our own classes."""
         parser.add_lightning_class_args(pl.Trainer, "trainer")
         parser.set_defaults({f"trainer.{name}": value for name, value in self.trainer_defaults.items()})
-        parser.add_lightning_class_args(type(self).model_class, "model", subclass_mode=True)
-        parser.add_lightning_class_args(type(self).datamodule_class, "data", subclass_mode=True)
+        parser.add_lightning_class_args(type(self).default_model, "model", subclass_mode=True)
+        parser.add_lightning_class_args(type(self).default_data, "data", subclass_mode=True)
 
     @override
     def add_arguments_to_parser(self, parser: LightningArgumentParser) -> None:

@@ -47,11 +47,6 @@ class ImageViews(Dataset[Batch]):
     ) -> None:
         self.drawn, self.views, self.seen, self.purpose = drawn, views, seen, purpose
 
-    @property
-    def on_device(self) -> bool:
-        """Whether the images lie where the network computes."""
-        return isinstance(self.drawn, DeviceImages)
-
     def __len__(self) -> int:
         """Number of images."""
         return len(self.drawn)
@@ -65,7 +60,9 @@ class ImageViews(Dataset[Batch]):
         """Return a whole batch; PyTorch's loader asks for it where it is there."""
         parts = [] if self.seen is None else [_raw(self.seen.__getitems__(keys))]
         full = [Key.of(key) for key in keys]
-        parts += [_raw(self.drawn.__getitems__([self._of_view(key, view) for key in full])) for view in range(self.views)]
+        parts += [
+            _raw(self.drawn.__getitems__([self._of_view(key, view) for key in full])) for view in range(self.views)
+        ]
         return parts[0]._replace(images=torch.stack([part.images for part in parts], dim=1))
 
     def _of_view(self, key: Key, view: int) -> Key:

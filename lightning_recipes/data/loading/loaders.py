@@ -14,8 +14,8 @@ from lightning_recipes.data.batch import RawBatch
 from lightning_recipes.data.loading.cached_features import Extract, compute_features
 from lightning_recipes.data.loading.dataset import FeatureDataset, ImageDataset, Samples
 from lightning_recipes.data.loading.device_images import DeviceImages
-from lightning_recipes.data.loading.image_views import ImageViews
 from lightning_recipes.data.loading.eval_sampler import ShardSampler
+from lightning_recipes.data.loading.image_views import ImageViews
 from lightning_recipes.data.loading.train_loader import TrainLoader, keep_batch
 from lightning_recipes.data.loading.train_sampler import EpochSampler
 
@@ -111,7 +111,7 @@ class LoadingProcess:
             return {"collate_fn": keep_batch}
         whole = keep_batch if self.gives_raw else RawBatch.normalised
         views = isinstance(dataset, ImageViews)
-        if isinstance(dataset, DeviceImages) or (views and dataset.on_device):  # likewise
+        if isinstance(dataset.drawn if isinstance(dataset, ImageViews) else dataset, DeviceImages):  # likewise
             return {"collate_fn": whole}
         return {
             "collate_fn": whole if views else Samples.raw if self.gives_raw else Samples.normalised,

@@ -42,7 +42,7 @@ class Policy:
         shift: Move by up to this share of the side either way.
         jitter: Strength of brightness, contrast, saturation and a tenth of it in hue, in [0, 1].
         jitter_p: Share of the images whose colours are jittered, in [0, 1].
-        hue: Largest turn of the hue either way, as a share of a full turn, in [0, 0.5] (default: a tenth of ``jitter``).
+        hue: Largest turn of the hue either way, as a share of a full turn, in [0, 0.5] (default: ``jitter`` / 10).
         grey: Share of the images that lose their colours, in [0, 1] (Chen et al. 2020, "SimCLR", appendix A).
         blur: Share of the images that are blurred by a Gaussian with a standard deviation of 0.1 to 2 pixels, and a
             kernel of a tenth of the side, in [0, 1] (likewise).

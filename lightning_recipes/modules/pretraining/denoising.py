@@ -2,7 +2,7 @@
 
 import torch
 from torch import Tensor, nn
-from torch.nn.functional import interpolate, mse_loss, pixel_shuffle
+from torch.nn.functional import interpolate, pixel_shuffle
 from typing_extensions import override
 
 from lightning_recipes.errors import UserError, refuse_bad_values
@@ -62,15 +62,16 @@ class Denoising(Method):
         self.decoder = nn.Sequential(nn.Conv2d(map_features, hidden, 1), nn.GELU(), told)
 
     @override
-    def loss(self, encoder: Encoder, images: Tensor, labels: Tensor, key: StepKey) -> Tensor:
-        """Return the mean squared error, of covered pixels alone where any are covered."""
+    def loss(self, encoder: Encoder, images: Tensor, labels: Tensor, key: StepKey) -> tuple[Tensor, Tensor]:
+        """Return the mean squared error, of covered pixels alone where any are covered, and the pooled features."""
         whole = images[:, 0]
         seen, covered = self.spoiled(whole, key)
-        told = self.reconstruct(encoder, seen)
+        places = encoder.feature_map(seen)
+        error = (self._told(places) - whole.float()).square()
+        embeddings = places.float().mean(dim=(2, 3))
         if not self.mask:
-            return mse_loss(told, whole.float())
-        error = (told - whole.float()).square() * covered
-        return error.sum() / (covered.sum() * whole.shape[1]).clamp_min(1)
+            return error.mean(), embeddings
+        return (error * covered).sum() / (covered.sum() * whole.shape[1]).clamp_min(1), embeddings
 
     def spoiled(self, images: Tensor, key: StepKey) -> tuple[Tensor, Tensor]:
         """Return images with noise and covered patches, and what is covered, (N, 1, H, W), 1 or 0."""
@@ -86,4 +87,7 @@ class Denoising(Method):
 
     def reconstruct(self, encoder: Encoder, images: Tensor) -> Tensor:
         """Return pictures (N, C, H, W), float32, normalised, of spoiled ones."""
-        return pixel_shuffle(self.decoder(encoder.feature_map(images)).float(), self.stride)
+        return self._told(encoder.feature_map(images))
+
+    def _told(self, places: Tensor) -> Tensor:
+        return pixel_shuffle(self.decoder(places).float(), self.stride)

@@ -4,7 +4,7 @@ import inspect
 from abc import abstractmethod
 from collections.abc import Callable, Mapping
 from importlib.util import find_spec
-from typing import ClassVar, Protocol
+from typing import ClassVar, Protocol, runtime_checkable
 
 from torch import Tensor, nn
 
@@ -12,7 +12,7 @@ from lightning_recipes.components import Spec, check_arguments, import_object, p
 from lightning_recipes.errors import UserError, did_you_mean
 from lightning_recipes.modules.step_additions import StepKey
 
-__all__ = ["KEY", "METHODS", "Encoder", "Method", "create_method", "of_views"]
+__all__ = ["KEY", "METHODS", "Encoder", "Method", "Reconstructs", "create_method", "of_views"]
 
 KEY = "model.method"
 HERE = "lightning_recipes.modules.pretraining"
@@ -56,8 +56,8 @@ class Method(nn.Module):
     compares_images: ClassVar[bool] = True
 
     @abstractmethod
-    def loss(self, encoder: Encoder, images: Tensor, labels: Tensor, key: StepKey) -> Tensor:
-        """Return the loss of a batch, a scalar.
+    def loss(self, encoder: Encoder, images: Tensor, labels: Tensor, key: StepKey) -> tuple[Tensor, Tensor]:
+        """Return the loss of a batch, a scalar, and the embeddings (M, D) that it compares.
 
         Args:
             encoder: That learns.
@@ -66,14 +66,23 @@ class Method(nn.Module):
             key: Of the step, for draws of one's own (:func:`~lightning_recipes.randomness.generator_for`).
         """
 
-    def embed(self, features: Tensor) -> Tensor:
-        """Return what the loss compares, (N, D), of features (N, F); the features where it compares nothing else."""
-        return features
+
+@runtime_checkable
+class Reconstructs(Protocol):
+    """A method that tells a picture from what it has left of it."""
+
+    def spoiled(self, images: Tensor, key: StepKey) -> tuple[Tensor, Tensor]:
+        """Return images (N, C, H, W) as they are shown, and what is covered of them, (N, 1, H, W), 1 or 0."""
+        ...
+
+    def reconstruct(self, encoder: Encoder, images: Tensor) -> Tensor:
+        """Return pictures (N, C, H, W), float32, normalised, of those that were shown."""
+        ...
 
 
 def of_views(encoder: Encoder, images: Tensor) -> Tensor:
     """Return features (N, V, F) of views (N, V, C, H, W), in one pass: norm statistics are those of all views."""
-    return encoder.features(images.flatten(0, 1)).unflatten(0, images.shape[:2])
+    return encoder.features(images.flatten(0, 1)).reshape(*images.shape[:2], -1)
 
 
 def create_method(spec: Spec, shapes: Mapping[str, Callable[[], int]]) -> Method:

@@ -4,13 +4,13 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
+from lightning.pytorch.utilities.seed import isolate_rng
 from torch import Tensor, nn
 from torchmetrics.classification import MulticlassAccuracy
 from typing_extensions import override
 
 from lightning_recipes.components import import_path, taken_by
 from lightning_recipes.data.batch import Batch, Features
-from lightning_recipes.data.datamodule import ImageDataModule
 from lightning_recipes.errors import UserError, refuse_bad_values
 from lightning_recipes.evaluation.embeddings import effective_rank, spread
 from lightning_recipes.evaluation.metrics import loss_mean
@@ -26,8 +26,8 @@ from lightning_recipes.randomness import seed_process
 __all__ = ["PretrainingModule"]
 
 OWN = "method."
-MOST_EMBEDDINGS = 4096
-"""Of a process, whose spread is measured: the singular values of more take as long as an epoch."""
+MOST_EMBEDDINGS = 1024
+"""Whose spread is measured: the singular values of more take as long as many steps."""
 
 
 class PretrainingModule(ImageClassifier, Encoder):
@@ -113,20 +113,21 @@ class PretrainingModule(ImageClassifier, Encoder):
         self.head.requires_grad_(False)  # it is fitted, not trained
         self.method: Method = create_method(method, self._shapes(image_size, in_chans))
         if channels_last:
-            self.method.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
+            self.method.to(memory_format=torch.channels_last)
         self.val_pretext_loss = loss_mean()
         self.knn_accuracy = MulticlassAccuracy(self.num_classes, average="micro", validate_args=False)
         self._labelled: tuple[Tensor, Tensor] | None = None
-        self._embedded: list[Tensor] = []
+        self._embedded: Tensor | None = None
 
     def _shapes(self, image_size: int | None, in_chans: int) -> Mapping[str, Callable[[], int]]:
-        size = image_size or self.input_config.image_size
+        assert isinstance(self.head, nn.Linear)
+        size, width = image_size or self.input_config.image_size, self.head.in_features
 
         def of_map() -> torch.Size:
             return self._map_of_zeros(size, in_chans).shape
 
         return {
-            "num_features": lambda: int(self.head.in_features),  # type: ignore[union-attr]
+            "num_features": lambda: width,
             "map_features": lambda: of_map()[1],
             "stride": lambda: size // of_map()[-1],
             "in_chans": lambda: in_chans,
@@ -178,7 +179,7 @@ class PretrainingModule(ImageClassifier, Encoder):
         if found.ndim == 3:  # tokens, the class token and its like first
             tokens = found[:, getattr(backbone, "num_prefix_tokens", 0) :]
             side = round(tokens.shape[1] ** 0.5)
-            return tokens.transpose(1, 2).unflatten(2, (side, side))
+            return tokens.transpose(1, 2).reshape(len(tokens), -1, side, side)
         channels_at_the_end = found.shape[1] == found.shape[2] != found.shape[3]
         return found.permute(0, 3, 1, 2) if channels_at_the_end else found
 
@@ -187,38 +188,56 @@ class PretrainingModule(ImageClassifier, Encoder):
         """Return the probe's logits (N, C) of a batch; of several views the first, which is the evaluation's."""
         if isinstance(batch, Features):
             return self.classify(batch.features)
-        return self(batch[0][:, 0] if batch[0].ndim == 5 else batch[0])
+        logits: Tensor = self(batch[0][:, 0] if batch[0].ndim == 5 else batch[0])
+        return logits
 
     # Training.
 
     @override
-    def training_loss(self, batch: Any, key: StepKey) -> Tensor:
-        """Return the method's loss of a batch of views."""
-        if not isinstance(batch, Batch):
-            raise UserError(f"trainer.callbacks: a pretraining has no use for a {type(batch).__name__}; leave Mixing out")
+    def transform_batch(self, batch: Any, batch_idx: int) -> Any:
+        """Return the batch as it is: its views are made by the data."""
+        if self.additions.batch_transforms:
+            names = ", ".join(self.additions.batch_transforms)
+            raise UserError(f"trainer.callbacks: {names} would change what is compared; leave Mixing out")
+        return batch
+
+    @override
+    def training_loss(self, batch: Any, key: StepKey) -> Mapping[str, Any]:
+        """Return the method's ``loss`` of a batch of views."""
         if self.additions.micro_batches > 1 and self.method.compares_images:
             raise UserError(
                 "trainer.callbacks: MicroBatches would compare the images of each part alone; leave it out, and give a "
                 "smaller data.batch_size"
             )
-        return self.method.loss(self, batch.images[:, -self.views :], batch.labels, key)
+        loss, embeddings = self.method.loss(self, batch.images[:, -self.views :], batch.labels, key)
+        return {"loss": loss, "embeddings": embeddings.detach()}
 
     @override
     def count_training(self, batch: Any, output: Mapping[str, Any]) -> None:
-        """Count the loss."""
+        """Count the loss, and keep the embeddings until the next step."""
         StagedModule.count_training(self, batch, output)
+        self._embedded = output["embeddings"]
 
     @override
     def training_metrics(self) -> dict[str, Any]:
         """Return the method's loss."""
         return {"train_pretext_loss": self.train_loss}
 
+    @override
+    def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
+        """Log at the last batch what the steps added up, and how far its embeddings are spread."""
+        super().on_train_batch_end(outputs, batch, batch_idx)
+        if self.trainer.is_last_batch and self._embedded is not None:
+            embeddings = self._embedded[:MOST_EMBEDDINGS].float().cpu()
+            found = {"train_embedding_spread": spread(embeddings), "train_embedding_rank": effective_rank(embeddings)}
+            self.log_dict(found, on_step=False, on_epoch=True, sync_dist=True)
+
     # Validation.
 
     @override
     def on_validation_epoch_start(self) -> None:
         """Fit the probe, where a fit is under way and there are labels; know the neighbours."""
-        self._embedded, self._labelled = [], None
+        self._labelled = None
         data = self.image_data()
         if not self.has_labels or data is None or self.trainer.sanity_checking:
             return
@@ -240,14 +259,12 @@ class PretrainingModule(ImageClassifier, Encoder):
         """Log the method's loss, the probe's metrics and the neighbours' accuracy; return what the probe says."""
         seen = batch.images[:, 0]
         key: StepKey = ("validation", batch_idx, self.global_rank)
-        with torch.random.fork_rng(devices=[]):
+        with isolate_rng():
             seed_process(*key)
-            loss = self.method.loss(self, batch.images[:, 1:], batch.labels, key)
+            loss, _ = self.method.loss(self, batch.images[:, 1:], batch.labels, key)
         self.val_pretext_loss.update(loss, weight=len(seen))
         self.log("val_pretext_loss", self.val_pretext_loss, batch_size=len(seen))
         features = self.features(seen)
-        if sum(map(len, self._embedded)) < MOST_EMBEDDINGS:
-            self._embedded.append(self.method.embed(features).float().cpu())
         if not self.has_labels:
             return None
         if self._labelled is not None:
@@ -255,15 +272,6 @@ class PretrainingModule(ImageClassifier, Encoder):
             self.knn_accuracy.update(nearest_classes(*self._labelled, features, **known), batch.labels)
             self.log("val_knn_accuracy", self.knn_accuracy, batch_size=len(seen))
         return super().validation_step(Features(features, batch.labels, batch.indices), batch_idx)
-
-    @override
-    def on_validation_epoch_end(self) -> None:
-        """Log how far the embeddings are spread, and over how many directions."""
-        if self._embedded and sum(map(len, self._embedded)) > 1:
-            embeddings = torch.cat(self._embedded)
-            found = {"val_embedding_spread": spread(embeddings), "val_embedding_rank": effective_rank(embeddings)}
-            self.log_dict(found, sync_dist=True)
-        self._embedded, self._labelled = [], None
 
     # Checkpoints.
 
@@ -279,6 +287,15 @@ class PretrainingModule(ImageClassifier, Encoder):
             arguments = checkpoint[self.CHECKPOINT_HYPER_PARAMS_KEY]
             checkpoint["class_path"] = import_path(ImageClassifier)
             checkpoint[self.CHECKPOINT_HYPER_PARAMS_KEY] = taken_by(ImageClassifier, arguments)
+
+    @override
+    def on_load_checkpoint(self, checkpoint: dict[str, Any]) -> None:
+        """As of any classifier; without labels there are no classes to be others."""
+        if not self.has_labels:
+            saved = checkpoint.get(self.CHECKPOINT_HYPER_PARAMS_KEY, {})
+            alike = {**saved, "num_classes": self.num_classes, "class_names": self.class_names}
+            checkpoint = {**checkpoint, self.CHECKPOINT_HYPER_PARAMS_KEY: alike}
+        super().on_load_checkpoint(checkpoint)
 
     @override
     def load_state_dict(self, state_dict: Mapping[str, Any], *args: Any, **kwargs: Any) -> Any:

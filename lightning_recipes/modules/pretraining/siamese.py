@@ -28,9 +28,7 @@ class Siamese(Method):
         width: Of the embeddings, >= 1.
     """
 
-    def __init__(
-        self, num_features: int, margin: float = 1.0, width: int = 128
-    ) -> None:
+    def __init__(self, num_features: int, margin: float = 1.0, width: int = 128) -> None:
         super().__init__()
         refuse_bad_values(
             KEY,
@@ -40,17 +38,12 @@ class Siamese(Method):
         self.margin, self.projection = margin, nn.Linear(num_features, width)
 
     @override
-    def loss(self, encoder: Encoder, images: Tensor, labels: Tensor, key: StepKey) -> Tensor:
+    def loss(self, encoder: Encoder, images: Tensor, labels: Tensor, key: StepKey) -> tuple[Tensor, Tensor]:
         """Return the contrastive loss over the pairs of the batch."""
-        embedded = self.embed(of_views(encoder, images).flatten(0, 1)).float()
+        embedded = normalize(self.projection(of_views(encoder, images).flatten(0, 1)).float(), dim=1)
         views = images.shape[1]
         own = torch.arange(len(images), device=labels.device).repeat_interleave(views)
-        return contrastive_loss(embedded, own, labels.repeat_interleave(views), margin=self.margin)
-
-    @override
-    def embed(self, features: Tensor) -> Tensor:
-        """Return embeddings (N, width) of length one."""
-        return normalize(self.projection(features), dim=1)
+        return contrastive_loss(embedded, own, labels.repeat_interleave(views), margin=self.margin), embedded
 
 
 def contrastive_loss(embeddings: Tensor, images: Tensor, labels: Tensor, *, margin: float) -> Tensor:

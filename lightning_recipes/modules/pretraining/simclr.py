@@ -44,15 +44,8 @@ class SimCLR(Method):
         self.contrast = NTXentLoss(temperature, gather_distributed=True)
 
     @override
-    def loss(self, encoder: Encoder, images: Tensor, labels: Tensor, key: StepKey) -> Tensor:
+    def loss(self, encoder: Encoder, images: Tensor, labels: Tensor, key: StepKey) -> tuple[Tensor, Tensor]:
         """Return the normalised, temperature-scaled cross entropy."""
-        embeddings = self.embed(of_views(encoder, images).flatten(0, 1)).unflatten(0, images.shape[:2])
-        first, second = embeddings.float().unbind(1)
-        loss: Tensor = self.contrast(first, second)
-        return loss
-
-    @override
-    def embed(self, features: Tensor) -> Tensor:
-        """Return the projection (N, width)."""
-        projected: Tensor = self.projection(features)
-        return projected
+        embeddings: Tensor = self.projection(of_views(encoder, images).flatten(0, 1)).float()
+        first, second = embeddings.reshape(*images.shape[:2], -1).unbind(1)
+        return self.contrast(first, second), embeddings

@@ -48,17 +48,10 @@ class SimSiam(Method):
         self.unlikeness, self.stop_gradient = NegativeCosineSimilarity(), stop_gradient
 
     @override
-    def loss(self, encoder: Encoder, images: Tensor, labels: Tensor, key: StepKey) -> Tensor:
+    def loss(self, encoder: Encoder, images: Tensor, labels: Tensor, key: StepKey) -> tuple[Tensor, Tensor]:
         """Return the mean of both negative cosine similarities, from -1 to 1."""
-        embedded = self.embed(of_views(encoder, images).flatten(0, 1))
-        predicted = self.prediction(embedded).float().unflatten(0, images.shape[:2])
-        target = (embedded.detach() if self.stop_gradient else embedded).float().unflatten(0, images.shape[:2])
+        embedded: Tensor = self.projection(of_views(encoder, images).flatten(0, 1))
+        predicted = self.prediction(embedded).float().reshape(*images.shape[:2], -1)
+        target = (embedded.detach() if self.stop_gradient else embedded).float().reshape(*images.shape[:2], -1)
         one, other = predicted.unbind(1), target.unbind(1)
-        loss: Tensor = (self.unlikeness(one[0], other[1]) + self.unlikeness(one[1], other[0])) / 2
-        return loss
-
-    @override
-    def embed(self, features: Tensor) -> Tensor:
-        """Return the projection (N, width)."""
-        projected: Tensor = self.projection(features)
-        return projected
+        return (self.unlikeness(one[0], other[1]) + self.unlikeness(one[1], other[0])) / 2, embedded

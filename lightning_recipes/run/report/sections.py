@@ -79,7 +79,20 @@ def by_metric(summary: dict[str, Any]) -> str:
 
 def sections_of(run: RunContents) -> list[Section]:
     """Return all sections that have something to show."""
-    makers = (_next, _symptoms, _curves, _plan, _finder, _ensemble, _errors, _thresholds, _mistakes, _labels, _recipe)
+    makers = (
+        _next,
+        _symptoms,
+        _curves,
+        _plan,
+        _finder,
+        _ensemble,
+        _pretraining,
+        _errors,
+        _thresholds,
+        _mistakes,
+        _labels,
+        _recipe,
+    )
     return [section for section in (make(run) for make in makers) if section.parts]
 
 
@@ -168,6 +181,18 @@ def _ensemble(run: RunContents) -> Section:
     if "snapshots" in run.figures:
         parts.append(figure("snapshots", "Each snapshot alone, and the ensemble of the last ones."))
     return Section("ensemble", "Snapshot ensemble", parts)
+
+
+def _pretraining(run: RunContents) -> Section:
+    captions = {
+        "embedding_map": "Validation images on the two directions that their features vary most along: what lies "
+        "together looks alike to the network.",
+        "neighbours": "Validation images, left, and those whose features are nearest.",
+        "views": "What is compared: views of an image that the network is to know as one.",
+        "reconstructions": "Images, what the network was shown of them, and what it told from that, by the last epoch.",
+    }
+    parts = [figure(name, caption) for name, caption in captions.items() if name in run.figures]
+    return Section("pretraining", "What it has learned to see", parts)
 
 
 def _errors(run: RunContents) -> Section:

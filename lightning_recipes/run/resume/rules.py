@@ -60,6 +60,8 @@ RULES: dict[str, Rule] = {
     **{f"model.{key}": NETWORK for key in ("class_path", "backbone", "num_classes", "activation", "head", "task")},
     **{f"model.{key}": NETWORK for key in ("class_names", "image_size", "in_chans")},
     "data.channels": NETWORK,
+    "model.method": ("refused", f"what is learned would be another thing from here on; {WARM}"),
+    "model.neighbours": JUDGED,
     "model.backbone_kwargs": NETWORK,
     "model.pretrained": ("refused", f"the weights come from the checkpoint, not from there; {ANEW}"),
     "model.init": ("kept", "has no effect: the weights come from the checkpoint"),
@@ -78,7 +80,7 @@ RULES: dict[str, Rule] = {
     **{f"data.{key}": JUDGED for key in ("mean", "std", "fit", "image_backend")},
     "data.task": SILENT,  # that of the model
     "data.image_size": ("refused", f"{JUDGED[1]}; a stage to come may have an image_size of its own"),
-    **{f"data.{key}": STEPS for key in ("images_per_class", "balance")},
+    **{f"data.{key}": STEPS for key in ("images_per_class", "unlabelled", "balance")},
     "data.batch_size": ("refused", f"{STEPS[1]}; a stage to come may have a batch_size of its own"),
     **{f"data.{key}": NOW for key in ("augment", "cache")},
     "data.on_bad_image": ("now", "takes effect at once; images that are left out are missing from here on"),

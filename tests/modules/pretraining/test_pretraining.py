@@ -1,0 +1,208 @@
+"""A backbone learns without labels: what it sees, what judges it, what becomes of it."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import lightning.pytorch as pl
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from sklearn.linear_model import LogisticRegression
+from sklearn.neighbors import KNeighborsClassifier
+from torch import Tensor
+from typing_extensions import override
+
+import lightning_recipes as lr
+from lightning_recipes.callbacks.training_doctor import TrainingDoctor
+from lightning_recipes.data.loading.train_sampler import Key
+from lightning_recipes.errors import UserError
+from lightning_recipes.evaluation.probes import linear_probe, nearest_classes
+from lightning_recipes.modules.pretraining.simclr import SimCLR
+from tests.agreement import disagreements
+from tests.modules.pretraining.pretrained import METHODS, images, module, pretrain
+from tests.small import digits
+
+
+def test_all_training_images_are_learned_from_and_the_labels_of_a_few_are_known() -> None:
+    data, fitted = images(), digits()
+    assert sorted(data.opened.splits.train.paths) == sorted(fitted.opened.splits.train.paths)  # as a fit draws them
+    assert len(data.train_source) == 1797 - len(data.opened.splits.val)
+    known = np.asarray(data.train_source.labels) >= 0
+    names = np.asarray(data.train_source.paths)
+    assert set(names[known]) == set(fitted.opened.splits.train.paths)
+    assert not set(names) & set(data.opened.splits.val.paths)
+    assert sum(data.class_counts) == known.sum() == 40
+
+
+def test_the_first_view_is_the_one_a_fit_would_see_and_each_has_a_key_of_its_own() -> None:
+    pl.seed_everything(1, verbose=False)
+    data = images(images_per_class=None, augment="light")
+    data.setup("fit")
+    batch = next(iter(data.train_dataloader()))
+    plain = digits(images_per_class=None, augment="light", batch_size=32)
+    plain.setup("fit")
+    alone = next(iter(plain.train_dataloader()))
+    assert batch.images.shape == (32, 2, 3, 32, 32)
+    assert torch.equal(batch.images[:, 0], alone.images)
+    assert torch.equal(batch.indices, alone.indices)
+    assert not torch.equal(batch.images[:, 0], batch.images[:, 1])
+
+
+@pytest.mark.parametrize("cache", [None, "device"])
+def test_views_do_not_depend_on_workers_nor_on_where_the_epoch_is_gone_on(cache: str | None) -> None:
+    pl.seed_everything(1, verbose=False)
+    data = images(cache=cache)
+    data.setup("fit")
+    views = data.train_dataloader().dataset
+    keys = [Key(3, index) for index in (5, 9, 700)]
+    together = views.__getitems__(keys).images
+    assert torch.equal(together[1:2], views.__getitems__(keys[1:2]).images)
+    assert not torch.equal(together, views.__getitems__([key._replace(epoch=4) for key in keys]).images)
+    if cache is None:
+        workers = images(num_workers=2)
+        workers.setup("fit")
+        assert torch.equal(next(iter(workers.train_dataloader())).images, next(iter(data.train_dataloader())).images)
+        workers.teardown("fit")
+
+
+def test_the_probe_is_a_logistic_regression_and_the_neighbours_are_scikit_learns() -> None:
+    generator = torch.Generator().manual_seed(0)
+    centres = 3 * torch.randn(4, 6, generator=generator)
+    labels = torch.arange(80) % 4
+    features = centres[labels] + torch.randn(80, 6, generator=generator) * torch.tensor([1, 5, 1, 1, 0.1, 1.0])
+    asked = centres[labels[:40]] + torch.randn(40, 6, generator=generator)
+    weight, bias = linear_probe(features, labels, 5)
+    said = (asked @ weight.T + bias).argmax(dim=1)
+    mean, std = features.mean(0), features.std(0, unbiased=False)
+    known = [
+        LogisticRegression(C=c, max_iter=1000).fit((features - mean) / std, labels).predict((asked - mean) / std)
+        for c in 10.0 ** np.arange(-4, 1)
+    ]
+    assert any((said.numpy() == one).all() for one in known)
+    assert (said != 4).all()  # of which there was no image
+    nearest = nearest_classes(features, labels, asked, neighbours=1, num_classes=5)
+    truth = KNeighborsClassifier(1, metric="cosine").fit(features, labels).predict(asked)
+    assert (nearest.numpy() == truth).all()
+
+
+def test_two_classes_are_told_apart_too() -> None:
+    features = torch.tensor([[0.0], [1.0], [4.0], [5.0]])
+    weight, bias = linear_probe(features, torch.tensor([0, 0, 1, 1]), 2)
+    assert (features @ weight.T + bias).argmax(dim=1).tolist() == [0, 0, 1, 1]
+
+
+def test_what_is_reported_is_what_the_file_does_and_a_fit_goes_on_from_it(tmp_path: Path) -> None:
+    recorder = lr.RunRecorder(tmp_path, gradcam=lr.MisclassifiedGradCAM(images=0))
+    trainer = pretrain(module(), images(), tmp_path, recorder, logger=False)
+    assert disagreements(tmp_path, images()) == []
+    summary = json.loads((tmp_path / "summary.json").read_text())
+    assert summary["val_accuracy"] > 0.3
+    assert summary["val_accuracy_ci95"][0] < summary["val_accuracy"]
+    assert summary["train_images"] == len(images().train_source)
+    figures = {file.stem for file in (tmp_path / "figures").glob("*.png")}
+    assert {"embedding_map", "neighbours", "views"} <= figures
+    assert "What it has learned to see" in (tmp_path / "report.html").read_text()
+    best = tmp_path / "checkpoints" / "best.ckpt"
+    loaded = lr.load(best)
+    assert type(loaded) is lr.ImageClassifier  # needs none of the method's layers
+    finetuned = lr.ImageClassifier("test_resnet", 10, pretrained=str(best), class_names=loaded.class_names)
+    x = torch.randn(2, 3, 32, 32)
+    assert torch.equal(finetuned.eval().features(x), loaded.features(x))
+    assert torch.equal(finetuned.head.weight, loaded.head.weight)  # the probe, of the same classes
+    assert trainer.callback_metrics["val_knn_accuracy"] > 0.2
+
+
+def folder_of_pictures(folder: Path, count: int = 60) -> Path:
+    source = digits(images_per_class=None).opened.splits.train
+    for index in range(count):
+        path = folder / f"{index % 3}" / "deep" / f"{index}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(source.read(index)).resize((32, 32)).save(path)
+    return folder
+
+
+def test_a_folder_without_labels_is_enough(tmp_path: Path) -> None:
+    root = folder_of_pictures(tmp_path / "pictures")
+    data = images(root=None, unlabelled=str(root), images_per_class=None, batch_size=8, val_fraction=0.2)
+    network = module(num_classes=data.num_classes, class_names=data.classes)
+    run = tmp_path / "run"
+    pretrain(network, data, run, lr.RunRecorder(run))
+    summary = json.loads((run / "summary.json").read_text())
+    assert summary["monitor"] == "val_pretext_loss"
+    assert "val_accuracy" not in summary
+    assert summary["train_images"] == 48
+    assert {"embedding_map", "neighbours"} <= {file.stem for file in (run / "figures").glob("*.png")}
+    best = run / "checkpoints" / "best.ckpt"
+    loaded = lr.load(best)
+    finetuned = lr.ImageClassifier("test_resnet", 10, pretrained=str(best))
+    x = torch.randn(2, 3, 32, 32)
+    assert torch.equal(finetuned.eval().features(x), loaded.features(x))
+
+
+def test_pictures_without_labels_come_beside_labelled_ones(tmp_path: Path) -> None:
+    data = images(unlabelled=str(folder_of_pictures(tmp_path, 20)))
+    assert len(data.train_source) == len(images().train_source) + 20
+    assert (np.asarray(data.train_source.labels)[-20:] == -1).all()
+    assert np.array_equal(data.train_source.read(len(data.train_source) - 1).shape, (32, 32, 3))
+
+
+class NoNegatives(SimCLR):
+    """SimCLR that only draws views together: all embeddings are soon one, where no norm layer keeps them apart."""
+
+    def __init__(self, num_features: int) -> None:
+        super().__init__(num_features)
+        self.projection = torch.nn.Linear(num_features, 32)
+
+    @override
+    def loss(self, encoder: Any, images: Tensor, labels: Tensor, key: Any) -> tuple[Tensor, Tensor]:
+        z = torch.nn.functional.normalize(self.projection(encoder.features(images.flatten(0, 1))), dim=1)
+        return (z[::2] - z[1::2]).square().sum(dim=1).mean(), z
+
+
+COLLAPSING = [
+    {"name": "simsiam", "stop_gradient": False, "hidden": 64, "width": 32, "bottleneck": 16},
+    f"{NoNegatives.__module__}.NoNegatives",
+]
+
+
+@pytest.mark.parametrize("method", COLLAPSING)
+def test_embeddings_that_have_fallen_into_one_are_named(method: Any, tmp_path: Path) -> None:
+    network = module(method, lr=0.1, optimizer={"name": "sgd", "momentum": 0.9}, schedule="constant")
+    pretrain(network, images(), tmp_path, TrainingDoctor(), epochs=6, limit_train_batches=20)
+    said = {one["name"] for one in json.loads((tmp_path / "symptoms.json").read_text())}
+    assert "collapsed" in said
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_embeddings_of_a_method_as_it_is_are_not(method: str, tmp_path: Path) -> None:
+    pretrain(module(method, lr=2e-3), images(), tmp_path, TrainingDoctor(), epochs=2, limit_train_batches=10)
+    said = {one["name"] for one in json.loads((tmp_path / "symptoms.json").read_text())}
+    assert "collapsed" not in said
+
+
+@pytest.mark.parametrize("mask", [0.0, 0.5])
+def test_tokens_tell_their_own_patches(mask: float, tmp_path: Path) -> None:
+    network = module({"name": "denoising", "noise": 0.3, "mask": mask}, backbone="test_vit", image_size=48)
+    assert network.feature_map(torch.randn(2, 3, 48, 48)).shape[2:] == (3, 3)
+    trainer = pretrain(network, images(image_size=48, augment="light"), tmp_path, epochs=1)
+    assert trainer.callback_metrics["val_pretext_loss"].isfinite()
+
+
+def test_what_would_compare_parts_of_a_batch_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match="MicroBatches would compare the images of each part alone"):
+        pretrain(module(), images(), tmp_path, lr.MicroBatches(start=2, trial=False))
+    pretrain(module("denoising"), images(), tmp_path, lr.MicroBatches(start=2, trial=False), epochs=1)
+    with pytest.raises(UserError, match="would change what is compared; leave Mixing out"):
+        pretrain(module(), images(), tmp_path, lr.Mixing())
+
+
+def test_what_cannot_be_is_refused_in_a_line(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"data.augment: none makes all views of an image the same"):
+        pretrain(module(), images(augment="none"), tmp_path)
+    with pytest.raises(UserError, match=r"data.unlabelled: not given, nor data.root"):
+        lr.PretrainingDataModule()
+    plan = lr.Stages([lr.Stage("head", epochs=1, train="head", cache_features=True)])
+    with pytest.raises(UserError, match="cache_features: the backbone is what learns here"):
+        pretrain(module(), images(), tmp_path, plan)
