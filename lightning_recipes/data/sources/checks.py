@@ -113,7 +113,7 @@ def _head(source: FileSource, index: int, whole: bool) -> Head:
 
 
 def drop_bad(
-    parts: Mapping[str, FileSource], on_bad_image: Literal["error", "skip"]
+    parts: Mapping[str, FileSource], on_bad_image: Literal["error", "skip"], *, key: str = "data.root"
 ) -> tuple[dict[str, FileSource], tuple[str, ...]]:
     """Return the splits without their bad files, and these with what is wrong with each.
 
@@ -127,7 +127,7 @@ def drop_bad(
     bad = {split: found.bad for split, found in looks.items()}
     named = [f"{parts[split].paths[i]} ({fault})" for split, found in bad.items() for i, fault in found.items()]
     if not named:
-        _warn(parts, looks)
+        _warn(parts, looks, key)
         return dict(parts), ()
     root = next(iter(parts.values())).tree.root
     if on_bad_image == "error":
@@ -143,14 +143,14 @@ def drop_bad(
                 f"data.on_bad_image: class '{lost}' has no whole image left in {split}; mend some of its files, "
                 f"or remove the class: {listed(root, named)}"
             )
-    _warn(parts, looks)
+    _warn(parts, looks, key)
     return good, tuple(named)
 
 
-def _warn(parts: Mapping[str, FileSource], looks: Mapping[str, Looks]) -> None:
+def _warn(parts: Mapping[str, FileSource], looks: Mapping[str, Looks], key: str) -> None:
     large = {(parts[split], i): size for split, found in looks.items() for i, size in found.large.items()}
-    warn_of_large(large)
-    warn_of_deep([(parts[s], i) for s, found in looks.items() for i in found.deep if i not in found.large])
+    warn_of_large(large, key)
+    warn_of_deep([(parts[s], i) for s, found in looks.items() for i in found.deep if i not in found.large], key)
 
 
 def listed(root: str, names: Sequence[str]) -> str:

@@ -18,7 +18,18 @@ from lightning_recipes.data.sources.shard_index import INDEX
 from lightning_recipes.data.sources.shards import Shards
 from lightning_recipes.errors import UserError, did_you_mean, first_few
 
-__all__ = ["read_manifest"]
+__all__ = ["label_array", "read_manifest", "read_rows"]
+
+
+def read_rows(path: str, *, several_labels: bool, group: str | None = None) -> tuple[FileTree, list[Row]]:
+    """Return where the pictures of a CSV file lie, and its rows; arguments and errors as of :func:`read_manifest`."""
+    parent = Path(path).parent
+    shards = Shards(str(parent)) if (parent / INDEX).is_file() else None
+    lines = Lines(path, None if shards is None else shards.names())
+    rows = _rows(lines, several_labels=several_labels, group=group)
+    if not rows:
+        raise UserError(f"data.root: '{path}' names no images; add a row for each")
+    return Folder(str(parent)) if shards is None else shards, rows
 
 
 def read_manifest(path: str, *, several_labels: bool = False, group: str | None = None) -> FolderSplits:
@@ -37,12 +48,7 @@ def read_manifest(path: str, *, several_labels: bool = False, group: str | None 
         UserError: A column, a label or a file is missing, a file is named twice by whatever paths, a cell names several
             classes, two classes look the same, or there is only one class.
     """
-    parent = Path(path).parent
-    shards = Shards(str(parent)) if (parent / INDEX).is_file() else None
-    lines = Lines(path, None if shards is None else shards.names())
-    rows = _rows(lines, several_labels=several_labels, group=group)
-    if not rows:
-        raise UserError(f"data.root: '{path}' names no images; add a row for each")
+    tree, rows = read_rows(path, several_labels=several_labels, group=group)
     classes = sorted({label for row in rows for label in row.labels})
     refuse_lookalikes(f"data.root: '{path}'", classes)
     warn_of_case(f"data.root: '{path}'", classes)
@@ -56,7 +62,6 @@ def read_manifest(path: str, *, several_labels: bool = False, group: str | None 
         parts[row.split].append(row)
     if "train" not in parts:
         raise UserError(f"data.root: '{path}' has no images of split train; call some so in its column split")
-    tree: FileTree = Folder(str(parent)) if shards is None else shards
     for split, members in parts.items():
         absent = sorted(set(classes) - {label for row in members for label in row.labels})
         if absent and several_labels and split != "train":
@@ -69,7 +74,7 @@ def read_manifest(path: str, *, several_labels: bool = False, group: str | None 
             split: FileSource(
                 tree,
                 [row.path for row in members],
-                _labels(members, classes, several_labels),
+                label_array([row.labels for row in members], classes, several_labels=several_labels),
                 classes,
                 [row.group for row in members] if all(row.group for row in members) else None,
             )
@@ -78,13 +83,14 @@ def read_manifest(path: str, *, several_labels: bool = False, group: str | None 
     )
 
 
-def _labels(rows: Sequence[Row], classes: Sequence[str], several_labels: bool) -> Labels:
+def label_array(named: Sequence[Sequence[str]], classes: Sequence[str], *, several_labels: bool) -> Labels:
+    """Return labels, by the names that each image has: a position of one, or 0 and 1 of each class."""
     number = {name: position for position, name in enumerate(classes)}
     if not several_labels:
-        return [number[label] for row in rows for label in row.labels]
-    labels = np.zeros((len(rows), len(classes)), dtype=np.uint8)
-    for position, row in enumerate(rows):
-        labels[position, [number[label] for label in row.labels]] = 1
+        return [number[label] for names in named for label in names]
+    labels = np.zeros((len(named), len(classes)), dtype=np.uint8)
+    for position, names in enumerate(named):
+        labels[position, [number[label] for label in names]] = 1
     return labels
 
 

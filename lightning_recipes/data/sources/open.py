@@ -26,7 +26,7 @@ from lightning_recipes.data.sources.splits import few_per_class, refuse_draw
 from lightning_recipes.data.sources.torchvision_sets import open_torchvision
 from lightning_recipes.errors import UserError, did_you_mean
 
-__all__ = ["EMBEDDED", "OpenedData", "open_parts", "open_splits", "open_tree", "read_parts"]
+__all__ = ["EMBEDDED", "OpenedData", "is_manifest", "open_parts", "open_splits", "open_tree", "read_parts"]
 
 EMBEDDED: dict[str, Callable[[], ImageSource]] = {"sklearn:digits": open_digits, "fonts:letters": open_letters}
 TORCHVISION = "torchvision:"
@@ -71,7 +71,7 @@ def open_splits(
     skipped: tuple[str, ...] = ()
     held_out = HeldOut(val_fraction, split_seed, group, folds, fold)
     root = os.path.expanduser(root)
-    if several_labels and not _is_manifest(root) and not _is_import_path(root):
+    if several_labels and not is_manifest(root) and not _is_import_path(root):
         raise UserError(
             f"model.task: multilabel needs labels that can be several, and '{root}' has one class an image; name "
             "images and labels in a .csv with the columns path and label, set apart by |, or leave multilabel out"
@@ -124,12 +124,13 @@ def read_parts(root: str, *, several_labels: bool = False, group: str | None = N
     Raises:
         UserError: As :func:`open_splits`, but for files that are no pictures: none is opened.
     """
-    if _is_manifest(root):
+    if is_manifest(root):
         return read_manifest(root, several_labels=several_labels, group=group).parts
     return read_class_folders(open_tree(root, "data.root")).parts
 
 
-def _is_manifest(root: str) -> bool:
+def is_manifest(root: str) -> bool:
+    """Tell whether data is named by a CSV file."""
     return root.lower().endswith(".csv") and os.path.isfile(root)
 
 

@@ -22,27 +22,29 @@ def warn(text: str) -> None:
     rank_zero_warn(text)
 
 
-def warn_of_large(large: Mapping[Place, tuple[int, int]]) -> None:
+def warn_of_large(large: Mapping[Place, tuple[int, int]], key: str = "data.root") -> None:
     """Warn of pictures that take long to read.
 
     Args:
         large: Their width and height in pixels.
+        key: Of the recipe, that names them.
     """
     if not large:
         return
     (source, index), (width, height) = max(large.items(), key=lambda item: item[1][0] * item[1][1])
     many = "1 picture is" if len(large) == 1 else f"{len(large)} pictures are"
     warn(
-        f"data.root: {many} very large, such as '{source.paths[index]}' of {width} x {height} pixels: each is decoded "
+        f"{key}: {many} very large, such as '{source.paths[index]}' of {width} x {height} pixels: each is decoded "
         "anew in every epoch, which takes seconds; store smaller copies"
     )
 
 
-def warn_of_deep(deep: Sequence[Place]) -> None:
+def warn_of_deep(deep: Sequence[Place], key: str = "data.root") -> None:
     """Warn of pictures of 16 bits a channel whose values are of fewer, by looking at some.
 
     Args:
         deep: All that have more than 8 bits a channel.
+        key: Of the recipe, that names them.
     """
     looked = deep[:: max(1, -(-len(deep) // SAMPLE))]
     taken = [(place, bits) for place in looked if (bits := _bits(place)) != BITS[-1]]
@@ -56,7 +58,7 @@ def warn_of_deep(deep: Sequence[Place]) -> None:
     (source, index), _ = taken[0]
     one = len(deep) == 1
     warn(
-        f"data.root: {'1 picture has' if one else f'{len(deep)} pictures have'} more than 8 bits a channel; of "
+        f"{key}: {'1 picture has' if one else f'{len(deep)} pictures have'} more than 8 bits a channel; of "
         f"{len(looked)} looked at, {held}, such as '{source.paths[index]}': each is scaled by the fewest of "
         f"{', '.join(map(str, BITS[:-1]))} and {BITS[-1]} bits that hold it; store 8 bits where brightness has to "
         "compare between pictures"
