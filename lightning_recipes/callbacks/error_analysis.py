@@ -12,6 +12,7 @@ from typing_extensions import override
 
 from lightning_recipes.atomic_io import write_csv, write_json
 from lightning_recipes.data.of_trainer import image_data_of
+from lightning_recipes.data.sources.labels import class_counts
 from lightning_recipes.engine.best import best_of
 from lightning_recipes.engine.outcome import outcome_of, predict_training
 from lightning_recipes.engine.predictions import Predictions, judged, names_of
@@ -104,7 +105,8 @@ class ErrorAnalysis(pl.Callback):
             return
         if require_probabilities(pl_module, "ErrorAnalysis").task.several_labels:
             raise UserError("ErrorAnalysis.label_folds: takes one label an image; leave it out, or give 0")
-        fewest, name = min(zip(data.class_counts, data.classes, strict=True))
+        counts = class_counts(data.opened.splits.train.labels, data.num_classes)
+        fewest, name = min(zip(counts, data.classes, strict=True))
         if fewest < self.label_folds:
             raise UserError(
                 f"ErrorAnalysis.label_folds: {self.label_folds} folds, but class '{name}' has {fewest} training "
@@ -152,7 +154,7 @@ class ErrorAnalysis(pl.Callback):
         doubtful = _issues("val", doubts, predictions, _paths(trainer, "val"))
         if of_training is not None:
             doubts = task.doubts(of_training.probabilities, of_training.labels, names)
-            doubtful = _issues("train", doubts, of_training, _paths(trainer, "train")) + doubtful
+            doubtful = _issues("train", doubts, of_training, _paths(trainer, "train"), _real(trainer)) + doubtful
         write_csv(folder / "label_issues.csv", ISSUE_COLUMNS, doubtful)
         figures = task.figures(predictions.probabilities, predictions.labels, names, found)
         for name, figure in figures.items():
@@ -213,10 +215,22 @@ def _paths(trainer: pl.Trainer, split: str) -> Sequence[str] | None:
     return None if data is None else getattr(data.opened.splits, split).paths
 
 
+def _real(trainer: pl.Trainer) -> int | None:
+    """Number of the training images that are real; extra ones come after them."""
+    data = image_data_of(trainer)
+    return None if data is None else len(data.opened.splits.train) - data.extra_images
+
+
 def _issues(
-    split: str, doubts: Sequence[Doubt], predictions: Predictions, paths: Sequence[str] | None
+    split: str,
+    doubts: Sequence[Doubt],
+    predictions: Predictions,
+    paths: Sequence[str] | None,
+    real: int | None = None,
 ) -> list[list[str]]:
-    return [
-        [split, predictions.path(d.row, paths), d.given, d.suggested, f"{d.margin:.4f}", str(d.confident).lower()]
-        for d in doubts
-    ]
+    rows = []
+    for d in doubts:
+        where = split if real is None or predictions.indices[d.row] < real else "extra"
+        path, sure = predictions.path(d.row, paths), str(d.confident).lower()
+        rows.append([where, path, d.given, d.suggested, f"{d.margin:.4f}", sure])
+    return rows

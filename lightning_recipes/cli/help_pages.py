@@ -26,6 +26,7 @@ PAGE_OF = {
     "data.balance": "uneven_classes",
     "data.cache": "speed",
     "data.channels": "pictures",
+    "data.extra": "made_images",
     "data.fit": "pictures",
     "data.fold": "small_data",
     "data.folds": "small_data",

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from numbers import Integral
 from typing import Any
 
+from lightning_recipes.data.sources.extra import parse_extra
 from lightning_recipes.data.sources.splits import refuse_draw
 from lightning_recipes.errors import UserError, refuse_bad_values
 from lightning_recipes.input_config import MIN_IMAGE_SIZE
@@ -32,6 +33,7 @@ def refuse_bad_arguments(given: Mapping[str, Any]) -> None:
         refuse_bad_values("data", (key, value, right, f"a whole number >= {least}"))
     drawn = (given[key] for key in ("val_fraction", "split_seed", "images_per_class", "folds", "fold"))
     refuse_draw(*drawn)
+    parse_extra(given["extra"])
     count = given["channels"]
     many = "three numbers, red, green and blue" if count == 3 else f"{count} numbers, one for each of data.channels"
     for key in ("mean", "std"):

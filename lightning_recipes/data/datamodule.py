@@ -30,8 +30,9 @@ from lightning_recipes.data.loading.loaders import AnyDataset, LoadingProcess
 from lightning_recipes.data.loading.stage_loader import StageLoader
 from lightning_recipes.data.loading.train_loader import TrainLoader
 from lightning_recipes.data.loading.train_sampler import EpochSampler, FixedSampler, Key
-from lightning_recipes.data.sources.labels import class_counts
+from lightning_recipes.data.sources.extra import say_extra, with_extra
 from lightning_recipes.data.sources.open import OpenedData, open_splits
+from lightning_recipes.data.sources.real_and_extra import RealAndExtra, counts_in_an_epoch
 from lightning_recipes.data.sources.source import ImageSource, Subset
 from lightning_recipes.data.sources.unlabelled import open_unlabelled
 from lightning_recipes.errors import UserError, first_few
@@ -78,6 +79,10 @@ class ImageDataModule(pl.LightningDataModule):
         images_per_class: Train on so many images a class, drawn at random (default: all).
         balance: Draw images of smaller classes again until all classes are of one size; ``batches``: and let every
             batch hold every class equally often, exactly so where its size is a multiple of their number.
+        extra: Made or found pictures that are trained on beside the real ones and never held out: class folders, a
+            ``.zip`` or shards of them, or a ``.csv``, of classes of the data; or ``{root: made, weight: 0.5}``, where
+            ``weight`` says how often each comes in an epoch, a real one coming once: 0.5 is half of each class, drawn
+            anew in each epoch, and 2 each twice, augmented anew (default: none; weight 1).
         on_bad_image: ``error`` lists unreadable files, by their heads and ends, and stops; ``skip`` decodes each file
             before the run, and leaves out and counts those that cannot be.
         fit: How a picture becomes a square: ``crop`` cuts off what lies beyond the middle, and in evaluation the border
@@ -127,6 +132,7 @@ class ImageDataModule(pl.LightningDataModule):
         fold: int = 0,
         images_per_class: int | None = None,
         balance: bool | Literal["batches"] = False,
+        extra: str | dict[str, Any] | None = None,
         on_bad_image: Literal["error", "skip"] = "error",
         fit: Fit | None = None,
         image_backend: ImageBackend | None = None,
@@ -155,7 +161,8 @@ class ImageDataModule(pl.LightningDataModule):
         p = self.hparams
         if p["root"] is None:
             raise UserError("data.root: not given; name a folder of images, a .zip of one, or a .csv")
-        opened = self.open_root(p["images_per_class"])
+        shared = {"on_bad_image": p["on_bad_image"], "several_labels": self.several_labels, "channels": p["channels"]}
+        opened = with_extra(self.open_root(p["images_per_class"]), p["extra"], **shared)
         _warn_of_skipped(opened.skipped)
         return opened
 
@@ -198,8 +205,14 @@ class ImageDataModule(pl.LightningDataModule):
 
     @property
     def class_counts(self) -> list[int]:
-        """Training images of each class, in the order of the labels."""
-        return class_counts(self.opened.splits.train.labels, self.num_classes)
+        """Training images of each class, in the order of the labels; extra ones as often as they come in an epoch."""
+        return counts_in_an_epoch(self.opened.splits.train)
+
+    @property
+    def extra_images(self) -> int:
+        """Pictures of ``extra``, which come after the real ones in the training split."""
+        images = self.opened.splits.train
+        return len(images.extra) if isinstance(images, RealAndExtra) else 0
 
     @property
     def channels(self) -> int:
@@ -265,6 +278,8 @@ class ImageDataModule(pl.LightningDataModule):
             self._check_augment(self.settings_of(None))
         alone = stage == "predict" and self.hparams["predict_root"] is not None  # which needs no other images
         _ = self.predict_source if alone else self.opened
+        if stage == "fit" and (self.trainer is None or self.trainer.is_global_zero):
+            say_extra(self.opened.splits.train)
 
     @override
     def teardown(self, stage: str) -> None:
@@ -336,7 +351,7 @@ class ImageDataModule(pl.LightningDataModule):
         settings = self.settings_of(self.plan.stages[position] if self.plan else None)
         batches = self._sampler(settings.batch_size).num_batches
         if batches == 0:
-            images, world_size = len(self.train_source), self._process.world_size
+            images, world_size = self._sampler(1).images, self._process.world_size
             many = f"{world_size} processes x {settings.batch_size}" if world_size > 1 else str(settings.batch_size)
             raise UserError(
                 f"data.batch_size: a batch of {many} is larger than the training set of {images} images; "
@@ -504,9 +519,11 @@ class ImageDataModule(pl.LightningDataModule):
 
     def _sampler(self, batch_size: int, **purpose: Any) -> EpochSampler:
         fixed = self.trainer is not None and self.trainer.overfit_batches and not purpose  # type: ignore[attr-defined]
-        kind, process = FixedSampler if fixed else EpochSampler, self._process
+        kind, process, images = FixedSampler if fixed else EpochSampler, self._process, self.train_source
         options = {"balance": self.hparams["balance"], "num_replicas": process.world_size, "rank": process.rank}
-        return kind(self.train_source.labels, batch_size, **options, **purpose)
+        if isinstance(images, RealAndExtra):
+            options |= {"extra": len(images.extra), "weight": images.weight}
+        return kind(images.labels, batch_size, **options, **purpose)
 
     def _make_train_loader(
         self, settings: LoaderSettings, trainer: pl.Trainer | None, *, keeps_workers: bool = False, **purpose: Any

@@ -58,6 +58,8 @@ class PretrainingDataModule(ImageDataModule):
         super().__init__(root=root, images_per_class=images_per_class, augment=augment, **images)
         if root is None and unlabelled is None:
             raise UserError("data.unlabelled: not given, nor data.root; name a folder of pictures, or a .zip of one")
+        if self.hparams["extra"] is not None:
+            raise UserError("data.extra: a pretraining needs no labels; name further pictures in data.unlabelled")
         if self.several_labels:
             raise UserError("data.task: a pretraining is judged by images of one label each; leave multilabel out")
         self.save_hyperparameters({"unlabelled": unlabelled}, logger=False)

@@ -12,7 +12,7 @@ __all__ = ["read_label_list"]
 def read_label_list(
     path: str, images: Sequence[Image], classes: Sequence[str], *, only_confident: bool, relabel: bool
 ) -> Mapping[str, str]:
-    """Return the class that is suggested for each image of the list, by its path.
+    """Return the class that is suggested for each image of the list, by its path; without those of ``data.extra``.
 
     Args:
         path: Of the list.
@@ -47,5 +47,6 @@ def _read(path: str, *, only_confident: bool) -> dict[str, str]:
     return {
         row["path"]: row["suggested"] or ""  # a row that is cut short has none
         for row in rows
-        if not only_confident or (row.get("confident") or "true").lower() == "true"
+        if row.get("split") != "extra"  # which are of other data
+        and (not only_confident or (row.get("confident") or "true").lower() == "true")
     }

@@ -226,7 +226,7 @@ class RunSummary(pl.Callback):
             **_monitored(best_of(trainer)),
             "val_predictions": self.PREDICTIONS if seen is not None and seen.entries else None,
             "skipped_files": _skipped(trainer),
-            "train_images": _train_images(trainer),
+            **_train_images(trainer),
             "classes": list(getattr(module, "class_names", None) or []),
             "weights_sha256": weights_sha256(module),
             "parameters": sum(parameter.numel() for parameter in module.parameters()),
@@ -264,9 +264,13 @@ def _skipped(trainer: pl.Trainer) -> int:
     return 0 if data is None else len(data.opened.skipped)
 
 
-def _train_images(trainer: pl.Trainer) -> int | None:
+def _train_images(trainer: pl.Trainer) -> dict[str, int | None]:
+    """How many real images there are to train on, and how many extra ones beside them."""
     data = image_data_of(trainer)
-    return None if data is None else len(data.train_source)
+    if data is None:
+        return {"train_images": None, "extra_images": None}
+    images, extra = len(data.train_source), data.extra_images
+    return {"train_images": images - extra, "extra_images": extra}
 
 
 def _finite(value: float | None) -> float | None:

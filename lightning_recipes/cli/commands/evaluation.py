@@ -12,7 +12,7 @@ from typing_extensions import override
 
 from lightning_recipes.cli.commands.recipe_command import RecipeCommand
 from lightning_recipes.cli.console import print_evaluation, print_gain
-from lightning_recipes.cli.run_data import make_data
+from lightning_recipes.cli.run_data import make_data, without_extra
 from lightning_recipes.cli.typed_options import typed_options
 from lightning_recipes.compat.lightning import ADDED_BY_LIGHTNING, CLASS_PATH
 from lightning_recipes.components import current_path, import_object
@@ -83,7 +83,7 @@ class Evaluation(RecipeCommand, ABC):
         self.config_init = self.parser.instantiate_classes(own)
         own.model, own.data = model, data
         given = given_on_the_command_line(self.words)
-        self.model, self.datamodule = _make_model(own.ckpt_path, model, given), make_data(data)
+        self.model, self.datamodule = _make_model(own.ckpt_path, model, given), make_data(without_extra(data))
         _use_typed_input(self.model, self.datamodule, given)
         if self.needs_labels and isinstance(self.datamodule, ImageDataModule):
             theirs, data = (self.model.num_classes, self.model.class_names), self.datamodule

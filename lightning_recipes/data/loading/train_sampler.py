@@ -5,9 +5,11 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch.utils.data import DistributedSampler, SequentialSampler
 from typing_extensions import override
 
+from lightning_recipes.data.loading.extra_draw import draw_extra
 from lightning_recipes.data.sources.labels import Labels
 from lightning_recipes.randomness import generator_for
 
@@ -74,6 +76,11 @@ class EpochSampler(DistributedSampler):  # type: ignore[type-arg]
         num_replicas: Number of processes.
         rank: This process.
         purpose: Words for what the images are drawn for; none: training.
+        extra: How many of the last images are extra ones, which come as often as their weight says.
+        weight: Of these: how often each comes in an epoch, a real one coming once; > 0.
+
+    Attributes:
+        images: How many come in an epoch of all ranks, with the tail.
     """
 
     def __init__(
@@ -85,26 +92,46 @@ class EpochSampler(DistributedSampler):  # type: ignore[type-arg]
         num_replicas: int = 1,
         rank: int = 0,
         purpose: tuple[str | int, ...] = (),
+        extra: int = 0,
+        weight: float = 1.0,
     ) -> None:
         super().__init__(labels, num_replicas=num_replicas, rank=rank, shuffle=True, drop_last=True)  # type: ignore[arg-type]
         self.labels, self.batch_size, self.balance = labels, batch_size, balance
         self.skip_batches, self.purpose = 0, purpose
-        images = len(labels)
-        if balance:
-            counts = np.unique(np.asarray(labels), return_counts=True)[1]
-            images = int(counts.max()) * len(counts)
-        self.num_batches = images // (batch_size * num_replicas)
+        self.extra, self.weight = extra, weight
+        self.images = self._length()
+        self.num_batches = self.images // (batch_size * num_replicas)
+
+    def _length(self) -> int:
+        images = self._drawn(None)  # of each class as many as in any epoch
+        if not self.balance:
+            return len(images)
+        counts = np.unique(np.asarray(self.labels)[images], return_counts=True)[1]
+        return int(counts.max()) * len(counts)
+
+    def _drawn(self, generator: torch.Generator | None) -> NDArray[np.int64]:
+        """Return the images of an epoch before they are shuffled: the real ones, and the extra ones that are drawn."""
+        real = np.arange(len(self.labels) - self.extra)
+        if not self.extra:
+            return real
+        return np.concatenate([real, len(real) + draw_extra(self.labels[len(real) :], self.weight, generator)])
 
     def keys(self) -> list[Key]:
         """Return the keys of this epoch, of all ranks, in their order."""
         generator = generator_for("order", *self.purpose, self.epoch)
-        if not self.balance:
-            order = torch.randperm(len(self.labels), generator=generator).tolist()
-            return [Key(self.epoch, index, purpose=self.purpose) for index in order]
+        images = self._drawn(generator_for("extra", *self.purpose, self.epoch))
+        if self.balance:
+            labels = np.asarray(self.labels)[images]
+            order = balanced_order(labels, generator, within_batches=self.balance == "batches")
+        else:
+            order = torch.randperm(len(images), generator=generator).tolist()
+        indices = images[order].tolist()
+        if not self.balance and (not self.extra or self.weight <= 1):  # then each comes once
+            return [Key(self.epoch, index, purpose=self.purpose) for index in indices]
         # Counted over all ranks, so that an image's draws are the same however many processes share them.
         seen: dict[int, int] = {}
         keys = []
-        for index in balanced_order(self.labels, generator, within_batches=self.balance == "batches"):
+        for index in indices:
             seen[index] = seen.get(index, -1) + 1
             keys.append(Key(self.epoch, index, seen[index], self.purpose))
         return keys

@@ -26,7 +26,7 @@ class Joined:
         self._ends = list(accumulate(len(source) for source in self.sources))
 
     @property
-    def paths(self) -> list[str]:
+    def paths(self) -> Sequence[str]:
         """One name an image."""
         return [str(path) for source in self.sources for path in source.paths]
 
@@ -34,8 +34,12 @@ class Joined:
         """Number of images."""
         return self._ends[-1]
 
+    def origin(self, index: int) -> tuple[ImageSource, int]:
+        """Return the source that an image is of, and its position there."""
+        number = int(np.searchsorted(self._ends, index, side="right"))
+        return self.sources[number], index - (self._ends[number - 1] if number else 0)
+
     def read(self, index: int, min_size: int | None = None) -> NDArray[np.uint8]:
         """Return an image as RGB."""
-        number = int(np.searchsorted(self._ends, index, side="right"))
-        start = self._ends[number - 1] if number else 0
-        return self.sources[number].read(index - start, min_size)
+        source, position = self.origin(index)
+        return source.read(position, min_size)

@@ -38,7 +38,8 @@ def lead_of(run: RunContents) -> str:
     what = [str(part) for part in (model.get("backbone"), start, data.get("root") and f"on {data['root']}") if part]
     if summary.get("train_images"):
         of = f" of {len(summary['classes'])} classes" if summary.get("classes") else ""
-        counts = f"{summary['train_images']:,} training and {summary['val_images'] or 0:,} validation images"
+        beside = f" (and {summary['extra_images']:,} extra)" if summary.get("extra_images") else ""
+        counts = f"{summary['train_images']:,} training{beside} and {summary['val_images'] or 0:,} validation images"
         what.append(counts + of)
     went = [f"{summary[name]:,} {text}" for name, text in LENGTHS.items() if name in summary]
     if "seconds" in summary:

@@ -80,7 +80,7 @@ RULES: dict[str, Rule] = {
     **{f"data.{key}": JUDGED for key in ("mean", "std", "fit", "image_backend")},
     "data.task": SILENT,  # that of the model
     "data.image_size": ("refused", f"{JUDGED[1]}; a stage to come may have an image_size of its own"),
-    **{f"data.{key}": STEPS for key in ("images_per_class", "unlabelled", "balance")},
+    **{f"data.{key}": STEPS for key in ("images_per_class", "unlabelled", "balance", "extra")},
     "data.batch_size": ("refused", f"{STEPS[1]}; a stage to come may have a batch_size of its own"),
     **{f"data.{key}": NOW for key in ("augment", "cache")},
     "data.on_bad_image": ("now", "takes effect at once; images that are left out are missing from here on"),
