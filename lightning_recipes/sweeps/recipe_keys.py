@@ -12,6 +12,8 @@ __all__ = ["path_of", "with_values"]
 SEGMENT = re.compile(r"(?P<name>[^.\[\]]+)(?P<selectors>(?:\[[^\[\]]+\])*)")
 OF_THE_SWEEP = ("run_dir", "recipe", "config", "ckpt_path", "weights_only", "best_checkpoint")
 """What makes the runs of a sweep comparable, or is the sweep's own to say."""
+SPELT_OUT = {"data.extra": "root"}
+"""What a text alone stands for, where that is not the name of something."""
 
 
 def with_values(recipe: Mapping[str, Any], values: Mapping[str, Any]) -> dict[str, Any]:
@@ -93,7 +95,9 @@ def _inside(parent: Any, place: list[Any], node: Any, walked: str, key: str, *, 
         return node
     if isinstance(node, str):
         listed = isinstance(parent, list)
-        made: dict[str, Any] = {"class_path": node, "init_args": {}} if listed else {"name": node}
+        made: dict[str, Any] = (
+            {"class_path": node, "init_args": {}} if listed else {SPELT_OUT.get(walked, "name"): node}
+        )
     elif node is None and walked.endswith("_kwargs"):
         made = {}
     elif node is None:

@@ -94,3 +94,10 @@ def test_a_key_that_leads_nowhere_is_refused_in_a_line(key: str, said: str) -> N
 def test_two_keys_that_are_the_same_are_refused() -> None:
     with pytest.raises(UserError, match=r"is the same as trainer\.callbacks\[EMA\]\.decay; keep one"):
         with_values(RECIPE, {"trainer.callbacks[EMA].decay": 0.9, "trainer.callbacks[1].decay": 0.8})
+
+
+@pytest.mark.parametrize("given", ["made", {"root": "made", "weight": 1.0}])
+def test_the_weight_of_extra_pictures_is_searched_whether_a_path_or_a_mapping_is_given(given: Any) -> None:
+    recipe = {"data": {"class_path": "lightning_recipes.ImageDataModule", "init_args": {"extra": given}}}
+    found = with_values(recipe, {"data.extra.weight": 0.5})
+    assert found["data"]["init_args"]["extra"] == {"root": "made", "weight": 0.5}
