@@ -75,6 +75,7 @@ def model(**options: Any) -> Level:
     return Level(model=options)
 
 
+MADE = str(Path(__file__).with_name("made_digits.zip"))
 WEIGHTS = [1.0, 5.0, 1.0, 0.2, 1.0, 3.0, 1.0, 1.0, 0.5, 1.0]
 
 # In the order in which they act on a step, which is the order in the list of callbacks.
@@ -167,6 +168,8 @@ FACTORS: dict[str, dict[str, Level]] = {
         "device": Level(data={"cache": "device", "augment": "medium"}),
     },
     "balance": {"off": OFF, "epoch": Level(data={"balance": True}), "batches": Level(data={"balance": "batches"})},
+    # Sixteen digits in negative, four of each of the first four classes.
+    "extra": {"none": OFF, "half": Level(data={"extra": {"root": MADE, "weight": 0.5}})},
     "resizing": {"off": OFF, "grows": Level(every={"image_size": 40}), "shrinks": Level(head={"image_size": 40})},
     "refreeze": {
         "off": OFF,
@@ -225,7 +228,10 @@ def _gain(recipe: Recipe, name: str, level: str, missing: set[Pair]) -> int:
 def run(
     recipe: Recipe, folder: Path, *more: pl.Callback, ckpt_path: Path | None = None, **options: Any
 ) -> tuple[pl.Trainer, str]:
-    """Train a recipe: a stage of one epoch for the head and one of two for all, four batches each."""
+    """Train a recipe: a stage of one epoch for the head and one of two for all, four batches each.
+
+    Six where classes are balanced that have extra images.
+    """
     levels = [FACTORS[name][recipe.get(name, next(iter(FACTORS[name])))] for name in FACTORS]
     stages = [
         {"name": "head", "epochs": 1, "train": "head", "lr": 0.01},
