@@ -25,8 +25,8 @@ FEWEST = 200  # training images that the training error is taken from, where val
 def predict_training(trainer: pl.Trainer, model: GivesProbabilities, images: int) -> Predictions | None:
     """Return the predictions for training images without augmentation; every process has to call.
 
-    Drawn at random from all of them, the same in every run of a data set. None where it is not known which images were
-    trained on: of a data module that is not ours, or with ``overfit_batches``.
+    Drawn at random from all that are real, as validation images are, the same in every run of a data set. None where it
+    is not known which images were trained on: of a data module that is not ours, or with ``overfit_batches``.
 
     Args:
         trainer: When the fit is over.
@@ -36,7 +36,8 @@ def predict_training(trainer: pl.Trainer, model: GivesProbabilities, images: int
     data = image_data_of(trainer)
     if data is None or trainer.overfit_batches:  # type: ignore[attr-defined]
         return None
-    order = torch.randperm(len(data.opened.splits.train), generator=generator_for("training error", seed=0))
+    real = len(data.opened.splits.train) - data.extra_images
+    order = torch.randperm(real, generator=generator_for("training error", seed=0))
     return predict_split(trainer, model, "train", sorted(order[: max(images, FEWEST)].tolist()))
 
 
@@ -73,7 +74,7 @@ def outcome_of(
         predicted_classes=len(set(said.tolist())),
         train_correct=0 if seen is None else seen.correct,
         train_images=0 if seen is None else len(seen.labels),
-        train_set=None if seen is None or data is None else len(data.opened.splits.train),
+        train_set=None if seen is None or data is None else len(data.opened.splits.train) - data.extra_images,
         train_losses=history.train,
         val_losses=history.val,
         loss_error=_relative_error(task.losses_of(p, labels)),
