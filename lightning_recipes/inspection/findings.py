@@ -14,6 +14,8 @@ UNEVEN = 3.0  # times as many images
 CUT = 0.15  # share of a picture that is thrown away
 NOISY = 0.02  # share of the labels of a class
 KINDS_IN_SHORT = 8
+TRAINED = ("train", "extra")
+"""Splits that are trained on."""
 
 Report = Mapping[str, Any]
 
@@ -48,24 +50,34 @@ def findings(report: Report) -> list[Finding]:
 
 
 def _leaks(report: Report) -> Iterator[Finding]:
-    splits = [name for name in report["splits"] if name != "train"]
-    for split in splits:
-        leaked = {
-            path
-            for leak in report["leaks"]
-            for path, where in zip(leak["paths"], leak["splits"], strict=True)
-            if where == split and "train" in leak["splits"]
-        }
+    held_out = [name for name in report["splits"] if name not in TRAINED]
+    for split, trained in ((split, trained) for split in held_out for trained in TRAINED):
+        leaked, of = _shared(report, split, trained), report["splits"][split]
         if leaked:
-            low, high = wilson_interval(len(leaked), report["splits"][split])
-            of = report["splits"][split]
+            low, high = wilson_interval(leaked, of)
             yield Finding(
-                f"{len(leaked):,} of the {of:,} images of {split} are in train too",
-                f"{percent(len(leaked) / of)} of {split} (95 %: {percent_range(low, high)})",
-                f"Remove them from train, or from {split}: an accuracy there counts what was learnt by heart; "
+                f"{leaked:,} of the {of:,} images of {split} are in {trained} too",
+                f"{percent(leaked / of)} of {split} (95 %: {percent_range(low, high)})",
+                f"Remove them from {trained}, or from {split}: an accuracy there counts what was learnt by heart; "
                 "inspect.json lists them under leaks",
                 100,
             )
+    copies, of = _shared(report, "extra", "train"), report["splits"].get("extra", 0)
+    if copies and not held_out:
+        yield Finding(
+            f"{copies:,} of the {of:,} extra pictures are in the data too, which bring no validation images",
+            f"{percent(copies / of)} of extra",
+            "Remove them from extra: those that become validation would be trained on; inspect.json lists them under "
+            "leaks",
+            99,
+        )
+
+
+def _shared(report: Report, split: str, other: str) -> int:
+    """How many images of a split are in another one too."""
+    found = (leak for leak in report["leaks"] if other in leak["splits"])
+    pairs = (pair for leak in found for pair in zip(leak["paths"], leak["splits"], strict=True))
+    return len({path for path, where in pairs if where == split})
 
 
 def _corrupt(report: Report) -> Iterator[Finding]:
@@ -140,7 +152,7 @@ def _twice(report: Report) -> Iterator[Finding]:
         said.append(f"{copies:,} {what}")
     if near:
         said.append(f"{len(near):,} pair{'s of images are' if len(near) > 1 else ' of images is'} nearly the same")
-    alone = len(report["splits"]) == 1
+    alone = set(report["splits"]) <= set(TRAINED)
     advice = "Keep one of each" + (
         ": a random split would put copies on both sides" if alone else ": copies count several times"
     )

@@ -51,6 +51,15 @@ class ImageSet:
         """Places of those whose pixels were seen; the largest are not decoded."""
         return np.asarray(self.whole[self.records["seen"][self.whole]])
 
+    def without(self, split: str) -> "ImageSet":
+        """Return the set without its last split, if that is called so."""
+        if self.splits[-1] != split:
+            return self
+        count, arrays = int((self.split < len(self.splits) - 1).sum()), (self.labels, self.split)
+        labels, splits = (array[:count] for array in arrays)
+        paths, records, notes = self.paths[:count], self.records[:count], self.notes[:count]
+        return ImageSet(paths, labels, splits, self.classes, self.splits[:-1], records, notes)
+
     def path(self, place: int) -> str:
         """Return a path as it can be written: bytes that are no text are replaced."""
         return self.paths[place].encode("utf-8", "replace").decode()

@@ -15,6 +15,7 @@ from lightning_recipes.engine.peak_memory import peak_memory
 from lightning_recipes.errors import UserError
 from lightning_recipes.input_config import MIN_IMAGE_SIZE
 from lightning_recipes.inspection.align import LEAST
+from lightning_recipes.inspection.beside import EXTRA, with_extra_part
 from lightning_recipes.inspection.chunks import Chunks
 from lightning_recipes.inspection.duplicates import Duplicates, find_duplicates
 from lightning_recipes.inspection.images import ImageSet, gather, reader
@@ -53,6 +54,7 @@ def inspect(
     pretrained: bool | str = True,
     image_size: int | None = None,
     embedded_images: int = 5000,
+    extra: str | None = None,
     workers: int | None = None,
     progress: Progress = tell_nobody,
 ) -> Inspection:
@@ -70,6 +72,8 @@ def inspect(
         pretrained: Its weights, as ``model.pretrained``: true, or a file.
         image_size: What the backbone sees, in pixels (default: its own).
         embedded_images: Images at most that the backbone looks at, drawn of each class alike.
+        extra: Pictures that are to be trained on beside the data, as for ``data.extra``: which of them are in the data
+            too (default: none).
         workers: Processes that read images (default: one a core); the result does not depend on it.
         progress: Told what is done, how much of it, and of how much.
 
@@ -82,7 +86,8 @@ def inspect(
     source = Path(data).expanduser()
     where = data if is_url(data) else str(source.resolve())
     folder = _own_folder(source, where, out)
-    parts = read_one_label(data if is_url(data) else str(source), command="inspect", key="data")
+    given = read_one_label(data if is_url(data) else str(source), command="inspect", key="data")
+    parts = with_extra_part(given, extra, "extra")
     processes = workers or cores()
     embedder = None
     if backbone is not None:  # before the files are read, which takes long, so that a mistake is found at once
@@ -98,7 +103,8 @@ def inspect(
     duplicates = find_duplicates(images, read, lambda done, of: progress("Comparing images", done, of))
     copies = _copies(duplicates, len(images))
     progress("Looking for shortcuts", 0, 1)
-    shortcuts, groups = find_shortcuts(images, copies), find_name_groups(images)
+    real = images.without(EXTRA)
+    shortcuts, groups = find_shortcuts(real, [place for place in copies if place < len(real)]), find_name_groups(real)
     progress("Looking for shortcuts", 1, 1)
     seen = _seen(embedder, backbone, tree, images, copies, embedded_images, progress)
     report = make_report(where, images, duplicates, shortcuts, groups, seen)

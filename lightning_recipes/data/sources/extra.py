@@ -20,7 +20,7 @@ from lightning_recipes.data.sources.remarks import warn
 from lightning_recipes.data.sources.source import ImageSource, Splits
 from lightning_recipes.errors import UserError, did_you_mean, first_few, refuse_bad_values
 
-__all__ = ["Extra", "parse_extra", "say_extra", "with_extra"]
+__all__ = ["Extra", "parse_extra", "read_extra", "say_extra", "with_extra"]
 
 log = logging.getLogger(__name__)
 
@@ -108,21 +108,38 @@ def say_extra(train: ImageSource) -> None:
 def _open(
     root: str, classes: Sequence[str], on_bad_image: Literal["error", "skip"], several_labels: bool, channels: int
 ) -> tuple[FileSource, tuple[str, ...]]:
-    root = os.path.expanduser(root)
-    if several_labels and not is_manifest(root):
-        raise UserError(f"{KEY}: '{root}' has one class an image, and model.task: multilabel takes a .csv; give one")
-    try:
-        tree, named = _rows(root, several_labels) if is_manifest(root) else _class_folders(root, classes)
-    except UserError as error:  # of what reads data.root, too
-        raise UserError(str(error).replace("data.root:", f"{KEY}:")) from None
-    labels = _labels(root, named, classes, several_labels)
-    # Without names of classes, of which not all need pictures here.
-    files = FileSource(tree, [path for path, _ in named], labels, (), channels=channels)
+    files = read_extra(root, classes, several_labels=several_labels)
+    files.channels, files.classes = channels, ()  # not all of which need pictures here
     parts, skipped = drop_bad({"extra": files}, on_bad_image, key=KEY)
     if not len(parts["extra"]):
         raise UserError(f"{KEY}: '{root}' has no whole picture; mend some, or leave it out")
     parts["extra"].classes = tuple(classes)
     return parts["extra"], skipped
+
+
+def read_extra(root: str, classes: Sequence[str], *, several_labels: bool = False, key: str = KEY) -> FileSource:
+    """Return extra pictures, whatever is in their files.
+
+    Args:
+        root: A folder, a zip or shards of class folders, or a CSV file.
+        classes: Of the data.
+        several_labels: Whether an image may have several labels.
+        key: Of the recipe or the command, for the errors.
+
+    Raises:
+        UserError: There are none, or one is of no class of the data.
+    """
+    root = os.path.expanduser(root)
+    try:
+        if several_labels and not is_manifest(root):
+            raise UserError(
+                f"{KEY}: '{root}' has one class an image, and model.task: multilabel takes a .csv; give one"
+            )
+        tree, named = _rows(root, several_labels) if is_manifest(root) else _class_folders(root, classes)
+        labels = _labels(root, named, classes, several_labels)
+    except UserError as error:  # of what reads data.root, too
+        raise UserError(str(error).replace("data.root:", f"{KEY}:").replace(f"{KEY}:", f"{key}:")) from None
+    return FileSource(tree, [path for path, _ in named], labels, classes)
 
 
 def _labels(root: str, named: Named, classes: Sequence[str], several_labels: bool) -> Labels:
