@@ -371,6 +371,31 @@ def test_a_run_that_was_stopped_inside_an_epoch_goes_on_with_the_same_pictures(w
     assert max(whole.val) < len(digits().opened.splits.val)
 
 
+class KeepIndices(Indices):
+    """Writes each rank's indices, as children's memory is gone with them."""
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__()
+        self.folder = folder
+
+    @override
+    def on_train_end(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
+        (self.folder / f"{trainer.world_size}-{trainer.global_rank}.json").write_text(json.dumps(self.train))
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded, use of fork.*", "ignore:.*fork.*:DeprecationWarning")
+def test_two_processes_train_on_the_batches_of_one(tmp_path: Path) -> None:
+    extra = {"root": made_digits(tmp_path / "made"), "weight": 0.5}
+    fit(classifier(), digits(extra=extra, balance=True), KeepIndices(tmp_path), max_epochs=2)
+    two: dict[str, Any] = {"strategy": "ddp_fork", "devices": 2}
+    data = digits(extra=extra, balance=True, batch_size=5)
+    fit(classifier(), data, KeepIndices(tmp_path), max_epochs=2, **two)
+    whole, *parts = (json.loads((tmp_path / f"{name}.json").read_text()) for name in ("1-0", "2-0", "2-1"))
+    assert len(whole) == 10  # fifty images an epoch: of each class four real ones and one extra
+    assert [sorted(a + b) for a, b in zip(*parts, strict=True)] == [sorted(one) for one in whole]
+    assert sum(index >= 40 for one in whole for index in one) == 20
+
+
 def test_at_weight_zero_a_run_is_the_one_without(tmp_path: Path) -> None:
     extra = {"root": made_digits(tmp_path / "made"), "weight": 0.0}
     shas = [fit(classifier(), digits(extra=one), max_epochs=1)[1] for one in (None, extra)]
@@ -391,14 +416,14 @@ def run(tmp_path: Path, *words: str) -> int:
 
 
 def test_the_command_line_says_counts_and_keeps_them_and_does_not_let_them_change(
-    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+    tmp_path: Path, capfd: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
     made = made_digits(tmp_path / "made")
     (tmp_path / "extra.yaml").write_text(f"data: {{extra: {{root: {made}, weight: 1.0}}}}")
     words = ["--config", str(tmp_path / "extra.yaml"), "--data.extra.weight", "0.5", "--trainer.max_epochs", "1"]
     assert run(tmp_path, *words, *UNREPORTED) == 0
     said = "data.extra: 20 pictures beside 40 real ones; they come 10 times in each epoch"
-    assert capfd.readouterr().out.count(said) == 1
+    assert caplog.messages.count(said) == 1
     summary = json.loads((tmp_path / "run" / "summary.json").read_text())
     assert (summary["train_images"], summary["extra_images"]) == (40, 20)
     assert "40 training (and 20 extra) and" in (tmp_path / "run" / "report.html").read_text()
