@@ -7,7 +7,7 @@ from typing import NoReturn
 
 from yaml import YAMLError
 
-from lightning_recipes.comparison.recipes import differences
+from lightning_recipes.comparison.recipes import Different, differences
 from lightning_recipes.errors import UserError
 from lightning_recipes.run.folder import holds_run
 from lightning_recipes.run.reader import RunContents
@@ -92,6 +92,12 @@ def _order(path: Path) -> tuple[int, str]:
     return (int(path.name), "") if path.name.isdecimal() else (-1, path.name)
 
 
+def _of_a_repetition(one: Different) -> bool:
+    """Tell whether repetitions of a recipe may differ so: by their fold, or by a pretraining of which each has its own."""
+    checkpoints = all(isinstance(value, str) and value.endswith(".ckpt") for value in (one.a, one.b))
+    return one.key == FOLD or (one.key == "model.pretrained" and checkpoints)
+
+
 def _refuse_strangers(group: Group) -> None:
     """Refuse runs that are no repetitions of one recipe: their mean would be of nothing."""
     first, *others = group.runs
@@ -103,7 +109,7 @@ def _refuse_strangers(group: Group) -> None:
             raise UserError(f"{group.name}: {both} have the same weights, and are one run; leave one of them out")
         seen[str(weights)] = run
     for run in others:
-        if found := [one for one in differences(first.recipe, run.recipe) if one.key != FOLD]:
+        if found := [one for one in differences(first.recipe, run.recipe) if not _of_a_repetition(one)]:
             raise UserError(
                 f"{group.name}: {found[0].key} differs between {first.folder} and {run.folder}, which are no seeds of "
                 "one recipe; name those that are, with commas between"

@@ -264,7 +264,7 @@ class ImageDataModule(pl.LightningDataModule):
         self.plan = plan
         for position, stage in enumerate(plan.stages):
             self.train_batches(position)
-            self._check_augment(self.settings_of(stage))
+            self.check_augment(self.settings_of(stage))
 
     @override
     def setup(self, stage: str) -> None:
@@ -275,7 +275,7 @@ class ImageDataModule(pl.LightningDataModule):
         self._val_loader.forget()
         if stage == "fit" and self.plan is None:
             self.train_batches()
-            self._check_augment(self.settings_of(None))
+            self.check_augment(self.settings_of(None))
         alone = stage == "predict" and self.hparams["predict_root"] is not None  # which needs no other images
         _ = self.predict_source if alone else self.opened
         if stage == "fit" and (self.trainer is None or self.trainer.is_global_zero):
@@ -384,7 +384,7 @@ class ImageDataModule(pl.LightningDataModule):
         in_order, world_size = stratified_order(source.labels, self.hparams["split_seed"]), self._process.world_size
         each = max(1, min(held_out, len(source)) // world_size)
         some = np.resize(np.roll(in_order, -order * held_out), each * world_size)
-        dataset = self._dataset_of("val", source, settings)
+        dataset = self.dataset_of("val", source, settings)
         return trained, self._process.eval_loader(dataset, self._eval_batch_size(), order=some)
 
     @override
@@ -420,7 +420,8 @@ class ImageDataModule(pl.LightningDataModule):
         dataset = self._images_of(split, settings)
         return torch.stack([dataset[index].images for index in indices])
 
-    def _check_augment(self, settings: LoaderSettings) -> None:
+    def check_augment(self, settings: LoaderSettings) -> None:
+        """Refuse an augmentation that there is not, before anything is trained."""
         if settings.feature_views and settings.augment == "none":
             raise UserError("feature_views: augment is none, so all views are the same; give data.augment a policy")
         if self.hparams["cache"] == "device" and not settings.cache_features:
@@ -528,7 +529,7 @@ class ImageDataModule(pl.LightningDataModule):
     def _make_train_loader(
         self, settings: LoaderSettings, trainer: pl.Trainer | None, *, keeps_workers: bool = False, **purpose: Any
     ) -> TrainLoader:
-        dataset = self._dataset_of("train", self.train_source, settings, train=True)
+        dataset = self.dataset_of("train", self.train_source, settings, train=True)
         sampler = self._sampler(settings.batch_size, **purpose)
         return self._process.train_loader(dataset, sampler, trainer=trainer, keeps_workers=keeps_workers)
 
@@ -537,12 +538,20 @@ class ImageDataModule(pl.LightningDataModule):
     ) -> DataLoader[Any]:
         # Figures of a first part of the images are to be those of the whole.
         order = stratified_order(source.labels, self.hparams["split_seed"])
-        dataset = self._dataset_of(split, source, settings)
+        dataset = self.dataset_of(split, source, settings)
         return self._process.eval_loader(dataset, self._eval_batch_size(), order=order, keeps_workers=keeps_workers)
 
-    def _dataset_of(
+    def dataset_of(
         self, split: Split, source: ImageSource, settings: LoaderSettings, *, train: bool = False
     ) -> AnyDataset:
+        """Return what a loader of a split's images gives, as training or evaluation sees them.
+
+        Args:
+            split: Its name.
+            source: Its images, or some of them.
+            settings: What they are loaded with.
+            train: Whether they are augmented.
+        """
         if settings.cache_features:
             return self._cached(split, source, settings if train else replace(settings, feature_views=None))
         whole = train or (split == "val" and source is self.opened.splits.val)  # else some of them, such as for figures

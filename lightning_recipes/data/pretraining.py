@@ -134,22 +134,24 @@ class PretrainingDataModule(ImageDataModule):
         super().change_plan(plan)
 
     @override
-    def _check_augment(self, settings: LoaderSettings) -> None:
-        super()._check_augment(settings)
+    def check_augment(self, settings: LoaderSettings) -> None:
+        """As of any images; views that are all the same teach nothing."""
+        super().check_augment(settings)
         if settings.augment == "none" and self.views > 1:
             raise UserError("data.augment: none makes all views of an image the same; give a policy, such as simclr")
 
     @override
-    def _dataset_of(
+    def dataset_of(
         self, split: str, source: ImageSource, settings: LoaderSettings, *, train: bool = False
     ) -> AnyDataset:
-        made = super()._dataset_of(split, source, settings, train=train)  # type: ignore[arg-type]
+        """As of any images; training's in views, validation's with views behind the one that is judged."""
+        made = super().dataset_of(split, source, settings, train=train)  # type: ignore[arg-type]
         if not self.views:
             return made
         if train and isinstance(made, (ImageDataset, DeviceImages)):
             return ImageViews(made, self.views)
         if split != "val" or source is not self.opened.splits.val or not isinstance(made, (ImageDataset, DeviceImages)):
             return made
-        drawn = super()._dataset_of(split, source, settings, train=True)  # type: ignore[arg-type]
+        drawn = super().dataset_of(split, source, settings, train=True)  # type: ignore[arg-type]
         assert isinstance(drawn, (ImageDataset, DeviceImages))
         return ImageViews(drawn, self.views, seen=made, purpose=("validation",))

@@ -253,6 +253,15 @@ def test_runs_of_several_recipes_are_no_seeds(tmp_path: Path) -> None:
         compare(["a", "b"])
 
 
+def test_each_seed_may_begin_from_a_pretraining_of_its_own(tmp_path: Path) -> None:
+    for seed in (0, 1):
+        begun = {"pretrained": f"runs/simclr/{seed}/checkpoints/best.ckpt"}
+        write_run(tmp_path / "a" / str(seed), GOOD, seed=seed, model=begun)
+        write_run(tmp_path / "b" / str(seed), BAD, seed=seed, model={"pretrained": False})
+    (pair,) = compare(["a", "b"]).pairs
+    assert pair["verdict"] == "a"
+
+
 def test_the_command_says_it_and_wandb_has_its_tables(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write_run(tmp_path / "a", GOOD)
     write_run(tmp_path / "b", BAD)
