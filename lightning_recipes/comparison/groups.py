@@ -93,7 +93,7 @@ def _order(path: Path) -> tuple[int, str]:
 
 
 def _of_a_repetition(one: Different) -> bool:
-    """Tell whether repetitions of a recipe may differ so: by their fold, or by a pretraining of which each has its own."""
+    """Tell whether repetitions of a recipe may differ so: by fold, or by a pretraining that each has of its own."""
     checkpoints = all(isinstance(value, str) and value.endswith(".ckpt") for value in (one.a, one.b))
     return one.key == FOLD or (one.key == "model.pretrained" and checkpoints)
 

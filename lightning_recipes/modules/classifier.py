@@ -1,6 +1,7 @@
 """The image classifier: a timm backbone and a head. It knows no callback and no logger."""
 
 import logging
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from typing_extensions import override
 
 from lightning_recipes.data.batch import Batch, Features
 from lightning_recipes.data.of_trainer import image_data_of
+from lightning_recipes.data.pictures import Pictures, as_pictures
 from lightning_recipes.errors import UserError, refuse_bad_values
 from lightning_recipes.models.backbone import check_image_size, create_backbone
 from lightning_recipes.models.dropout_order import dropout_before_norm
@@ -204,6 +206,26 @@ class ImageClassifier(ClassificationModule):
     def logits_of(self, batch: Batch | Features | Any) -> Tensor:
         """Return logits (N, C) of a batch of images or of stored features."""
         return self.classify(batch.features) if isinstance(batch, Features) else self(batch[0])
+
+    @torch.inference_mode()
+    def embed(self, images: Pictures | Sequence[Pictures], *, batch_size: int = 32) -> Tensor:
+        """Return the backbone's features (N, F) of pictures, float32 on the CPU: what is alike to the network is near.
+
+        Args:
+            images: As of :meth:`predict`.
+            batch_size: Pictures that are taken at once.
+
+        Raises:
+            UserError: As of :meth:`predict`.
+        """
+        pictures, was_training = as_pictures(images), self.training
+        parts = [pictures[i : i + batch_size] for i in range(0, len(pictures), batch_size)]
+        self.eval()
+        try:
+            found = [self.features(self.inputs_of(part)[0].to(self.device)).float().cpu() for part in parts]
+        finally:
+            self.train(was_training)
+        return torch.cat(found) if found else torch.empty(0)
 
     @torch.inference_mode()
     def extract_features(self, images: Tensor, precision: Precision | None = None) -> Tensor:

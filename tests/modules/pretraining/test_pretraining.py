@@ -111,6 +111,11 @@ def test_what_is_reported_is_what_the_file_does_and_a_fit_goes_on_from_it(tmp_pa
     x = torch.randn(2, 3, 32, 32)
     assert torch.equal(finetuned.eval().features(x), loaded.features(x))
     assert torch.equal(finetuned.head.weight, loaded.head.weight)  # the probe, of the same classes
+    source = images().opened.splits.val
+    shown = [source.read(index) for index in range(3)]
+    with torch.inference_mode():
+        said = loaded.classify(loaded.embed(shown)).softmax(dim=1)
+    assert torch.allclose(said[0], torch.from_numpy(loaded.predict(shown)[0].probabilities))
     assert trainer.callback_metrics["val_knn_accuracy"] > 0.2
 
 
