@@ -55,7 +55,7 @@ class ImageDataModule(pl.LightningDataModule):
         root: A folder, or a ``.zip`` of one that is read in place, with ``train/`` and ``val/`` (``valid/``,
             ``validation/``, ``test/`` are understood) or only class folders; a folder of shards, or its URL, such as
             ``s3://bucket/shards``; a ``.csv`` with the columns path and label; ``sklearn:digits`` (ships with
-            scikit-learn); ``fonts:letters`` (drawn here); a data set of torchvision by name, such as
+            scikit-learn); ``fonts:letters`` and ``made:dots`` (drawn here); a data set of torchvision by name, such as
             ``torchvision:CIFAR10``; or the import path of a function or class that gives an
             :class:`~lightning_recipes.data.sources.source.ImageSource` or ``Splits`` of them.
         image_size: Side of the square images, in pixels (default: what the backbone was made for).

@@ -13,6 +13,7 @@ from lightning_recipes.data.sources.archive import Zip
 from lightning_recipes.data.sources.byte_ranges import is_url
 from lightning_recipes.data.sources.checks import drop_bad
 from lightning_recipes.data.sources.digits import open_digits
+from lightning_recipes.data.sources.dots import open_dots
 from lightning_recipes.data.sources.files import FileSource, FileTree, Folder, is_picture
 from lightning_recipes.data.sources.folders import read_class_folders
 from lightning_recipes.data.sources.groups import warn_of_torn_groups
@@ -28,7 +29,11 @@ from lightning_recipes.errors import UserError, did_you_mean
 
 __all__ = ["EMBEDDED", "OpenedData", "is_manifest", "open_parts", "open_splits", "open_tree", "read_parts"]
 
-EMBEDDED: dict[str, Callable[[], ImageSource]] = {"sklearn:digits": open_digits, "fonts:letters": open_letters}
+EMBEDDED: dict[str, Callable[[], ImageSource]] = {
+    "sklearn:digits": open_digits,
+    "fonts:letters": open_letters,
+    "made:dots": open_dots,
+}
 TORCHVISION = "torchvision:"
 
 
@@ -172,7 +177,7 @@ def _check_labels(root: str, source: ImageSource) -> None:
 
 def _refuse_unknown_scheme(root: str) -> None:
     scheme = root.split(":")[0] + ":"
-    if scheme in ("sklearn:", "fonts:"):
+    if scheme in ("sklearn:", "fonts:", "made:"):
         raise UserError(f"data.root: there is no '{root}'{did_you_mean(root, EMBEDDED) or _choice()}")
 
 

@@ -198,6 +198,17 @@ def test_letters_hold_no_digit_and_are_the_same_every_time() -> None:
     assert letters.train.read(0).max() > 100
 
 
+def test_a_dot_lies_in_the_quarter_that_its_label_says() -> None:
+    dots = open_splits("made:dots", val_fraction=0.5).splits.train
+    for index in range(0, len(dots), 25):
+        rows, columns = np.nonzero(dots.read(index)[..., 0] == 255)
+        assert len(rows) == 9
+        lower, right = divmod(int(dots.labels[index]), 2)
+        assert set(rows // 32) == {lower}
+        assert set(columns // 32) == {right}
+        assert dots.classes[dots.labels[index]] == f"{('top', 'bottom')[lower]} {('left', 'right')[right]}"
+
+
 def test_pictures_to_predict_need_no_labels(tmp_path: Path) -> None:
     class_folders(tmp_path, 3)
     picture(tmp_path / "loose.png")
@@ -397,6 +408,7 @@ def test_a_corrupt_zip_an_unknown_name_and_another_file_are_said(tmp_path: Path)
         (str(tmp_path / "a.zip"), "is not a whole zip"),
         (str(tmp_path / "a.tar"), "is a file but no .zip or .csv"),
         ("sklearn:digit", "there is no 'sklearn:digit'; did you mean sklearn:digits"),
+        ("made:dot", "there is no 'made:dot'; did you mean made:dots"),
     ):
         with pytest.raises(UserError, match=text):
             open_splits(root)
