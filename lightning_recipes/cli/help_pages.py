@@ -53,6 +53,7 @@ PAGE_OF = {
     "max_other_labels": "export",
     "max_waiting": "serve",
     "min_epochs": "sweep",
+    "model.coordinates": "techniques",
     "model.head": "loss_and_head",
     "model.loss": "loss_and_head",
     "model.method": "learn_without_labels",

@@ -16,6 +16,8 @@ from torch import nn
 from lightning_recipes.errors import UserError, did_you_mean
 from lightning_recipes.input_config import InputConfig, of_channels
 from lightning_recipes.models import airbench, cifar_resnet  # noqa: F401 - which timm knows by their names then
+from lightning_recipes.models.coordinates import KEY as COORDINATES
+from lightning_recipes.models.coordinates import add_coordinates_, take_coordinate_weights
 from lightning_recipes.models.hub import cache_alone_if_offline
 from lightning_recipes.models.weights import KEY as PRETRAINED
 from lightning_recipes.models.weights import Weights, describe_misfit, read_weights
@@ -64,6 +66,7 @@ def create_backbone(
     pooling: str | None = None,
     keep_classifier: bool = True,
     in_chans: int = 3,
+    coordinates: bool = False,
 ) -> Backbone:
     """Build a timm model and take its classifier off.
 
@@ -82,6 +85,8 @@ def create_backbone(
         keep_classifier: Keep a pretrained classifier for the same number of classes.
         in_chans: Channels of an image. Pretrained weights of the first layer are summed for one and repeated for more
             than three, as timm does it.
+        coordinates: Let the first convolution take the pixels' coordinates too; see
+            :func:`lightning_recipes.models.coordinates.add_coordinates_`.
 
     Raises:
         UserError: Unknown name or argument, or weights that cannot be had or do not fit.
@@ -89,6 +94,9 @@ def create_backbone(
     own_source = isinstance(pretrained, str) and not pretrained.startswith(HUBS)
     weights = read_weights(str(pretrained)) if own_source else None
     _check_name(name, weights)
+    of_coordinates = take_coordinate_weights(weights.tensors) if weights else {}
+    if weights and of_coordinates and not coordinates:
+        raise UserError(f"{PRETRAINED}: '{weights.path}' is of a network with coordinates; give --{COORDINATES} true")
     arguments = kwargs = {**(weights.backbone_kwargs if weights else {}), **(backbone_kwargs or {})}
     if image_size is not None and _is_built_for_one_size(name):
         kwargs = {**SIZES, "img_size": image_size, **kwargs}
@@ -103,6 +111,8 @@ def create_backbone(
     else:
         model = _build(name, pretrained, num_classes, kwargs)
         classes = _pretrained_classes(model) if pretrained else None
+    if coordinates:
+        add_coordinates_(model, name, of_coordinates)
     config = resolve_data_config({}, model=model)
     features, classifier, width = _split(model, name, pooling)
     kept = keep_classifier and classes == num_classes and classifier is not None

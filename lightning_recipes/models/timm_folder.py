@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from lightning_recipes.errors import UserError
 from lightning_recipes.input_config import InputConfig
+from lightning_recipes.models.coordinates import has_coordinates
 
 __all__ = ["as_timm", "read_timm", "write_timm"]
 
@@ -34,6 +35,8 @@ def as_timm(backbone: nn.Module, head: nn.Module, num_classes: int) -> nn.Module
     known = "give onnx or torch"
     if not isinstance(head, nn.Linear) or not hasattr(backbone, "reset_classifier"):
         raise UserError(f"to: timm has no network with the head {type(head).__name__}; {known}")
+    if has_coordinates(backbone):
+        raise UserError(f"to: timm has no network whose first layer takes coordinates; {known}")
     model: Any = copy.deepcopy(backbone)
     model.reset_classifier(num_classes)
     classifier = model.get_classifier()

@@ -77,6 +77,9 @@ class ImageClassifier(ClassificationModule):
         metrics: What validation and test measure besides: ``balanced_accuracy``, ``roc_auc``, ``average_precision``,
             ``log_loss``; each can decide which epoch is best, as ``best_checkpoint.monitor: val_roc_auc``.
         reject_below: Probability below which ``predict`` says none of the classes, in (0, 1] (default: never).
+        coordinates: Give the backbone's first convolution the row and the column of each pixel, from -1 to 1, as two
+            more channels, for labels that depend on where something is (CoordConv, Liu et al. 2018, section 3). Their
+            weights begin at zero: pretrained ones keep what they know.
 
     Raises:
         UserError: The backbone, its weights or a value does not fit; the text names the key.
@@ -108,6 +111,7 @@ class ImageClassifier(ClassificationModule):
         in_chans: int = 3,
         metrics: list[str] | str | None = None,
         reject_below: float | None = None,
+        coordinates: bool = False,
     ) -> None:
         super().__init__(
             num_classes,
@@ -136,6 +140,7 @@ class ImageClassifier(ClassificationModule):
             pooling=pooling_of(head),
             in_chans=in_chans,
             keep_classifier=is_linear(head),
+            coordinates=coordinates,
         )
         self.backbone = built.features
         made = create_head(head, built.head, num_features=built.num_features, num_classes=num_classes)

@@ -58,7 +58,7 @@ RULES: dict[str, Rule] = {
     "last_checkpoint.": NOW,
     "last_checkpoint.dirpath": ("now", "takes effect at once; --ckpt_path last looks in RUN/checkpoints alone"),
     **{f"model.{key}": NETWORK for key in ("class_path", "backbone", "num_classes", "activation", "head", "task")},
-    **{f"model.{key}": NETWORK for key in ("class_names", "image_size", "in_chans")},
+    **{f"model.{key}": NETWORK for key in ("class_names", "coordinates", "image_size", "in_chans")},
     "data.channels": NETWORK,
     "model.method": ("refused", f"what is learned would be another thing from here on; {WARM}"),
     "model.neighbours": JUDGED,
