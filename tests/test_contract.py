@@ -21,7 +21,8 @@ def test_the_public_names_are_these_and_each_can_be_imported() -> None:
         "ActivationRegularization", "BestCheckpoint", "ClassificationModule", "EMA", "EarlyStopping",
         "EnsembleClassifier", "ErrorAnalysis", "GradientClipping", "GradientNoise", "ImageClassifier",
         "ImageDataModule", "L1", "LastCheckpoint", "LayerGroup", "LearningRateFinder", "Lookahead", "MaxNorm",
-        "MicroBatches", "MisclassifiedGradCAM", "Mixing", "OnPlateau", "Plan", "Prediction", "RunRecorder",
+        "MicroBatches", "MisclassifiedGradCAM", "Mixing", "OnPlateau", "Plan", "Prediction",
+        "PretrainingDataModule", "PretrainingModule", "RunRecorder",
         "RunSummary", "SAM", "SnapshotEnsemble", "Stage", "StagedModule", "Stages", "StemWhitening", "StochasticDepth",
         "TrainingDoctor", "UserError", "WandbTracker", "__version__", "groups_of", "load",
     ]  # fmt: skip

@@ -7,6 +7,7 @@ from itertools import cycle
 from pathlib import Path
 from typing import Any
 
+import lightning.pytorch as pl
 import pytest
 import torch
 
@@ -44,7 +45,7 @@ def train(connection: Any, method: str, name: str, folder: Path, kill: int | Non
     warnings.simplefilter("ignore")
     chosen = SETS[name]
     plan = [lr.Stage("head", epochs=1, train="head", lr=0.01), lr.Stage("all", epochs=2, lr=1e-3)]
-    callbacks = [lr.Stages(plan)] if "stages" in chosen else []
+    callbacks: list[pl.Callback] = [lr.Stages(plan)] if "stages" in chosen else []
     callbacks += [*chosen["callbacks"](), lr.ErrorAnalysis(), lr.TrainingDoctor(), RunSummary(str(folder), "recipe")]
     callbacks += [lr.BestCheckpoint(), lr.LastCheckpoint(every_n_train_steps=1)]
     callbacks += [KillAt(kill)] if kill is not None else []

@@ -154,13 +154,14 @@ def _that_speak_of(word: str) -> list[str]:
     """Help on the keys that are called so in their section, or whose text has a word, such as the name of a value."""
     if not re.fullmatch(r"\w{2,}", word):
         return []
-    commands = (("fit", SECTIONS), ("pretrain", OWN_SECTIONS["pretrain"]))
-    # Not the trainer's, whose texts are Lightning's.
-    sections = (keys_of(command, one) for command, known in commands for one in known if one != "trainer")
-    keys = {name: key.text for section in sections for name, key in section.items()}
+    # Not the trainer's, whose texts are Lightning's; where two commands have a key, it is a fit's.
+    commands = (("pretrain", OWN_SECTIONS["pretrain"]), ("fit", SECTIONS))
+    sections = [(command, one) for command, known in commands for one in known if one != "trainer"]
+    keys = {name: (command, key.text) for command, one in sections for name, key in keys_of(command, one).items()}
     called = [name for name in keys if name.endswith(f".{word}")]
     whole = re.compile(rf"(?<![\w.]){word}(?!\w)")
-    return [key_help("fit", name) for name in called or [name for name, text in keys.items() if whole.search(text)]]
+    speak = called or [name for name, (_, text) in keys.items() if whole.search(text)]
+    return [key_help(keys[name][0], name) for name in speak]
 
 
 def _title(file: Path) -> str:

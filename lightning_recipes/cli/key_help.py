@@ -183,8 +183,10 @@ def _lineage(path: Path, kind: str) -> list[ast.ClassDef]:
 def _said(lineage: Sequence[ast.ClassDef], attribute: str) -> Any:
     """Return what a command has for an attribute, written down as it is; an empty text where it says nothing."""
     for one in (statement for node in lineage for statement in node.body):
-        if isinstance(one, ast.Assign) and any(isinstance(t, ast.Name) and t.id == attribute for t in one.targets):
-            return ast.literal_eval(one.value)
+        targets = one.targets if isinstance(one, ast.Assign) else [one.target] if isinstance(one, ast.AnnAssign) else []
+        said = one.value if isinstance(one, (ast.Assign, ast.AnnAssign)) else None
+        if said is not None and any(isinstance(target, ast.Name) and target.id == attribute for target in targets):
+            return ast.literal_eval(said)
     return ""
 
 

@@ -137,11 +137,12 @@ def test_the_list_is_in_the_order_in_which_they_act() -> None:
     listed = records.callbacks([saves, own], checkpoints=True, tracked=True)
     assert [type(callback).__name__ for callback in listed] == [
         "WandbTracker", "Callback", "ErrorAnalysis", "MisclassifiedGradCAM", "TrainingDoctor", "FirstLoss",
-        "RunSummary", "RunFigures", "RunReport", "RunRecorder", "ModelCheckpoint", "BestCheckpoint", "LastCheckpoint",
+        "RunSummary", "RunFigures", "PretrainingFigures", "RunReport", "RunRecorder",
+        "ModelCheckpoint", "BestCheckpoint", "LastCheckpoint",
     ]  # fmt: skip
-    assert (listed[1], listed[10]) == (own, saves)
+    assert (listed[1], listed[11]) == (own, saves)
     bare = records.callbacks([], checkpoints=False, tracked=False)
-    assert [c for c in listed[2:10] if c not in bare] == [] == bare[8:]
+    assert [c for c in listed[2:11] if c not in bare] == [] == bare[9:]
     pickle.loads(pickle.dumps(records))  # as a trainer is that spawns its processes
 
 

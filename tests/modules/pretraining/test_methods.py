@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterator
+from typing import Any
 
 import pytest
 import torch
@@ -78,7 +79,7 @@ def test_no_gradient_of_simsiam_flows_into_what_is_predicted() -> None:
     )
     nn.init.zeros_(method.prediction.layers[-1].weight)
     nn.init.ones_(method.prediction.layers[-1].bias)  # predicts the same whatever it is given
-    method.loss(Flat(), images, LABELS, KEY)[0].backward()
+    torch.autograd.backward(method.loss(Flat(), images, LABELS, KEY)[0])
     gradient = method.projection.layers[0].weight.grad
     assert gradient is not None
     assert not gradient.any()
@@ -94,7 +95,7 @@ def test_contrastive_pairs_are_worked_by_hand() -> None:
 
 def test_the_gradient_of_a_pair_in_one_place_is_a_number() -> None:
     embeddings = torch.zeros(4, 2, requires_grad=True)
-    contrastive_loss(embeddings, torch.arange(4), torch.tensor([0, 1, 0, 1]), margin=1.0).backward()
+    torch.autograd.backward(contrastive_loss(embeddings, torch.arange(4), torch.tensor([0, 1, 0, 1]), margin=1.0))
     assert embeddings.grad is not None
     assert embeddings.grad.isfinite().all()
 
@@ -113,7 +114,7 @@ def test_so_many_patches_are_covered_and_the_loss_is_of_them_alone() -> None:
 
 
 def test_a_decoder_that_hands_on_what_it_sees_tells_the_picture() -> None:
-    method = Denoising(48, stride=4, noise=0.1, hidden=48)
+    method: Any = Denoising(48, stride=4, noise=0.1, hidden=48)
     method.decoder = nn.Identity()  # a place of Flat's map has the pixels of its own patch
     pictures = torch.randn(2, 3, 16, 16)
     assert torch.equal(method.reconstruct(Flat(), pictures), pictures)

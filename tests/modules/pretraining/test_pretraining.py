@@ -55,7 +55,7 @@ def test_views_do_not_depend_on_workers_nor_on_where_the_epoch_is_gone_on(cache:
     pl.seed_everything(1, verbose=False)
     data = images(cache=cache)
     data.setup("fit")
-    views = data.train_dataloader().dataset
+    views: Any = data.train_dataloader().dataset
     keys = [Key(3, index) for index in (5, 9, 700)]
     together = views.__getitems__(keys).images
     assert torch.equal(together[1:2], views.__getitems__(keys[1:2]).images)
@@ -105,9 +105,9 @@ def test_what_is_reported_is_what_the_file_does_and_a_fit_goes_on_from_it(tmp_pa
     assert {"embedding_map", "neighbours", "views"} <= figures
     assert "What it has learned to see" in (tmp_path / "report.html").read_text()
     best = tmp_path / "checkpoints" / "best.ckpt"
-    loaded = lr.load(best)
+    loaded: Any = lr.load(best)
     assert type(loaded) is lr.ImageClassifier  # needs none of the method's layers
-    finetuned = lr.ImageClassifier("test_resnet", 10, pretrained=str(best), class_names=loaded.class_names)
+    finetuned: Any = lr.ImageClassifier("test_resnet", 10, pretrained=str(best), class_names=loaded.class_names)
     x = torch.randn(2, 3, 32, 32)
     assert torch.equal(finetuned.eval().features(x), loaded.features(x))
     assert torch.equal(finetuned.head.weight, loaded.head.weight)  # the probe, of the same classes
@@ -140,8 +140,8 @@ def test_a_folder_without_labels_is_enough(tmp_path: Path) -> None:
     assert summary["train_images"] == 48
     assert {"embedding_map", "neighbours"} <= {file.stem for file in (run / "figures").glob("*.png")}
     best = run / "checkpoints" / "best.ckpt"
-    loaded = lr.load(best)
-    finetuned = lr.ImageClassifier("test_resnet", 10, pretrained=str(best))
+    loaded: Any = lr.load(best)
+    finetuned: Any = lr.ImageClassifier("test_resnet", 10, pretrained=str(best))
     x = torch.randn(2, 3, 32, 32)
     assert torch.equal(finetuned.eval().features(x), loaded.features(x))
 
