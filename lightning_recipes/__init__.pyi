@@ -33,6 +33,7 @@ from .models.groups import groups_of as groups_of
 from .modules.classification import ClassificationModule as ClassificationModule
 from .modules.classifier import ImageClassifier as ImageClassifier
 from .modules.ensemble import EnsembleClassifier as EnsembleClassifier
+from .modules.gan.conditional_gan import ConditionalGAN as ConditionalGAN
 from .modules.load import load as load
 from .modules.pretraining.module import PretrainingModule as PretrainingModule
 from .modules.staged import StagedModule as StagedModule

@@ -18,7 +18,7 @@ ROOT = Path(__file__).parents[1]
 
 def test_the_public_names_are_these_and_each_can_be_imported() -> None:
     assert sorted(lightning_recipes.__all__) == [
-        "ActivationRegularization", "BestCheckpoint", "ClassificationModule", "EMA", "EarlyStopping",
+        "ActivationRegularization", "BestCheckpoint", "ClassificationModule", "ConditionalGAN", "EMA", "EarlyStopping",
         "EnsembleClassifier", "ErrorAnalysis", "GradientClipping", "GradientNoise", "ImageClassifier",
         "ImageDataModule", "L1", "LastCheckpoint", "LayerGroup", "LearningRateFinder", "Lookahead", "MaxNorm",
         "MicroBatches", "MisclassifiedGradCAM", "Mixing", "OnPlateau", "Plan", "Prediction",

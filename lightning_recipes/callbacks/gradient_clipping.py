@@ -10,6 +10,7 @@ from typing_extensions import override
 
 from lightning_recipes.errors import UserError, refuse_bad_values
 from lightning_recipes.modules.keyed_steps import is_trial
+from lightning_recipes.modules.protocols import staged_of
 from lightning_recipes.optim.gradients import (
     clip_by_norm_,
     clip_by_unit_,
@@ -50,8 +51,8 @@ class GradientClipping(pl.Callback):
         scope: ``global``: one norm for all; ``group``: one for each layer group. Only ``norm`` tells them apart.
 
     Raises:
-        UserError: A value cannot work; at the start of a fit, ``trainer.gradient_clip_val`` is set too, or a fused
-            optimizer under FP16 hides its gradients.
+        UserError: A value cannot work; at the start of a fit, ``trainer.gradient_clip_val`` is set too, a fused
+            optimizer under FP16 hides its gradients, or one norm would be that of two adversaries.
     """
 
     def __init__(
@@ -76,6 +77,8 @@ class GradientClipping(pl.Callback):
         """Refuse what would clip a second time, or unseen."""
         if trainer.gradient_clip_val:
             raise UserError("GradientClipping: trainer.gradient_clip_val clips a second time; leave one of them out")
+        if (self.by, self.scope) == ("norm", "global") and (staged := staged_of(pl_module)) and not staged.one_loss:
+            raise UserError("GradientClipping.scope: global takes two adversaries for one network; give group")
         require_unscaled_gradients(trainer, "GradientClipping")
 
     @override

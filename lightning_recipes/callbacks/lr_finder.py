@@ -21,7 +21,7 @@ from lightning_recipes.engine.trial_steps import no_trace, rehearse_loss, rehear
 from lightning_recipes.errors import UserError, refuse_bad_values
 from lightning_recipes.figures.range_test import range_test_figure
 from lightning_recipes.figures.saving import save_figure
-from lightning_recipes.modules.protocols import require_staged
+from lightning_recipes.modules.protocols import require_one_loss, require_staged
 from lightning_recipes.optim.range_test import (
     SUGGESTIONS,
     Suggestion,
@@ -119,7 +119,7 @@ class LearningRateFinder(pl.Callback):
     def setup(self, trainer: pl.Trainer, pl_module: pl.LightningModule, stage: str) -> None:
         """Refuse a foreign module."""
         if stage == "fit":
-            require_staged(pl_module, "LearningRateFinder")
+            require_one_loss(pl_module, "LearningRateFinder")
 
     @override
     def on_fit_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

@@ -9,7 +9,7 @@ from torch.optim import Optimizer
 from typing_extensions import override
 
 from lightning_recipes.errors import UserError, refuse_bad_values
-from lightning_recipes.modules.protocols import require_staged, staged_of
+from lightning_recipes.modules.protocols import require_one_loss, require_staged, staged_of
 
 __all__ = ["SAM", "ascent_"]
 
@@ -79,7 +79,7 @@ class SAM(pl.Callback):
     @override
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Ask for the first pass."""
-        require_staged(pl_module, "SAM").additions.first_pass = self.climb
+        require_one_loss(pl_module, "SAM").additions.first_pass = self.climb
 
     @override
     def on_after_backward(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:

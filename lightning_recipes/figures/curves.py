@@ -16,7 +16,14 @@ if TYPE_CHECKING:
 __all__ = ["learning_curves"]
 
 STYLES = ("-", "--", ":", "-.")  # of training, one for each kind of images
-SAID = {"map": "mean average precision", "f1": "F1"}
+SAID = {
+    "map": "mean average precision",
+    "f1": "F1",
+    "generator_loss": "loss of the generator",
+    "discriminator_loss": "loss of the discriminator",
+    "frechet_distance": "Frechet distance",
+}
+OF_ADVERSARIES = ("frechet_distance", "generator_loss", "discriminator_loss")
 DIVERGED = 100  # times its median: a loss that would hide all others
 
 Points = list[tuple[int, float]]
@@ -30,7 +37,7 @@ def learning_curves(
     """Draw the loss and what is measured of training and validation over the epochs.
 
     That is the accuracy, or with several labels an image the mean average precision and F1; without either the loss
-    alone.
+    alone. Of adversaries it is the Frechet distance and the loss of each.
 
     The curve of training is interrupted where it begins to be measured on other images, because a step there is one of
     the images and not of the model; the legend, which is below the panels, says on which.
@@ -47,6 +54,8 @@ def learning_curves(
     kinds = list(dict.fromkeys(measured.values()))
     logged = {name for name in ("accuracy", "map", "f1") if any(_points(rows, f"{p}_{name}") for p in ("train", "val"))}
     names = ["loss", *(("accuracy",) if "accuracy" in logged else sorted(logged, reverse=True))]
+    if any(_points(rows, f"train_{name}") for name in OF_ADVERSARIES):
+        names = list(OF_ADVERSARIES)
     figure = Figure(figsize=(max(9, 4.2 * len(names)), 4.2), layout="constrained")
     for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
         for kind, points in _parts(_points(rows, f"train_{name}"), boundaries, measured):
@@ -56,6 +65,8 @@ def learning_curves(
         _draw(axes, _points(rows, f"val_{name}"), "tab:orange", "validation", "-")
         if name == "loss":
             _keep_readable(axes)
+        if name == "frechet_distance":
+            axes.set_yscale("log")  # it falls by a factor of a hundred
         axes.margins(x=0.03)
         mark_stages(axes, {stage: epoch - 0.5 for stage, epoch in boundaries.items()})
         axes.set_xlabel("epoch")

@@ -22,10 +22,12 @@ from lightning_recipes.stages.timeline import Timeline
 __all__ = [
     "GivesProbabilities",
     "HasBackbone",
+    "MakesImages",
     "Staged",
     "backbone_of",
     "offers",
     "require_backbone",
+    "require_one_loss",
     "require_probabilities",
     "require_staged",
     "staged_of",
@@ -37,6 +39,7 @@ class Staged(Protocol):
 
     additions: StepAdditions
     backwards_left: int
+    one_loss: bool
     plan: Plan | None
     stage_begun_at: int | None
 
@@ -152,6 +155,17 @@ class GivesProbabilities(Protocol):
         ...
 
 
+class MakesImages(Protocol):
+    """A module that makes images; :class:`~lightning_recipes.modules.gan.conditional_gan.ConditionalGAN` is one."""
+
+    num_classes: int
+    class_names: list[str] | None
+
+    def generate(self, labels: Tensor, seed: int) -> Tensor:
+        """Return images (N, C, H, W), uint8, of the classes (N,)."""
+        ...
+
+
 class HasBackbone(Protocol):
     """A module of a backbone and a head, such as :class:`~lightning_recipes.modules.classifier.ImageClassifier`."""
 
@@ -196,6 +210,16 @@ def require_staged(module: pl.LightningModule, who: str) -> Staged:
         UserError: It is none.
     """
     return cast(Staged, _require(module, Staged, who, "a module with layer groups and a plan, such as a StagedModule"))
+
+
+def require_one_loss(module: pl.LightningModule, who: str) -> Staged:
+    """Return the module of a run as one whose weights all lower one loss; arguments and errors as above."""
+    staged = require_staged(module, who)
+    if not staged.one_loss:
+        raise UserError(
+            f"{who}: needs one loss that all weights lower, and a {type(module).__name__} has two; leave it out"
+        )
+    return staged
 
 
 def require_probabilities(module: pl.LightningModule, who: str) -> GivesProbabilities:

@@ -35,7 +35,10 @@ class StagedModule(KeyedSteps, PlannedModule):
     Attributes:
         additions: What callbacks add to each step and to validation.
         backwards_left: Backward passes of the step under way that are not done.
+        one_loss: Whether there is one loss that all weights lower. False: of adversaries, whose sum says nothing.
     """
+
+    one_loss: bool = True
 
     def __init__(self, **optimization: Any) -> None:
         super().__init__(**optimization)

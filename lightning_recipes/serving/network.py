@@ -12,7 +12,7 @@ from lightning_recipes.engine.malloc import give_back_freed_memory
 from lightning_recipes.errors import UserError
 from lightning_recipes.input_config import InputConfig
 from lightning_recipes.modules.evaluator import Evaluator
-from lightning_recipes.modules.load import load
+from lightning_recipes.modules.load import load_classifier
 from lightning_recipes.modules.tta import MultiViewClassifier
 from lightning_recipes.serving.refusal import Refused
 
@@ -59,7 +59,7 @@ class Network:
     ) -> None:
         if views == "augment":  # which are a data module's
             raise UserError("views: augment needs the data of a run; give flip, crops or flip_crops")
-        model = load(ckpt_path, **({} if reject_below is None else {"reject_below": reject_below}))
+        model = load_classifier(ckpt_path, **({} if reject_below is None else {"reject_below": reject_below}))
         self.model: Evaluator = model if views is None else MultiViewClassifier(model, views)
         self.model.to(device)
         self.max_pixels = max_pixels

@@ -79,7 +79,7 @@ def test_what_is_no_picture_is_refused_by_name(tmp_path: Path) -> None:
         (torch.zeros(3, 8, 8), r"predict: takes paths, bytes, PIL images or arrays"),
     ):
         with pytest.raises(lr.UserError, match=text):
-            model.predict(given)  # type: ignore[arg-type]
+            model.predict(given)
 
 
 @pytest.mark.parametrize("in_process", [True, pytest.param(False, marks=pytest.mark.slow)])

@@ -15,6 +15,7 @@ from PIL import Image
 
 import lightning_recipes as lr
 from lightning_recipes.modules.evaluator import Evaluator
+from lightning_recipes.modules.load import load_classifier
 from lightning_recipes.modules.tta import MultiViewClassifier
 from lightning_recipes.serving import network
 from lightning_recipes.serving.answer import answer_of
@@ -33,7 +34,7 @@ def server(checkpoint: Path) -> Iterator[InThread]:
 
 @pytest.fixture(scope="module")
 def model(checkpoint: Path) -> Evaluator:
-    return lr.load(checkpoint)
+    return load_classifier(checkpoint)
 
 
 def of_many_kinds() -> dict[str, bytes]:
@@ -184,8 +185,8 @@ def test_members_that_see_pictures_at_other_sizes_are_averaged_too(
     members = [lr.load(checkpoint), lr.load(checkpoint)]
     assert all(isinstance(member, lr.ClassificationModule) for member in members)
     members[1].judged_input = replace(members[1].input_judged, image_size=48)
-    ensemble = lr.EnsembleClassifier(members)  # type: ignore[arg-type]
-    monkeypatch.setattr(network, "load", lambda path, **given: ensemble)
+    ensemble = lr.EnsembleClassifier(members)
+    monkeypatch.setattr(network, "load_classifier", lambda path, **given: ensemble)
     pictures = [encoded(noise(i)) for i in range(4)]
     expected = ensemble.predict(pictures)
     with InThread(checkpoint, batch_wait_ms=100) as served, ThreadPoolExecutor(4) as clients:

@@ -14,6 +14,7 @@ from lightning_recipes.callbacks.checkpoints import LastCheckpoint
 from lightning_recipes.callbacks.error_analysis import ErrorAnalysis
 from lightning_recipes.callbacks.gradcam import MisclassifiedGradCAM
 from lightning_recipes.callbacks.recording.first_loss import FirstLoss
+from lightning_recipes.callbacks.recording.made_images import MadeImages
 from lightning_recipes.callbacks.recording.pretraining_figures import PretrainingFigures
 from lightning_recipes.callbacks.recording.run_figures import RunFigures
 from lightning_recipes.callbacks.recording.run_report import RunReport
@@ -93,8 +94,9 @@ class RunRecorder(pl.Callback):
         written = str(self.folder)
         self.first_loss = FirstLoss()
         self.doctor = TrainingDoctor()
-        figures = [RunFigures(written), PretrainingFigures(written)]
-        self.written = [RunSummary(written, recipe or self.folder.name), *figures, RunReport(written)]
+        summary = RunSummary(written, recipe or self.folder.name)
+        figures = [RunFigures(written), MadeImages(written), PretrainingFigures(written)]
+        self.written = [summary, *figures, RunReport(written)]
         self.saving: list[pl.Callback] = [best_checkpoint or BestCheckpoint(), last_checkpoint or LastCheckpoint()]
         self.metrics = MetricsCSV(written)
         self._claimed: RunFolder | None = None
@@ -190,7 +192,7 @@ class RunRecorder(pl.Callback):
         if sum(isinstance(callback, RunRecorder) for callback in there) > 1:
             raise UserError("trainer.callbacks: RunRecorder is there more than once; keep one")
         for callback in there:
-            if isinstance(callback, (RunSummary, RunFigures, RunReport)) and callback not in self.written:
+            if isinstance(callback, (RunSummary, RunFigures, MadeImages, RunReport)) and callback not in self.written:
                 kind = type(callback).__name__
                 raise UserError(f"trainer.callbacks: {kind} is a part of RunRecorder, which is there; leave it out")
         if trainer.barebones:

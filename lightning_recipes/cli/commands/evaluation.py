@@ -22,7 +22,8 @@ from lightning_recipes.models.checkpoint_file import read_checkpoint
 from lightning_recipes.models.snapshot_files import find_snapshots
 from lightning_recipes.modules.classification import refuse_other_classes
 from lightning_recipes.modules.evaluator import Evaluator
-from lightning_recipes.modules.load import load
+from lightning_recipes.modules.gan.conditional_gan import ConditionalGAN
+from lightning_recipes.modules.load import load_classifier
 from lightning_recipes.modules.tta import MultiViewClassifier
 
 __all__ = ["Evaluation", "given_on_the_command_line"]
@@ -144,8 +145,10 @@ def _section(arguments: dict[str, Any], kind: str | None) -> dict[str, Any] | No
     kind = kind or arguments.get(CLASS_PATH)
     left_out = (*ADDED_BY_LIGHTNING, *LINKED)
     try:
-        import_object("class_path", str(kind))
+        found = import_object("class_path", str(kind))
     except (UserError, ValueError):  # of a class that is not here: said when the model is made
+        return None
+    if issubclass(found, ConditionalGAN):  # said likewise
         return None
     return {
         "class_path": current_path(str(kind)),
@@ -166,7 +169,7 @@ def _make_model(ckpt_path: str, section: Any, given: set[str]) -> Evaluator:
         given: Keys that were typed.
     """
     typed = dict(section.get("init_args") or {}) if section else {}
-    return load(ckpt_path, **{name: value for name, value in typed.items() if f"model.{name}" in given})
+    return load_classifier(ckpt_path, **{name: value for name, value in typed.items() if f"model.{name}" in given})
 
 
 def _use_typed_input(model: Evaluator, data: Any, given: set[str]) -> None:

@@ -1,6 +1,7 @@
 """``lightning-recipes fit``: train what a recipe says, and keep all of it in the run's folder."""
 
 import signal
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -15,6 +16,7 @@ from lightning_recipes.callbacks.recording.save_recipe import SaveRecipe
 from lightning_recipes.callbacks.stop_on_signal import StopOnSignal
 from lightning_recipes.cli.commands.recipe_command import RecipeCommand
 from lightning_recipes.cli.console import print_stopped, print_summary
+from lightning_recipes.cli.model_kind import model_kind
 from lightning_recipes.cli.trainer_checks import refuse_endless
 from lightning_recipes.engine.stop_signals import Stopped
 from lightning_recipes.errors import UserError
@@ -37,6 +39,12 @@ class Fit(RecipeCommand):
         "model.optimizer", "model.schedule", "model.loss", "trainer.callbacks", "trainer.max_epochs",
         "trainer.accelerator", "trainer.devices", "trainer.precision", "trainer.fast_dev_run",
     )  # fmt: skip
+
+    @override
+    @classmethod
+    def model_kind(cls, words: Sequence[str]) -> type[pl.LightningModule]:
+        """Return the class that the recipe is of: what makes images trains by the same command."""
+        return model_kind(words)
 
     @override
     def resolve(self) -> None:

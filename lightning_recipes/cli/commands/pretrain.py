@@ -1,5 +1,10 @@
 """``lightning-recipes pretrain``: train a backbone without labels, as ``fit`` trains a classifier."""
 
+from collections.abc import Sequence
+
+import lightning.pytorch as pl
+from typing_extensions import override
+
 from lightning_recipes.cli.commands.fit import Fit
 from lightning_recipes.data.pretraining import PretrainingDataModule
 from lightning_recipes.modules.pretraining.module import PretrainingModule
@@ -12,7 +17,6 @@ class Pretrain(Fit):
 
     name = "pretrain"
     needs = "--config RECIPE"
-    default_model = PretrainingModule
     default_data = PretrainingDataModule
     used_most = (
         "config", "run_dir", "ckpt_path", "seed_everything", "data.root", "data.unlabelled", "data.images_per_class",
@@ -20,3 +24,9 @@ class Pretrain(Fit):
         "model.optimizer", "model.schedule", "trainer.callbacks", "trainer.max_epochs", "trainer.accelerator",
         "trainer.devices", "trainer.precision", "trainer.fast_dev_run",
     )  # fmt: skip
+
+    @override
+    @classmethod
+    def model_kind(cls, words: Sequence[str]) -> type[pl.LightningModule]:
+        """Return the module that learns without labels."""
+        return PretrainingModule

@@ -79,8 +79,7 @@ class RecipeCommand(LightningCLI, ABC):
 
     Attributes:
         name: As in the table of commands.
-        default_model: What a recipe's ``model`` is, where it names no class.
-        default_data: Likewise its ``data``.
+        default_data: What a recipe's ``data`` is, where it names no class.
         needs: What has to be given, as the usage shows it.
         used_most: Keys that ``COMMAND --help`` shows.
         run: Does the work, and returns an exit code other than 0 if there is one; its arguments have defaults.
@@ -91,7 +90,6 @@ class RecipeCommand(LightningCLI, ABC):
     """
 
     name: ClassVar[str]
-    default_model: ClassVar[type[pl.LightningModule]] = ImageClassifier
     default_data: ClassVar[type[pl.LightningDataModule]] = ImageDataModule
     needs: ClassVar[str]
     used_most: ClassVar[tuple[str, ...]]
@@ -100,11 +98,12 @@ class RecipeCommand(LightningCLI, ABC):
 
     def __init__(self, words: Sequence[str], held: ExitStack, signals: StopSignals) -> None:
         self.words, self.held, self.signals = list(words), held, signals
+        self.of_kind = self.model_kind(words)
         for name in lightning_recipes.__all__:
             getattr(lightning_recipes, name)  # a recipe may name our classes without their package, once imported
         prog = f"lightning-recipes {self.name.replace('_', '-')}"
         super().__init__(
-            model_class=type(self).default_model,
+            model_class=self.of_kind,
             datamodule_class=type(self).default_data,
             save_config_callback=None,
             trainer_defaults={"log_every_n_steps": 10, "deterministic": "warn", "enable_model_summary": False},
@@ -123,6 +122,11 @@ class RecipeCommand(LightningCLI, ABC):
         return run(cls, words)
 
     @classmethod
+    def model_kind(cls, words: Sequence[str]) -> type[pl.LightningModule]:
+        """Return the class of models that the command works on, whose subclasses the recipe may name."""
+        return ImageClassifier
+
+    @classmethod
     def keys(cls) -> tuple[str, ...]:
         """Return the keys of the top level, with the command's own."""
         return (*TOP_LEVEL, *(name for name in inspect.signature(cls.run).parameters if name != "self"))
@@ -134,7 +138,7 @@ class RecipeCommand(LightningCLI, ABC):
         """Add trainer, model and data; model and data may come as plain keys of our own classes."""
         parser.add_lightning_class_args(pl.Trainer, "trainer")
         parser.set_defaults({f"trainer.{name}": value for name, value in self.trainer_defaults.items()})
-        parser.add_lightning_class_args(type(self).default_model, "model", subclass_mode=True)
+        parser.add_lightning_class_args(self.of_kind, "model", subclass_mode=True)
         parser.add_lightning_class_args(type(self).default_data, "data", subclass_mode=True)
 
     @override

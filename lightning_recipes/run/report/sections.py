@@ -81,18 +81,8 @@ def by_metric(summary: dict[str, Any]) -> str:
 def sections_of(run: RunContents) -> list[Section]:
     """Return all sections that have something to show."""
     makers = (
-        _next,
-        _symptoms,
-        _curves,
-        _plan,
-        _finder,
-        _ensemble,
-        _pretraining,
-        _errors,
-        _thresholds,
-        _mistakes,
-        _labels,
-        _recipe,
+        *(_next, _symptoms, _curves, _made, _plan, _finder, _ensemble, _pretraining),
+        *(_errors, _thresholds, _mistakes, _labels, _recipe),
     )
     return [section for section in (make(run) for make in makers) if section.parts]
 
@@ -132,6 +122,13 @@ def _curves(run: RunContents) -> Section:
         "augmented images, its curve is broken, and a step there is one of the images and not of the model."
     )
     return Section("curves", "Curves", [figure("curves", caption)] if "curves" in run.figures else [])
+
+
+def _made(run: RunContents) -> Section:
+    caption = (
+        "What the best checkpoint makes of each class. Images that are like each other say that it makes few kinds."
+    )
+    return Section("made", "Made images", [figure("made_images", caption)] if "made_images" in run.figures else [])
 
 
 def _plan(run: RunContents) -> Section:

@@ -1,0 +1,1 @@
+"""A network that makes images: a generator, its adversary, and what they train by."""
