@@ -16,6 +16,7 @@ GROUPS = {
 }
 FUNCTIONS = {
     "compare": "comparison.compare.compare",
+    "generate": "generation.generate.generate",
     "inspect": "inspection.inspect.inspect",
     "prepare": "preparation.prepare.prepare",
     "serve": "serving.serve.serve",
@@ -23,6 +24,7 @@ FUNCTIONS = {
 """Of the commands that take no recipe."""
 FAMILIES = {
     "decay": "Classical decays of the learning rate, each one line away from `decay/constant`.",
+    "gan": "Networks that make images, for [more of them](../how_to/made_images.md).",
     "ablations": "Each technique on its own, one line away from `ablations/baseline`.",
     "pretrain": "Backbones that learn without labels, by `pretrain`.",
 }

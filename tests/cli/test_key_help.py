@@ -33,7 +33,7 @@ def test_a_section_lists_what_its_class_takes_with_its_defaults(section: str) ->
 
 
 @pytest.mark.parametrize(
-    "command", [name for name in COMMANDS if name not in ("compare", "inspect", "prepare", "serve")]
+    "command", [name for name in COMMANDS if name not in ("compare", "generate", "inspect", "prepare", "serve")]
 )
 def test_the_keys_used_most_fit_on_a_screen(command: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([command, "--help"]) == 0

@@ -50,6 +50,7 @@ COMMANDS = {
     ),
     "predict": Row(f"{HERE}.predict:Predict", "Write a table of what a checkpoint says of pictures, however many."),
     "serve": Row(f"{HERE}.serve:Serve", "Answer by HTTP what a checkpoint takes pictures for, in batches."),
+    "generate": Row(f"{HERE}.generate:Generate", "Write images that a ConditionalGAN makes, in class folders."),
     "export": Row(f"{HERE}.export:Export", "Write a checkpoint as a file that others run, proven on the images."),
 }
 """By name; what is typed has dashes in the place of underscores."""
