@@ -169,6 +169,7 @@ def test_the_same_seed_makes_the_same_images_whatever_else_is_drawn() -> None:
     assert not torch.equal(first, module.generate(labels, seed=6))
     assert (first.dtype, tuple(first.shape)) == (torch.uint8, (3, 1, 8, 8))
     assert module.training
+    assert module.generate(labels[:0], seed=5).shape == (0, 1, 8, 8)
     with pytest.raises(UserError, match="generate: labels are numbers from 0 to 9"):
         module.generate(torch.tensor([10]), seed=0)
 

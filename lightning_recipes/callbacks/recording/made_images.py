@@ -6,9 +6,11 @@ from typing import Any, cast
 
 import lightning.pytorch as pl
 import torch
+from lightning.pytorch.utilities import rank_zero_warn
 from typing_extensions import override
 
 from lightning_recipes.engine.best import best_of
+from lightning_recipes.errors import UserError
 from lightning_recipes.figures.contact_sheet import class_sheet
 from lightning_recipes.figures.saving import save_figure
 from lightning_recipes.modules.load import load
@@ -47,11 +49,16 @@ class MadeImages(pl.Callback):
         best = best_of(trainer)
         if not trainer.is_global_zero or trainer.fast_dev_run or best is None:  # type: ignore[attr-defined]
             return
-        if offers(module, MakesImages):
-            path = self.folder / "figures" / "made_images.png"
-            title = f"Made by the weights of epoch {best.epoch}"
-            figure = class_sheet(_rows(cast(MakesImages, load(best.path))), title=title)
-            save_figure(figure, path, key="made_images", loggers=trainer.loggers)
+        if not offers(module, MakesImages):
+            return
+        try:
+            model = cast(MakesImages, load(best.path))
+        except UserError as error:  # such as of a class that cannot be imported: the run is none the worse
+            rank_zero_warn(f"made_images.png: not drawn ({error})")
+            return
+        figure = class_sheet(_rows(model), title=f"Made by the weights of epoch {best.epoch}")
+        path = self.folder / "figures" / "made_images.png"
+        save_figure(figure, path, key="made_images", loggers=trainer.loggers)
 
 
 def _rows(model: MakesImages) -> list[tuple[str, list[Any]]]:

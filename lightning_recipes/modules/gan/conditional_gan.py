@@ -41,8 +41,8 @@ class ConditionalGAN(StagedModule):
     (2018), "cGANs with Projection Discriminator"; Heusel et al. (2017), "GANs Trained by a Two Time-Scale Update Rule
     Converge to a Local Nash Equilibrium", for the two rates.
 
-    When: more images of a kind of which there are some hundred small ones. Not with: photographs in detail, or a few
-    images a class, of which it makes the ones that it has seen.
+    When: more images of a kind of which there are small ones; of few, variants of those that there are. Not with:
+    photographs in detail.
 
     Args:
         num_classes: Number of classes, >= 1 (on the command line: linked from the data).
@@ -218,7 +218,7 @@ class ConditionalGAN(StagedModule):
             ]
         finally:
             self.train(was_training)
-        return torch.cat(parts) if len(labels) else torch.empty(0, dtype=torch.uint8)
+        return torch.cat(parts)
 
 
 def _pixels(images: Tensor) -> Tensor:

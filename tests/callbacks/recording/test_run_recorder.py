@@ -139,6 +139,8 @@ def test_the_list_is_in_the_order_in_which_they_act() -> None:
         "WandbTracker", "Callback", "ErrorAnalysis", "MisclassifiedGradCAM", "TrainingDoctor", "FirstLoss",
         "RunSummary", "RunFigures", "PretrainingFigures", "RunReport", "RunRecorder",
         "ModelCheckpoint", "BestCheckpoint", "LastCheckpoint",
+        "RunSummary", "RunFigures", "MadeImages", "RunReport", "RunRecorder", "ModelCheckpoint", "BestCheckpoint",
+        "LastCheckpoint",
     ]  # fmt: skip
     assert (listed[1], listed[11]) == (own, saves)
     bare = records.callbacks([], checkpoints=False, tracked=False)
