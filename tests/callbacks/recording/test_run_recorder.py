@@ -137,14 +137,12 @@ def test_the_list_is_in_the_order_in_which_they_act() -> None:
     listed = records.callbacks([saves, own], checkpoints=True, tracked=True)
     assert [type(callback).__name__ for callback in listed] == [
         "WandbTracker", "Callback", "ErrorAnalysis", "MisclassifiedGradCAM", "TrainingDoctor", "FirstLoss",
-        "RunSummary", "RunFigures", "PretrainingFigures", "RunReport", "RunRecorder",
+        "RunSummary", "RunFigures", "MadeImages", "PretrainingFigures", "RunReport", "RunRecorder",
         "ModelCheckpoint", "BestCheckpoint", "LastCheckpoint",
-        "RunSummary", "RunFigures", "MadeImages", "RunReport", "RunRecorder", "ModelCheckpoint", "BestCheckpoint",
-        "LastCheckpoint",
     ]  # fmt: skip
-    assert (listed[1], listed[11]) == (own, saves)
+    assert (listed[1], listed[12]) == (own, saves)
     bare = records.callbacks([], checkpoints=False, tracked=False)
-    assert [c for c in listed[2:11] if c not in bare] == [] == bare[9:]
+    assert [c for c in listed[2:12] if c not in bare] == [] == bare[10:]
     pickle.loads(pickle.dumps(records))  # as a trainer is that spawns its processes
 
 
