@@ -81,12 +81,14 @@ def test_the_run_folder_holds_everything_and_wandb_has_all_of_it(quickstart: Pat
 def test_every_recipe_says_what_to_expect_and_is_a_valid_recipe(path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     text = path.read_text()
     assert "# Expected: " in text
-    assert f"# lightning-recipes fit --config configs/{path.relative_to(CONFIGS).as_posix()}" in text
+    command = "pretrain" if path.parent.name == "pretrain" else "fit"
+    assert f"# lightning-recipes {command} --config configs/{path.relative_to(CONFIGS).as_posix()}" in text
     assert len(text.splitlines()) <= 60
     with pytest.raises(SystemExit) as leave:
-        main(["fit", "--config", str(path), "--print_config"])
+        main([command, "--config", str(path), "--print_config"])
     assert leave.value.code == 0
-    kind = "ConditionalGAN" if path.parent.name == "gan" else "ImageClassifier"
+    kinds = {"gan": "ConditionalGAN", "pretrain": "PretrainingModule"}
+    kind = kinds.get(path.parent.name, "ImageClassifier")
     assert f"class_path: lightning_recipes.{kind}" in capsys.readouterr().out
 
 
