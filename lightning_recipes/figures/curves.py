@@ -22,8 +22,12 @@ SAID = {
     "generator_loss": "loss of the generator",
     "discriminator_loss": "loss of the discriminator",
     "frechet_distance": "Frechet distance",
+    "pretext_loss": "loss of the method",
+    "knn_accuracy": "accuracy of the nearest neighbours",
+    "embedding_rank": "directions of the embeddings",
 }
 OF_ADVERSARIES = ("frechet_distance", "generator_loss", "discriminator_loss")
+OF_PRETRAINING = ("pretext_loss", "accuracy", "knn_accuracy", "embedding_rank")
 DIVERGED = 100  # times its median: a loss that would hide all others
 
 Points = list[tuple[int, float]]
@@ -37,7 +41,8 @@ def learning_curves(
     """Draw the loss and what is measured of training and validation over the epochs.
 
     That is the accuracy, or with several labels an image the mean average precision and F1; without either the loss
-    alone. Of adversaries it is the Frechet distance and the loss of each.
+    alone. Of adversaries it is the Frechet distance and the loss of each; of a pretraining the method's loss, what the
+    probe and the nearest neighbours reach, and over how many directions the embeddings vary.
 
     The curve of training is interrupted where it begins to be measured on other images, because a step there is one of
     the images and not of the model; the legend, which is below the panels, says on which.
@@ -56,6 +61,8 @@ def learning_curves(
     names = ["loss", *(("accuracy",) if "accuracy" in logged else sorted(logged, reverse=True))]
     if any(_points(rows, f"train_{name}") for name in OF_ADVERSARIES):
         names = list(OF_ADVERSARIES)
+    elif _points(rows, "train_pretext_loss"):
+        names = [name for name in OF_PRETRAINING if any(_points(rows, f"{p}_{name}") for p in ("train", "val"))]
     figure = Figure(figsize=(max(9, 4.2 * len(names)), 4.2), layout="constrained")
     for axes, name in zip(figure.subplots(1, len(names), squeeze=False)[0], names, strict=True):
         for kind, points in _parts(_points(rows, f"train_{name}"), boundaries, measured):

@@ -71,3 +71,11 @@ def test_rows_without_losses_are_an_empty_figure() -> None:
     figure = learning_curves([{"epoch": "0", "train_loss": "nan"}])
     figure.draw_without_rendering()
     assert not figure.legends
+
+
+def test_a_pretraining_shows_the_methods_loss_and_what_judges_it() -> None:
+    said = {"train_pretext_loss": "2", "val_pretext_loss": "3", "train_embedding_rank": "9", "val_loss": "1"}
+    alone = learning_curves([{"epoch": "0", **said}])
+    assert [axes.get_ylabel() for axes in alone.axes] == ["loss of the method", "directions of the embeddings"]
+    judged = learning_curves([{"epoch": "0", **said, "val_accuracy": "0.5", "val_knn_accuracy": "0.4"}])
+    assert [axes.get_ylabel() for axes in judged.axes][1:3] == ["accuracy", "accuracy of the nearest neighbours"]
