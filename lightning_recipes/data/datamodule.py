@@ -39,7 +39,7 @@ from lightning_recipes.errors import UserError, first_few
 from lightning_recipes.input_config import ExpectsInput, Fit, ImageBackend, InputConfig
 from lightning_recipes.stages.plan import Plan, Stage
 
-__all__ = ["ImageDataModule", "Split"]
+__all__ = ["ImageDataModule", "Split", "warn_of_skipped"]
 
 Split = Literal["train", "val", "test", "predict"]
 MOST_AT_ONCE = 256  # images that are evaluated together, where the recipe does not say
@@ -163,7 +163,7 @@ class ImageDataModule(pl.LightningDataModule):
             raise UserError("data.root: not given; name a folder of images, a .zip of one, or a .csv")
         shared = {"on_bad_image": p["on_bad_image"], "several_labels": self.several_labels, "channels": p["channels"]}
         opened = with_extra(self.open_root(p["images_per_class"]), p["extra"], **shared)
-        _warn_of_skipped(opened.skipped)
+        warn_of_skipped(opened.skipped)
         return opened
 
     def open_root(self, images_per_class: int | None) -> OpenedData:
@@ -242,7 +242,7 @@ class ImageDataModule(pl.LightningDataModule):
         if self.hparams["predict_root"] is not None:
             root, bad = self.hparams["predict_root"], self.hparams["on_bad_image"]
             found, skipped = open_unlabelled(root, "later" if self.reads_on else bad, channels=self.channels)
-            _warn_of_skipped(skipped)
+            warn_of_skipped(skipped)
             return found
         return self.opened.splits.test or self.opened.splits.val
 
@@ -591,6 +591,7 @@ class ImageDataModule(pl.LightningDataModule):
         return self._process.features(images, extract, batch_size=self._eval_batch_size(), views=views)
 
 
-def _warn_of_skipped(files: Sequence[str]) -> None:
+def warn_of_skipped(files: Sequence[str]) -> None:
+    """Say how many files were left out, and name some; nothing where there are none."""
     if files:
         rank_zero_warn(f"data.on_bad_image: {len(files)} files are skipped: {first_few(files)}")

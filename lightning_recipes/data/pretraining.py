@@ -4,9 +4,10 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from lightning.pytorch.utilities import rank_zero_warn
 from typing_extensions import override
 
-from lightning_recipes.data.datamodule import ImageDataModule
+from lightning_recipes.data.datamodule import ImageDataModule, warn_of_skipped
 from lightning_recipes.data.loading.dataset import ImageDataset
 from lightning_recipes.data.loading.device_images import DeviceImages
 from lightning_recipes.data.loading.image_views import ImageViews, LearnsFromViews
@@ -14,8 +15,9 @@ from lightning_recipes.data.loading.loader_settings import LoaderSettings
 from lightning_recipes.data.loading.loaders import AnyDataset
 from lightning_recipes.data.sources.held_out import HeldOut
 from lightning_recipes.data.sources.joined import Joined
+from lightning_recipes.data.sources.leaks import copies_of
 from lightning_recipes.data.sources.open import OpenedData
-from lightning_recipes.data.sources.source import ImageSource, Splits
+from lightning_recipes.data.sources.source import ImageSource, Splits, Subset
 from lightning_recipes.data.sources.splits import few_per_class
 from lightning_recipes.data.sources.unlabelled import open_unlabelled
 from lightning_recipes.errors import UserError
@@ -23,6 +25,7 @@ from lightning_recipes.stages.plan import Plan
 
 __all__ = ["PretrainingDataModule"]
 
+KEY = "data.unlabelled"
 UNLABELLED = "picture"
 """The one class of pictures without labels."""
 
@@ -60,6 +63,10 @@ class PretrainingDataModule(ImageDataModule):
             raise UserError("data.unlabelled: not given, nor data.root; name a folder of pictures, or a .zip of one")
         if self.hparams["extra"] is not None:
             raise UserError("data.extra: a pretraining needs no labels; name further pictures in data.unlabelled")
+        if self.hparams["balance"]:
+            raise UserError("data.balance: classes are not to be known here; leave it out")
+        if root is None and images_per_class is not None:
+            raise UserError("data.images_per_class: there are no labels without data.root; leave it out, or give that")
         if self.several_labels:
             raise UserError("data.task: a pretraining is judged by images of one label each; leave multilabel out")
         self.save_hyperparameters({"unlabelled": unlabelled}, logger=False)
@@ -69,28 +76,42 @@ class PretrainingDataModule(ImageDataModule):
     @cached_property
     def opened(self) -> OpenedData:
         """The labelled images that judge, opened and checked at the first use; without any, pictures of one class."""
-        if self.hparams["root"] is None:
-            return self._held_out()
+        opened = self._judged if self.has_labels else self._held_out
+        skipped = (*opened.skipped, *(self._unlabelled[1] if self.hparams["unlabelled"] is not None else ()))
+        warn_of_skipped(skipped)
+        return OpenedData(opened.splits, skipped)
+
+    @cached_property
+    def _of_root(self) -> OpenedData:
+        return self.open_root(None)
+
+    @property
+    def _judged(self) -> OpenedData:
         found, few = self._of_root, self.hparams["images_per_class"]
         if few is None:
             return found
         train = few_per_class(found.splits.train, few, self.hparams["split_seed"])
         return OpenedData(Splits(train, found.splits.val, found.splits.test), found.skipped)
 
-    @cached_property
-    def _of_root(self) -> OpenedData:
-        return self.open_root(None)
+    @property
+    def _held_out(self) -> OpenedData:
+        pictures, _ = self._unlabelled
+        p, alike = self.hparams, Joined([pictures], [UNLABELLED], np.zeros(len(pictures), dtype=np.int64))
+        train, val = HeldOut(p["val_fraction"], p["split_seed"], p["group"], p["folds"], p["fold"]).of(alike)
+        return OpenedData(Splits(train, val))
 
     @cached_property
     def _unlabelled(self) -> tuple[ImageSource, tuple[str, ...]]:
         p = self.hparams
-        return open_unlabelled(p["unlabelled"], p["on_bad_image"], channels=p["channels"])
-
-    def _held_out(self) -> OpenedData:
-        pictures, skipped = self._unlabelled
-        p, alike = self.hparams, Joined([pictures], [UNLABELLED], np.zeros(len(pictures), dtype=np.int64))
-        train, val = HeldOut(p["val_fraction"], p["split_seed"], p["group"], p["folds"], p["fold"]).of(alike)
-        return OpenedData(Splits(train, val), skipped)
+        found, skipped = open_unlabelled(p["unlabelled"], p["on_bad_image"], channels=p["channels"], key=KEY)
+        if not self.has_labels:
+            return found, skipped
+        splits = self._of_root.splits
+        judged = copies_of(found, KEY, {"validation": splits.val, "test": splits.test})
+        if not judged:
+            return found, skipped
+        rank_zero_warn(f"{KEY}: {len(judged)} of {len(found)} pictures are validation or test images, and are left out")
+        return Subset(found, np.setdiff1d(np.arange(len(found)), judged)), skipped
 
     @property
     def has_labels(self) -> bool:
@@ -102,7 +123,8 @@ class PretrainingDataModule(ImageDataModule):
     def train_source(self) -> ImageSource:
         """The pictures to learn from; the label of one whose label is not to be used is -1."""
         if not self.has_labels:
-            return self.opened.splits.train
+            train = self.opened.splits.train
+            return Joined([train], train.classes, np.full(len(train), -1))
         whole, known = self._of_root.splits.train, self.opened.splits.train
         labels = np.asarray(whole.labels)
         if known is not whole:
@@ -123,7 +145,7 @@ class PretrainingDataModule(ImageDataModule):
         if self.trainer is None:
             return 2
         module = self.trainer.lightning_module
-        return module.views if isinstance(module, LearnsFromViews) else 0
+        return module.views_per_image if isinstance(module, LearnsFromViews) else 0
 
     @override
     def change_plan(self, plan: Plan) -> None:

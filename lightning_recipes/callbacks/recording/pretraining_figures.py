@@ -74,9 +74,9 @@ class PretrainingFigures(pl.Callback):
             rows = _reconstructed(trainer, module, images)
             title = "As they are; as they were shown; as they were told"
             self._save(trainer, "reconstructions", class_sheet(rows, title=title))
-        elif module.views > 1:
-            drawn = [_pictures(data.augmented_images("val", indices, view), module) for view in range(module.views)]
-            rows = [(f"view {number}", list(view)) for number, view in enumerate(drawn, start=1)]
+        elif module.views_per_image > 1:
+            drawn = [data.augmented_images("val", indices, view) for view in range(module.views_per_image)]
+            rows = [(f"view {number}", list(_pictures(view, module))) for number, view in enumerate(drawn, start=1)]
             self._save(trainer, "views", class_sheet(rows, title="Views of an image that are to be known as one"))
 
     def _save(self, trainer: pl.Trainer, name: str, figure: Any) -> None:

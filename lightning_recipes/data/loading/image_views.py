@@ -19,10 +19,10 @@ class LearnsFromViews(Protocol):
     """A module that compares views of an image.
 
     Attributes:
-        views: Of each image in a training step, >= 1.
+        views_per_image: Of each image in a training step, >= 1.
     """
 
-    views: int
+    views_per_image: int
 
 
 class ImageViews(Dataset[Batch]):

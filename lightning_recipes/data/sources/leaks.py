@@ -10,7 +10,7 @@ from lightning_recipes.data.sources.remarks import warn
 from lightning_recipes.data.sources.source import ImageSource, Subset
 from lightning_recipes.errors import UserError
 
-__all__ = ["refuse_leaks"]
+__all__ = ["copies_of", "refuse_leaks"]
 
 MOST_DECODED = 20_000
 """Held-out images without files that are compared by their pixels: to decode more takes longer than to begin a run."""
@@ -46,6 +46,12 @@ def refuse_leaks(extra: FileSource, key: str, held_out: Mapping[str, ImageSource
                 f"{key}: '{_name(extra, ours)}' is the same picture as '{_name(source, theirs)}' of {split}{many}; "
                 "take it out of the extra ones: what is judged must not be trained on"
             )
+
+
+def copies_of(extra: FileSource, key: str, held_out: Mapping[str, ImageSource | None]) -> list[int]:
+    """Return the positions of pictures that are the same as one that is held out; arguments as above."""
+    found = (_leaks(extra, source, key, split) for split, source in held_out.items() if source is not None)
+    return sorted({leak.extra for leaks in found for leak in leaks})
 
 
 def _leaks(extra: FileSource, held_out: ImageSource, key: str, split: str) -> list[Leak]:

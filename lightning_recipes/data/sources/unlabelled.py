@@ -25,7 +25,11 @@ AnyPath = str | os.PathLike[str]
 
 
 def open_unlabelled(
-    root: AnyPath | Sequence[AnyPath], on_bad_image: Literal["error", "skip", "later"] = "error", *, channels: int = 3
+    root: AnyPath | Sequence[AnyPath],
+    on_bad_image: Literal["error", "skip", "later"] = "error",
+    *,
+    channels: int = 3,
+    key: str = KEY,
 ) -> tuple[FileSource, tuple[str, ...]]:
     """Open pictures without labels.
 
@@ -37,6 +41,7 @@ def open_unlabelled(
         on_bad_image: Whether files that are no whole pictures end the command or are left out; ``later``: none is
             looked at before it is read.
         channels: Of an image.
+        key: Of the recipe, for errors.
 
     Returns:
         The pictures, and the files that were left out with what is wrong with them.
@@ -45,6 +50,15 @@ def open_unlabelled(
         UserError: There are none, or one cannot be read and is not to be skipped.
     """
     roots = [root] if isinstance(root, (str, os.PathLike)) else list(root)
+    try:
+        return _opened(roots, on_bad_image, channels)
+    except UserError as error:  # which names the key of predict, whatever deep down has found it
+        raise UserError(str(error).replace(KEY, key)) from error
+
+
+def _opened(
+    roots: Sequence[AnyPath], on_bad_image: Literal["error", "skip", "later"], channels: int
+) -> tuple[FileSource, tuple[str, ...]]:
     source = _one(roots[0]) if len(roots) == 1 else _many(roots)
     source.channels = channels
     skipped: tuple[str, ...] = ()
@@ -146,7 +160,10 @@ class Anywhere:
         return None
 
     def stamp(self, name: str) -> str:
-        raise NotImplementedError("nobody asks for that of pictures without labels")
+        for path, tree in self.stored.items():
+            if name.startswith(f"{path}/"):
+                return tree.stamp(name[len(path) + 1 :])
+        return Folder(os.path.dirname(name) or ".").stamp(os.path.basename(name))
 
 
 def _source(tree: FileTree, names: Sequence[str] | dict[str, None]) -> FileSource:

@@ -49,4 +49,5 @@ class BarlowTwins(Method):
         """Return the squared distance of the correlation from the identity, off the diagonal times ``redundancy``."""
         embeddings: Tensor = self.projection(of_views(encoder, images).flatten(0, 1)).float()
         first, second = embeddings.reshape(*images.shape[:2], -1).unbind(1)
+        self.correlation.gather_distributed = self.training  # in a validation processes may have unequal shares
         return self.correlation(first, second), embeddings

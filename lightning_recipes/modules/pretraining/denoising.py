@@ -67,7 +67,7 @@ class Denoising(Method):
         whole = images[:, 0]
         seen, covered = self.spoiled(whole, key)
         places = encoder.feature_map(seen)
-        error = (self._told(places) - whole.float()).square()
+        error = (self._told(places, whole.shape[-1]) - whole.float()).square()
         embeddings = places.float().mean(dim=(2, 3))
         if not self.mask:
             return error.mean(), embeddings
@@ -79,7 +79,7 @@ class Denoising(Method):
         noise = torch.randn(images.shape, generator=generator, device=images.device, dtype=torch.float32)
         side, size = -(-images.shape[-1] // self.patch), images.shape[-2:]
         drawn = torch.rand(len(images), side * side, generator=generator, device=images.device)
-        count = round(self.mask * side * side)
+        count = min(max(1, round(self.mask * side * side)), max(1, side * side - 1)) if self.mask else 0
         places = torch.zeros_like(drawn).scatter_(1, drawn.argsort(dim=1)[:, :count], 1.0)
         cover = places.reshape(-1, 1, side, side)
         covered = interpolate(cover, scale_factor=self.patch, mode="nearest")[..., : size[0], : size[1]]
@@ -87,7 +87,8 @@ class Denoising(Method):
 
     def reconstruct(self, encoder: Encoder, images: Tensor) -> Tensor:
         """Return pictures (N, C, H, W), float32, normalised, of spoiled ones."""
-        return self._told(encoder.feature_map(images))
+        return self._told(encoder.feature_map(images), images.shape[-1])
 
-    def _told(self, places: Tensor) -> Tensor:
-        return pixel_shuffle(self.decoder(places).float(), self.stride)
+    def _told(self, places: Tensor, size: int) -> Tensor:
+        whole = pixel_shuffle(self.decoder(places).float(), self.stride)
+        return whole[..., :size, :size]  # the last places of a size that is no multiple of the stride see beyond it

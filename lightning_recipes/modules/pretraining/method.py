@@ -48,12 +48,14 @@ class Method(nn.Module):
 
     Attributes:
         views: Of each image in a step.
+        needs_labels: Whether it learns nothing where no label is known.
         compares_images: Whether the loss of a batch is more than the mean over its images: it then cannot be had in
             parts.
     """
 
     views: ClassVar[int] = 2
     compares_images: ClassVar[bool] = True
+    needs_labels: ClassVar[bool] = False
 
     @abstractmethod
     def loss(self, encoder: Encoder, images: Tensor, labels: Tensor, key: StepKey) -> tuple[Tensor, Tensor]:

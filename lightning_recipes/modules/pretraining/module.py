@@ -17,7 +17,7 @@ from lightning_recipes.evaluation.metrics import loss_mean
 from lightning_recipes.evaluation.probes import linear_probe, nearest_classes
 from lightning_recipes.models.groups import LayerGroup, groups_of, layer_groups
 from lightning_recipes.modules.classifier import ImageClassifier
-from lightning_recipes.modules.pretraining.method import Encoder, Method, create_method
+from lightning_recipes.modules.pretraining.method import Method, create_method
 from lightning_recipes.modules.staged import StagedModule
 from lightning_recipes.modules.step_additions import StepKey
 from lightning_recipes.optim.losses import create_loss
@@ -26,11 +26,13 @@ from lightning_recipes.randomness import seed_process
 __all__ = ["PretrainingModule"]
 
 OWN = "method."
+FEWEST_EMBEDDINGS = 16
+"""Fewer lie over few directions whatever they are."""
 MOST_EMBEDDINGS = 1024
 """Whose spread is measured: the singular values of more take as long as many steps."""
 
 
-class PretrainingModule(ImageClassifier, Encoder):
+class PretrainingModule(ImageClassifier):
     """Any timm backbone that learns without labels; with some, its head is a linear probe that no step trains.
 
     At the start of each validation the probe is fitted on the features of the training images whose labels may be used,
@@ -129,7 +131,7 @@ class PretrainingModule(ImageClassifier, Encoder):
         return {
             "num_features": lambda: width,
             "map_features": lambda: of_map()[1],
-            "stride": lambda: size // of_map()[-1],
+            "stride": lambda: -(-size // of_map()[-1]),
             "in_chans": lambda: in_chans,
         }
 
@@ -164,7 +166,7 @@ class PretrainingModule(ImageClassifier, Encoder):
         return [*layer_groups(self.backbone, self.head)[:-1], *groups_of(method=self.method)]
 
     @property
-    def views(self) -> int:
+    def views_per_image(self) -> int:
         """Of each image in a training step."""
         return self.method.views
 
@@ -194,22 +196,28 @@ class PretrainingModule(ImageClassifier, Encoder):
     # Training.
 
     @override
-    def transform_batch(self, batch: Any, batch_idx: int) -> Any:
-        """Return the batch as it is: its views are made by the data."""
+    def on_train_start(self) -> None:
+        """Refuse what would change what is compared, and labels that a method needs and that there are not.
+
+        Raises:
+            UserError: There is such a callback, or no label.
+        """
+        super().on_train_start()
         if self.additions.batch_transforms:
             names = ", ".join(self.additions.batch_transforms)
             raise UserError(f"trainer.callbacks: {names} would change what is compared; leave Mixing out")
-        return batch
-
-    @override
-    def training_loss(self, batch: Any, key: StepKey) -> Mapping[str, Any]:
-        """Return the method's ``loss`` of a batch of views."""
         if self.additions.micro_batches > 1 and self.method.compares_images:
             raise UserError(
                 "trainer.callbacks: MicroBatches would compare the images of each part alone; leave it out, and give a "
                 "smaller data.batch_size"
             )
-        loss, embeddings = self.method.loss(self, batch.images[:, -self.views :], batch.labels, key)
+        if self.method.needs_labels and not self.has_labels:
+            raise UserError("model.method: siamese pairs images by their labels, and there are none; give data.root")
+
+    @override
+    def training_loss(self, batch: Any, key: StepKey) -> Mapping[str, Any]:
+        """Return the method's ``loss`` of a batch of views."""
+        loss, embeddings = self.method.loss(self, batch.images[:, -self.views_per_image :], batch.labels, key)
         return {"loss": loss, "embeddings": embeddings.detach()}
 
     @override
@@ -227,7 +235,7 @@ class PretrainingModule(ImageClassifier, Encoder):
     def on_train_batch_end(self, outputs: Any, batch: Any, batch_idx: int) -> None:
         """Log at the last batch what the steps added up, and how far its embeddings are spread."""
         super().on_train_batch_end(outputs, batch, batch_idx)
-        if self.trainer.is_last_batch and self._embedded is not None:
+        if self.trainer.is_last_batch and self._embedded is not None and len(self._embedded) >= FEWEST_EMBEDDINGS:
             embeddings = self._embedded[:MOST_EMBEDDINGS].float().cpu()
             found = {"train_embedding_spread": spread(embeddings), "train_embedding_rank": effective_rank(embeddings)}
             self.log_dict(found, on_step=False, on_epoch=True, sync_dist=True)

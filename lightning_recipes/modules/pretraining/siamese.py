@@ -28,6 +28,8 @@ class Siamese(Method):
         width: Of the embeddings, >= 1.
     """
 
+    needs_labels = True
+
     def __init__(self, num_features: int, margin: float = 1.0, width: int = 128) -> None:
         super().__init__()
         refuse_bad_values(

@@ -48,4 +48,5 @@ class SimCLR(Method):
         """Return the normalised, temperature-scaled cross entropy."""
         embeddings: Tensor = self.projection(of_views(encoder, images).flatten(0, 1)).float()
         first, second = embeddings.reshape(*images.shape[:2], -1).unbind(1)
+        self.contrast.gather_distributed = self.training  # in a validation processes may have unequal shares
         return self.contrast(first, second), embeddings

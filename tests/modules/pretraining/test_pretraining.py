@@ -153,6 +153,23 @@ def test_pictures_without_labels_come_beside_labelled_ones(tmp_path: Path) -> No
     assert np.array_equal(data.train_source.read(len(data.train_source) - 1).shape, (32, 32, 3))
 
 
+def test_a_validation_image_among_the_unlabelled_is_left_out(tmp_path: Path) -> None:
+    root = tmp_path / "set"
+    for split, first, last in (("train", 0, 40), ("val", 40, 60)):
+        folder_of_pictures(root / split, 60)
+        for path in (root / split).rglob("*.png"):
+            if not first <= int(path.stem) < last:
+                path.unlink()
+    beside = folder_of_pictures(tmp_path / "beside" / "more", 70)
+    data = images(root=str(root), unlabelled=[str(root), str(beside)], images_per_class=None, val_fraction=0.2)
+    with pytest.warns(UserWarning, match=r"data.unlabelled: 40 of 130 pictures are validation or test images"):
+        source = data.train_source
+    learned = [source.read(index).tobytes() for index in range(len(source))]
+    judged = {data.opened.splits.val.read(index).tobytes() for index in range(20)}
+    assert len(judged) > 1
+    assert not judged & set(learned)
+
+
 class NoNegatives(SimCLR):
     """SimCLR that only draws views together: all embeddings are soon one, where no norm layer keeps them apart."""
 
@@ -187,6 +204,12 @@ def test_embeddings_of_a_method_as_it_is_are_not(method: str, tmp_path: Path) ->
     assert "collapsed" not in said
 
 
+@pytest.mark.parametrize("size", [40, 65])
+def test_a_size_that_is_no_multiple_of_the_stride_is_told_too(size: int, tmp_path: Path) -> None:
+    trainer = pretrain(module("denoising", image_size=size), images(image_size=size), tmp_path, epochs=1)
+    assert trainer.callback_metrics["val_pretext_loss"].isfinite()
+
+
 @pytest.mark.parametrize("mask", [0.0, 0.5])
 def test_tokens_tell_their_own_patches(mask: float, tmp_path: Path) -> None:
     network = module({"name": "denoising", "noise": 0.3, "mask": mask}, backbone="test_vit", image_size=48)
@@ -208,6 +231,12 @@ def test_what_cannot_be_is_refused_in_a_line(tmp_path: Path) -> None:
         pretrain(module(), images(augment="none"), tmp_path)
     with pytest.raises(UserError, match=r"data.unlabelled: not given, nor data.root"):
         lr.PretrainingDataModule()
+    with pytest.raises(UserError, match=r"data.balance: classes are not to be known here"):
+        images(balance=True)
+    with pytest.raises(UserError, match=r"data.images_per_class: there are no labels without data.root"):
+        images(root=None, unlabelled="pictures")
+    with pytest.raises(UserError, match=r"data.unlabelled: 'nowhere' does not exist"):
+        _ = images(unlabelled="nowhere").train_source
     plan = lr.Stages([lr.Stage("head", epochs=1, train="head", cache_features=True)])
     with pytest.raises(UserError, match="cache_features: the backbone is what learns here"):
         pretrain(module(), images(), tmp_path, plan)
