@@ -18,13 +18,13 @@ from tests.small import QUIET
 __all__ = ["disagreements"]
 
 
-def disagreements(folder: Path, data: lr.ImageDataModule, *, loose: bool = False, **trainer: Any) -> list[str]:
+def disagreements(folder: Path, data: lr.ImageDataModule, *, loose: float = 0.0, **trainer: Any) -> list[str]:
     """Return what of a run's folder does not agree with its ``best.ckpt``; nothing, where all is well.
 
     Args:
         folder: With ``summary.json``, ``val_predictions.csv``, ``errors.json`` and the checkpoint.
         data: A new data module, as the recipe has it.
-        loose: The run was judged in 16 bits, and predictions one by one are in 32.
+        loose: How far probabilities may be apart where the run was judged in 16 bits: predictions one by one are in 32.
         trainer: Options of the trainer that validates.
     """
     summary, errors = (json.loads((folder / name).read_text()) for name in ("summary.json", "errors.json"))
@@ -56,7 +56,7 @@ def disagreements(folder: Path, data: lr.ImageDataModule, *, loose: bool = False
     compare("the epoch's own val_loss", judged.metrics["val_loss"], metrics["val_loss"], 2e-2 if loose else 1e-4)
     compare("the epoch's own accuracy", judged.metrics["val_accuracy"], metrics["val_accuracy"], 1.5 / len(rows))
     compare("best_epoch", judged.epoch, summary["best_epoch"])
-    found += _row_by_row(model, data, rows, tolerance=0.1 if loose else 2e-3)
+    found += _row_by_row(model, data, rows, tolerance=loose or 2e-3)
     counted = np.zeros((10, 10), int)
     for row in rows:
         counted[int(row["true"]), int(row["predicted"])] += 1

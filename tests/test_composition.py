@@ -73,7 +73,7 @@ def train(connection: Any, recipe: Recipe, folder: Path, kill: int | None, ckpt_
     precision: dict[str, Any] = {"precision": "bf16-mixed"} if recipe.get("precision") == "bf16" else {}
     if recipe.get("precision") == "fp16":
         precision = {"plugins": [MixedPrecision("16-mixed", "cpu", torch.amp.GradScaler("cpu"))]}
-    differ = disagreements(folder, data_of(recipe), loose=bool(precision), **precision)
+    differ = disagreements(folder, data_of(recipe), loose=0.1 if precision else 0, **precision)
     connection.send((trainer.global_step, sha, reported, differ))
 
 

@@ -148,7 +148,7 @@ def _section(arguments: dict[str, Any], kind: str | None) -> dict[str, Any] | No
         found = import_object("class_path", str(kind))
     except (UserError, ValueError):  # of a class that is not here: said when the model is made
         return None
-    if issubclass(found, ConditionalGAN):  # said likewise
+    if isinstance(found, type) and issubclass(found, ConditionalGAN):  # said likewise
         return None
     return {
         "class_path": current_path(str(kind)),
