@@ -21,7 +21,7 @@ def spread(embeddings: Tensor) -> float:
 
 
 def effective_rank(embeddings: Tensor) -> float:
-    """Return over how many directions embeddings vary, from 1 to the smaller of N and D.
+    """Return over how many directions embeddings vary, from 1 to the smaller of N - 1 and D.
 
     The exponential of the entropy of the singular values' shares (Garrido et al. 2023, "RankMe", equation 1), here of
     embeddings less their mean: what all images have in common tells none apart.

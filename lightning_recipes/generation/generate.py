@@ -1,6 +1,5 @@
 """``generate``: images that a checkpoint makes, in class folders, as data to train on."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from lightning_recipes.atomic_io import refuse_taken_folder, whole_folder, write_json
+from lightning_recipes.data.sources.progress import Progress, tell_nobody
 from lightning_recipes.errors import UserError, did_you_mean, refuse_bad_values
 from lightning_recipes.models.fingerprint import weights_sha256
 from lightning_recipes.modules.gan.conditional_gan import ConditionalGAN
@@ -18,12 +18,6 @@ from lightning_recipes.randomness import seed_for
 
 __all__ = ["generate"]
 
-Progress = Callable[[str, int, int], None]
-
-
-def _tell_nobody(doing: str, done: int, of: int) -> None:
-    """Say nothing."""
-
 
 def generate(
     ckpt_path: str,
@@ -31,7 +25,7 @@ def generate(
     images_per_class: int = 100,
     seed: int = 0,
     classes: str | None = None,
-    progress: Progress = _tell_nobody,
+    progress: Progress = tell_nobody,
 ) -> dict[str, Any]:
     """Write images that a ``ConditionalGAN`` makes as PNG files, in a folder for each class.
 

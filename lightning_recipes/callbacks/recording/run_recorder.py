@@ -192,7 +192,10 @@ class RunRecorder(pl.Callback):
         if sum(isinstance(callback, RunRecorder) for callback in there) > 1:
             raise UserError("trainer.callbacks: RunRecorder is there more than once; keep one")
         for callback in there:
-            if isinstance(callback, (RunSummary, RunFigures, MadeImages, RunReport)) and callback not in self.written:
+            if (
+                isinstance(callback, (RunSummary, RunFigures, MadeImages, PretrainingFigures, RunReport))
+                and callback not in self.written
+            ):
                 kind = type(callback).__name__
                 raise UserError(f"trainer.callbacks: {kind} is a part of RunRecorder, which is there; leave it out")
         if trainer.barebones:
