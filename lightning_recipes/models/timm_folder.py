@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import timm
+import torch
 from PIL import Image
 from timm.data import create_transform, resolve_data_config
 from timm.models import save_for_hf
@@ -43,7 +44,8 @@ def as_timm(backbone: nn.Module, head: nn.Module, num_classes: int) -> nn.Module
     if not isinstance(classifier, nn.Linear) or classifier.weight.shape != head.weight.shape:
         raise UserError(f"to: the head's {head.in_features} features are not those of timm's classifier; {known}")
     classifier.load_state_dict({name: value.detach().clone() for name, value in head.state_dict().items()})
-    return model.eval()  # type: ignore[no-any-return]
+    # A file has no tensors whose channels lie last.
+    return model.eval().to(memory_format=torch.contiguous_format)  # type: ignore[no-any-return]
 
 
 def write_timm(model: nn.Module, folder: Path, given: InputConfig, classes: Sequence[str]) -> None:

@@ -49,6 +49,15 @@ def test_timm_alone_says_what_predict_says(tmp_path: Path, source: ImageSource, 
     assert json.loads((tmp_path / "out" / "export.json").read_text())["checkpoint"] == "best.ckpt"
 
 
+def test_timm_gives_the_features_of_a_backbone_without_its_head(tmp_path: Path, source: ImageSource) -> None:
+    model = classifier().to(memory_format=torch.channels_last)  # as a recipe with model.channels_last has it
+    export_for_timm(model, tmp_path / "out", source=source, limits=CLOSE, origin={})
+    backbone = timm.create_model(f"local-dir:{tmp_path / 'out'}", pretrained=True, num_classes=0).eval()
+    images = torch.randn(2, 3, 32, 32)
+    with torch.inference_mode():
+        torch.testing.assert_close(backbone(images), model.features(images))
+
+
 def test_a_transform_of_another_size_is_seen(
     tmp_path: Path, source: ImageSource, monkeypatch: pytest.MonkeyPatch
 ) -> None:
