@@ -53,6 +53,8 @@ def refuse_data(trainer: pl.Trainer, made: InputConfig) -> None:
         return
     if data.several_labels:
         raise UserError("data.task: images are made of one class each; give multiclass")
+    if len(data.opened.splits.val) < 2:
+        raise UserError("data.val_fraction: one validation image has no spread to compare with; give two or more")
     own = data.input_config
     if own.image_size != made.image_size:
         raise UserError(f"data.image_size: {own.image_size} is not the size that is made, {made.image_size}")
