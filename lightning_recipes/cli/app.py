@@ -19,9 +19,11 @@ from lightning_recipes.cli.packaged import name_recipes
 from lightning_recipes.engine.stop_signals import Stopped, StopSignals
 from lightning_recipes.errors import UserError
 
-__all__ = ["OnRecipe", "choose_what_is_said", "refused", "run"]
+__all__ = ["INTERRUPTED", "OnRecipe", "choose_what_is_said", "refused", "run"]
 
 PACKAGE = Path(__file__).parents[1]
+INTERRUPTED = 130
+"""Exit code of a command that takes no recipe and was stopped by Ctrl-C, as a shell has it."""
 usual_format = warnings.formatwarning  # Lightning's
 
 

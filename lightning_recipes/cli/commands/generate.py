@@ -6,15 +6,13 @@ from collections.abc import Sequence
 from jsonargparse import ArgumentError, ArgumentParser
 
 from lightning_recipes.atomic_io import failed_write
-from lightning_recipes.cli.app import choose_what_is_said, refused
+from lightning_recipes.cli.app import INTERRUPTED, choose_what_is_said, refused
 from lightning_recipes.cli.config_checks import check_folder
 from lightning_recipes.cli.progress import telling
 from lightning_recipes.errors import UserError
 from lightning_recipes.generation.generate import generate
 
 __all__ = ["Generate"]
-
-INTERRUPTED = 130
 
 
 class Generate:

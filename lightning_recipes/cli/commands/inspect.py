@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from jsonargparse import ArgumentError, ArgumentParser
 
 from lightning_recipes.atomic_io import failed_write
-from lightning_recipes.cli.app import choose_what_is_said
+from lightning_recipes.cli.app import INTERRUPTED, choose_what_is_said
 from lightning_recipes.cli.console import print_inspection
 from lightning_recipes.cli.error_messages import one_line
 from lightning_recipes.cli.help_pages import with_page
@@ -15,8 +15,6 @@ from lightning_recipes.errors import UserError
 from lightning_recipes.inspection.inspect import inspect
 
 __all__ = ["Inspect"]
-
-INTERRUPTED = 130
 
 
 class Inspect:

@@ -5,15 +5,13 @@ from collections.abc import Sequence
 
 from jsonargparse import ArgumentError, ArgumentParser
 
-from lightning_recipes.cli.app import choose_what_is_said, refused
+from lightning_recipes.cli.app import INTERRUPTED, choose_what_is_said, refused
 from lightning_recipes.cli.plan_table import print_plan, print_prepared
 from lightning_recipes.cli.progress import telling
 from lightning_recipes.errors import UserError
 from lightning_recipes.preparation.prepare import prepare
 
 __all__ = ["Prepare"]
-
-INTERRUPTED = 130
 
 
 class Prepare:

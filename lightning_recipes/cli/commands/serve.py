@@ -5,13 +5,11 @@ from collections.abc import Sequence
 
 from jsonargparse import ArgumentError, ArgumentParser
 
-from lightning_recipes.cli.app import choose_what_is_said, refused
+from lightning_recipes.cli.app import INTERRUPTED, choose_what_is_said, refused
 from lightning_recipes.errors import UserError
 from lightning_recipes.serving.serve import serve
 
 __all__ = ["Serve"]
-
-INTERRUPTED = 130
 
 
 class Serve:
