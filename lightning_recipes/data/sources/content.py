@@ -10,7 +10,7 @@ from lightning_recipes.data.sources.files import FileSource
 from lightning_recipes.data.sources.joined import Joined
 from lightning_recipes.data.sources.source import ImageSource, Subset
 
-__all__ = ["content_hashes", "pixel_hashes"]
+__all__ = ["content_hashes", "file_of", "pixel_hashes"]
 
 THREADS = 8  # files of a network's drive are waited for
 
@@ -35,15 +35,22 @@ def pixel_hashes(source: ImageSource, indices: Iterable[int]) -> list[str]:
         return list(threads.map(lambda index: _hash_of_pixels(source, index), indices))
 
 
-def _hash(source: ImageSource, index: int) -> str:
+def file_of(source: ImageSource, index: int) -> tuple[FileSource, int] | None:
+    """Return the files that an image is among, and its position there; None where it is no file."""
     if isinstance(source, Subset):
-        return _hash(source.source, int(source.indices[index]))
+        return file_of(source.source, int(source.indices[index]))
     if isinstance(source, Joined):
-        return _hash(*source.origin(index))
-    if not isinstance(source, FileSource):
+        return file_of(*source.origin(index))
+    return (source, index) if isinstance(source, FileSource) else None
+
+
+def _hash(source: ImageSource, index: int) -> str:
+    found = file_of(source, index)
+    if found is None:
         return _hash_of_pixels(source, index)
+    files, position = found
     try:
-        with source.tree.open(source.paths[index]) as file:
+        with files.tree.open(files.paths[position]) as file:
             return hashlib.sha256(file.read()).hexdigest()
     except Exception:  # as below
         return ""

@@ -4,10 +4,10 @@ import os
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from lightning_recipes.data.sources.content import content_hashes, pixel_hashes
+from lightning_recipes.data.sources.content import content_hashes, file_of, pixel_hashes
 from lightning_recipes.data.sources.files import FileSource
 from lightning_recipes.data.sources.remarks import warn
-from lightning_recipes.data.sources.source import ImageSource, Subset
+from lightning_recipes.data.sources.source import ImageSource
 from lightning_recipes.errors import UserError
 
 __all__ = ["copies_of", "refuse_leaks"]
@@ -55,7 +55,7 @@ def copies_of(extra: FileSource, key: str, held_out: Mapping[str, ImageSource | 
 
 
 def _leaks(extra: FileSource, held_out: ImageSource, key: str, split: str) -> list[Leak]:
-    if _file_of(held_out, 0) is not None:
+    if file_of(held_out, 0) is not None:
         ours, theirs = _sizes(extra), _sizes(held_out)
         shared = set(ours) & set(theirs) - {""}
         places, others = ([i for i, size in enumerate(sizes) if size in shared] for sizes in (ours, theirs))
@@ -72,19 +72,12 @@ def _alike(ours: Sequence[int], hashes: Sequence[str], theirs: Sequence[int], ot
     return [Leak(place, held_out[one]) for place, one in zip(ours, hashes, strict=True) if one in held_out]
 
 
-def _file_of(source: ImageSource, index: int) -> tuple[FileSource, int] | None:
-    """Return the files that an image is among, and its position; None where it is no file."""
-    if isinstance(source, Subset):
-        return _file_of(source.source, int(source.indices[index]))
-    return (source, index) if isinstance(source, FileSource) else None
-
-
 def _sizes(source: ImageSource) -> list[str]:
     """Return the sizes of files in bytes, as their stamps begin with; empty where one cannot be read."""
-    files = (_file_of(source, index) for index in range(len(source)))
+    files = (file_of(source, index) for index in range(len(source)))
     return ["" if one is None else one[0].tree.stamp(one[0].paths[one[1]]).partition("-")[0] for one in files]
 
 
 def _name(source: ImageSource, index: int) -> str:
-    found = _file_of(source, index)
+    found = file_of(source, index)
     return str(source.paths[index]) if found is None else os.path.join(found[0].tree.root, found[0].paths[found[1]])
