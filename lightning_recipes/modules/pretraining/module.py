@@ -1,6 +1,7 @@
 """A backbone that learns without labels, judged by what a few labels make of its features."""
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 import torch
@@ -125,6 +126,7 @@ class PretrainingModule(ImageClassifier):
         assert isinstance(self.head, nn.Linear)
         size, width = image_size or self.input_config.image_size, self.head.in_features
 
+        @cache  # two of the shapes ask for it
         def of_map() -> torch.Size:
             return self._map_of_zeros(size, in_chans).shape
 
@@ -212,7 +214,8 @@ class PretrainingModule(ImageClassifier):
                 "smaller data.batch_size"
             )
         if self.method.needs_labels and not self.has_labels:
-            raise UserError("model.method: siamese pairs images by their labels, and there are none; give data.root")
+            name = type(self.method).__name__
+            raise UserError(f"model.method: {name} pairs images by their labels, and there are none; give data.root")
 
     @override
     def training_loss(self, batch: Any, key: StepKey) -> Mapping[str, Any]:
