@@ -82,7 +82,7 @@ def print_ablation(plan: SweepPlan, report: Mapping[str, Any], compared: Compare
         for pair in sorted(compared.pairs, key=lambda pair: -pair["difference"]):
             better = {"a": "worse", "b": "better", "not shown": "no"}[pair["verdict"]]
             share = percent(pair["groups"]["b"]["accuracy"]["value"])
-            less = points(-pair["difference"], [-bound for bound in reversed(pair["ci95"])])
+            less = points(pair["difference"], pair["ci95"], turned=True)
             table.add_row(pair["b"], share, less, f"{pair['p_adjusted']:.2g}", better)
         Console(markup=False).print(table)
     print(_counted(report["trials"]))

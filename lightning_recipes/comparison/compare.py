@@ -148,6 +148,9 @@ def _changed(pair: Pair, found: Paired, side: str) -> list[dict[str, Any]]:
 
 
 def _number(pair: Pair, found: Paired) -> str:
+    """How far the better one is ahead; where none is, the first less the second."""
     one = pair.accuracy
+    which = "first less second " if one.verdict == "not shown" else ""
+    ahead = points(one.value, one.ci95, turned=one.verdict == "b")
     adjusted = "" if one.p_adjusted == one.p_value else f", {one.p_adjusted:.2g} corrected for all pairs"
-    return f"{points(one.value, one.ci95)} points, p {one.p_value:.2g}{adjusted}; {speaks_of(pair, found)}"
+    return f"{which}{ahead} points, p {one.p_value:.2g}{adjusted}; {speaks_of(pair, found)}"

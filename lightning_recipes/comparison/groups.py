@@ -1,7 +1,9 @@
 """Which runs are compared: each alone, or those of one recipe together, as its seeds."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from os.path import commonprefix
 from pathlib import Path
 from typing import NoReturn
 
@@ -23,7 +25,7 @@ class Group:
     """Runs of one recipe.
 
     Attributes:
-        name: As it was typed.
+        name: As it was typed; of runs with commas between, what they share comes once: ``runs/a/{0,2}``.
         runs: Their folders; runs of the same seed hold out different folds.
     """
 
@@ -41,14 +43,14 @@ def find_groups(names: Sequence[str], called: Sequence[str] | None = None) -> li
 
     Args:
         names: Each the folder of a run, a folder of numbered runs of one recipe, or runs with commas between.
-        called: What each is called in tables (default: as it is named).
+        called: What each is called in tables (default: as it is named, what runs with commas share once).
 
     Raises:
         UserError: There is none, or they do not belong together.
     """
     if len(names) < 2:
         raise UserError(f"compare: takes two runs or more, or folders of runs; {EXAMPLE}")
-    folders = zip(called or names, map(_folders, names), strict=True)
+    folders = zip(called or map(_short, names), map(_folders, names), strict=True)
     groups = [Group(name, tuple(RunContents(folder) for folder in of)) for name, of in folders]
     _refuse_twice(groups)
     for group in groups:
@@ -66,6 +68,15 @@ def _folders(name: str) -> list[Path]:
         return [path]
     numbered = sorted((one for one in path.iterdir() if one.is_dir() and holds_run(one)), key=_order)
     return numbered or _none(name)
+
+
+def _short(name: str) -> str:
+    """Return a shell's braces for runs with commas between, whose names would fill tables: ``runs/a/{0,2}``."""
+    parts = [part.strip() for part in name.split(",") if part.strip()]
+    shared = re.sub("[^/_-]*$", "", commonprefix(parts))  # noqa: RUF071 - letters are meant, and a word begun is cut off
+    if len(parts) < 2 or not shared or Path(name).exists():
+        return name
+    return f"{shared}{{{','.join(part.removeprefix(shared) for part in parts)}}}"
 
 
 def _none(name: str) -> NoReturn:

@@ -16,14 +16,18 @@ def metric_of(found: Paired) -> str:
     return "images with every label right" if found.several else "accuracy"
 
 
-def points(difference: float, ci95: Sequence[float]) -> str:
-    """Return a difference of shares with its interval, in points of a hundred.
+def points(difference: float, ci95: Sequence[float], *, turned: bool = False) -> str:
+    """Return a difference of shares with its interval, in points of a hundred; turned, the second less the first.
 
     Example:
         >>> points(0.021, (0.004, 0.038))
         '+2.1 (+0.4 to +3.8)'
+        >>> points(0.021, (0.004, 0.038), turned=True)
+        '-2.1 (-3.8 to -0.4)'
     """
     low, high = ci95
+    if turned:
+        difference, low, high = -difference, -high, -low
     return f"{100 * difference:+.1f} ({100 * low:+.1f} to {100 * high:+.1f})"
 
 

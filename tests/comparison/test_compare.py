@@ -52,6 +52,17 @@ def test_what_is_not_shown_says_how_many_images_would_show_it(tmp_path: Path) ->
     assert pair["images_needed"] > 300
     assert f"{pair['images_needed']:,} images" in done.said[0]["advice"]
     assert "2 keys differ" in pair["warning"]
+    assert done.said[0]["number"].startswith("first less second +1.0 (")
+
+
+def test_it_is_said_how_far_the_better_one_is_ahead(tmp_path: Path) -> None:
+    write_run(tmp_path / "a", GOOD)
+    write_run(tmp_path / "b", BAD, model={"lr": 0.2})
+    ahead, behind = compare(["a", "b"]), compare(["b", "a"])
+    assert ahead.said[0]["what"] == behind.said[0]["what"] == "a is better than b in accuracy"
+    assert ahead.said[0]["number"].startswith("+25.0 (")
+    assert behind.said[0]["number"] == ahead.said[0]["number"]
+    assert behind.pairs[0]["difference"] == -ahead.pairs[0]["difference"]
 
 
 def test_numbered_runs_are_the_seeds_of_a_recipe(tmp_path: Path) -> None:
@@ -68,6 +79,7 @@ def test_numbered_runs_are_the_seeds_of_a_recipe(tmp_path: Path) -> None:
     assert 0 < pair["groups"]["a"]["accuracy"]["ci95"][0] < pair["groups"]["a"]["accuracy"]["ci95"][1] < 1
     (same,) = compare(["a/0,a/1,a/2", "b/0,b/1,b/2"]).pairs
     assert same["difference"] == pair["difference"]
+    assert (same["a"], same["b"]) == ("a/{0,1,2}", "b/{0,1,2}"), "as a shell has it, for a table has little room"
     assert compare(["a", "b/0"]).pairs[0]["runs_needed"] is not None
 
 
