@@ -264,27 +264,31 @@ def test_a_test_picture_is_refused_too_and_one_of_training_is_not(tmp_path: Path
         _ = opened(str(tmp_path / "split"), made, batch_size=1).opened
 
 
-def test_pixels_are_compared_where_held_out_images_are_no_files(tmp_path: Path) -> None:
-    data = digits()
+@pytest.mark.parametrize("channels", [3, 1])
+def test_pixels_are_compared_where_held_out_images_are_no_files(channels: int, tmp_path: Path) -> None:
+    data = digits(channels=channels)
     held_out = data.opened.splits.val
     coloured(tmp_path / "3" / "other.png", 1, 2)
-    _ = digits(extra=str(tmp_path)).opened
+    _ = digits(channels=channels, extra=tmp_path).opened
     Image.fromarray(held_out.read(5)).save(tmp_path / "3" / "same.png")
     with pytest.raises(UserError, match=r"/3/same\.png' is the same picture as 'digits/\d+"):
-        _ = digits(extra=str(tmp_path)).opened
+        _ = digits(channels=channels, extra=str(tmp_path)).opened
 
 
 @pytest.mark.parametrize(
     ("extra", "text"),
     [
         ({"weight": 0.5}, r"^data\.extra\.root: not given; name a folder of class folders"),
-        ({"root": "made", "weight": -1}, r"^data\.extra\.weight: -1 is not a number >= 0"),
-        ({"root": "made", "weight": float("nan")}, r"^data\.extra\.weight: nan is not a number >= 0"),
-        ({"root": "made", "weight": "half"}, r"^data\.extra\.weight: half is not a number >= 0"),
+        ({"root": "made", "weight": -1}, r"^data\.extra\.weight: -1 is not a number from 0 to 1000"),
+        ({"root": "made", "weight": 1e9}, r"^data\.extra\.weight: 1000000000\.0 is not a number from 0 to 1000"),
+        ({"root": "made", "weight": float("nan")}, r"^data\.extra\.weight: nan is not a number from 0 to 1000"),
+        ({"root": "made", "weight": "half"}, r"^data\.extra\.weight: half is not a number from 0 to 1000"),
+        (["made", "found"], r"^data\.extra: \['made', 'found'\] is neither a path nor a mapping; give one"),
+        (3, r"^data\.extra: 3 is neither a path nor a mapping"),
         ({"root": "made", "wieght": 1}, r"^data\.extra\.wieght: there is no such key; did you mean weight\?$"),
     ],
 )
-def test_values_that_cannot_work_are_refused_before_any_image_is_read(extra: dict[str, Any], text: str) -> None:
+def test_values_that_cannot_work_are_refused_before_any_image_is_read(extra: Any, text: str) -> None:
     with pytest.raises(UserError, match=text):
         ImageDataModule("nowhere", extra=extra)
 

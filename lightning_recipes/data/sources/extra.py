@@ -1,7 +1,6 @@
 """Pictures that are trained on beside the real ones, such as made ones: ``data.extra``."""
 
 import logging
-import math
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -25,6 +24,8 @@ __all__ = ["Extra", "parse_extra", "read_extra", "say_extra", "with_extra"]
 log = logging.getLogger(__name__)
 
 KEY = "data.extra"
+MOST = 1000.0
+"""Of the weight: an epoch of more would have no end, and its order no room in memory."""
 Named = list[tuple[str, tuple[str, ...]]]
 """Files in a tree, each with the names of its classes."""
 
@@ -35,18 +36,19 @@ class Extra:
 
     Attributes:
         root: A folder, a zip or shards of class folders, or a CSV file.
-        weight: How often each picture comes in an epoch, a real one coming once; 0: never.
+        weight: How often each picture comes in an epoch, a real one coming once, <= 1000; 0: never, and no picture is
+            in the data, but those that there are have to be right.
     """
 
     root: str
     weight: float = 1.0
 
 
-def parse_extra(given: str | Mapping[str, Any] | None) -> Extra | None:
+def parse_extra(given: str | os.PathLike[str] | Mapping[str, Any] | None) -> Extra | None:
     """Return what the key says; None where it is left out.
 
     Raises:
-        UserError: It is neither a path nor a mapping with ``root``, or its weight is no number >= 0.
+        UserError: It is neither a path nor a mapping with ``root``, or its weight is no number from 0 to 1000.
 
     Example:
         >>> parse_extra({"root": "made", "weight": 0.5})
@@ -54,15 +56,20 @@ def parse_extra(given: str | Mapping[str, Any] | None) -> Extra | None:
     """
     if given is None:
         return None
-    values = {"root": given} if isinstance(given, str) else dict(given)
+    if not isinstance(given, (str, os.PathLike, Mapping)):
+        raise UserError(
+            f"{KEY}: {given!r} is neither a path nor a mapping; give one, as in {{root: made, weight: 0.5}}"
+        )
+    values = dict(given) if isinstance(given, Mapping) else {"root": given}
     if unknown := sorted(set(values) - {"root", "weight"}):
         raise UserError(f"{KEY}.{unknown[0]}: there is no such key{did_you_mean(unknown[0], ('root', 'weight'))}")
     root, weight = values.get("root"), values.get("weight", 1.0)
-    if not isinstance(root, str) or not root:
+    if not isinstance(root, (str, os.PathLike)) or not str(root):
         raise UserError(f"{KEY}.root: not given; name a folder of class folders, as in {{root: made, weight: 0.5}}")
-    number = isinstance(weight, int | float) and not isinstance(weight, bool) and math.isfinite(weight) and weight >= 0
-    refuse_bad_values(KEY, ("weight", weight, number, "a number >= 0; give 1 for each picture once in an epoch"))
-    return Extra(root, float(weight))
+    number = isinstance(weight, int | float) and not isinstance(weight, bool) and 0 <= weight <= MOST
+    wanted = f"a number from 0 to {MOST:.0f}; give 1 for each picture once in an epoch"
+    refuse_bad_values(KEY, ("weight", weight, number, wanted))
+    return Extra(os.fspath(root), float(weight))
 
 
 def with_extra(

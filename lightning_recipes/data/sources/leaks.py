@@ -1,5 +1,6 @@
 """Pictures that are trained on and are the same files as some that are held out."""
 
+import copy
 import os
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
@@ -63,8 +64,18 @@ def _leaks(extra: FileSource, held_out: ImageSource, key: str, split: str) -> li
     if len(held_out) > MOST_DECODED:
         warn(f"{key}: not compared with the {len(held_out):,} images of {split}, which are no files; see that none is")
         return []
-    all_ours, all_theirs = range(len(extra)), range(len(held_out))
+    all_ours, all_theirs, extra = range(len(extra)), range(len(held_out)), _as_decoded(extra, held_out)
     return _alike(all_ours, pixel_hashes(extra, all_ours), all_theirs, pixel_hashes(held_out, all_theirs))
+
+
+def _as_decoded(extra: FileSource, held_out: ImageSource) -> FileSource:
+    """Return the pictures with as many channels as the others are decoded with, whatever the run makes of both."""
+    alike = copy.copy(extra)
+    try:
+        alike.channels = held_out.read(0).shape[2]
+    except Exception:  # a source may be anybody's: one that fails here is named where it is judged
+        return extra
+    return alike
 
 
 def _alike(ours: Sequence[int], hashes: Sequence[str], theirs: Sequence[int], others: Sequence[str]) -> list[Leak]:
