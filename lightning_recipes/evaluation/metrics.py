@@ -11,6 +11,9 @@ from lightning_recipes.evaluation.calibration import BINS, bin_sums, error_of_su
 __all__ = ["CalibrationError", "classification_metrics", "loss_mean"]
 
 
+HALF = (torch.float16, torch.bfloat16)
+
+
 class CalibrationError(Metric):
     """The expected calibration error of :mod:`lightning_recipes.evaluation.calibration`, batch by batch.
 
@@ -62,12 +65,15 @@ class LossMean(MeanMetric):
     """A weighted mean that is no number where one of its values is none.
 
     ``MeanMetric`` leaves such values out, so that a training that diverges within an epoch would show a good loss; told
-    not to, it leaves out the weights (torchmetrics 1.9).
+    not to, it leaves out the weights (torchmetrics 1.9). Where all of a module is of half precision its sums stay in
+    float32: in half precision a sum of some hundred batches stands still.
     """
 
     @override
     def update(self, value: float | Tensor, weight: float | Tensor | None = None) -> None:
         """Add a value, or several, with the weight of each (default: 1)."""
+        if self.dtype in HALF:
+            self.set_dtype(torch.float32)
         values = torch.as_tensor(value, dtype=self.dtype, device=self.device)
         given = 1.0 if weight is None else weight
         if not isinstance(given, Tensor):  # one that is made where the values are: a copy from the CPU waits for a GPU

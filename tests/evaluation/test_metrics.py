@@ -20,6 +20,19 @@ def test_the_mean_is_weighted_by_images() -> None:
     assert float(mean.compute()) == 1.5
 
 
+@pytest.mark.parametrize("half", [torch.float16, torch.bfloat16])
+def test_a_module_of_half_precision_means_as_one_of_whole(half: torch.dtype) -> None:
+    """A thousand batches: in half precision a sum would stand still, or be no number."""
+    losses = np.random.default_rng(0).random(1000)
+    mean = loss_mean()
+    torch.nn.ModuleList([mean]).to(half)
+    for _ in range(2):  # also after a reset
+        mean.reset()
+        for loss in losses:
+            mean.update(torch.tensor(loss, dtype=torch.float32), weight=200)
+        assert float(mean.compute()) == pytest.approx(losses.mean(), rel=1e-5)
+
+
 @pytest.mark.parametrize("loss", [math.nan, math.inf])
 def test_one_loss_that_is_no_number_is_not_left_out(loss: float) -> None:
     mean = loss_mean()

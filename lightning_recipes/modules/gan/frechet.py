@@ -52,6 +52,8 @@ class FrechetDistance(FrechetInceptionDistance):
             imgs: (N, C, H, W), uint8, of 1 or 3 channels.
             real: Whether they are real ones.
         """
+        if self.real_features_sum.dtype != torch.float64:  # of a module that is all of half precision
+            self.set_dtype(torch.float64)
         resized = nn.functional.interpolate(imgs.expand(-1, 3, -1, -1).float(), (SIDE, SIDE), mode="bilinear")
         network = self._network[0].to(imgs.device)
         with torch.autocast(imgs.device.type, enabled=False):
