@@ -30,6 +30,7 @@ from lightning_recipes.data.loading.loaders import AnyDataset, LoadingProcess
 from lightning_recipes.data.loading.stage_loader import StageLoader
 from lightning_recipes.data.loading.train_loader import TrainLoader
 from lightning_recipes.data.loading.train_sampler import EpochSampler, FixedSampler, Key
+from lightning_recipes.data.sources.changed import Stamp, stamp_of, warn_of_changes
 from lightning_recipes.data.sources.extra import say_extra, with_extra
 from lightning_recipes.data.sources.open import OpenedData, open_splits
 from lightning_recipes.data.sources.real_and_extra import RealAndExtra, counts_in_an_epoch
@@ -280,6 +281,21 @@ class ImageDataModule(pl.LightningDataModule):
         _ = self.predict_source if alone else self.opened
         if stage == "fit" and (self.trainer is None or self.trainer.is_global_zero):
             say_extra(self.opened.splits.train)
+
+    @cached_property
+    def _stamps(self) -> dict[str, Stamp]:
+        return {"train": stamp_of(self.train_source), "validation": stamp_of(self.opened.splits.val)}
+
+    @override
+    def state_dict(self) -> dict[str, Any]:
+        """Return what tells the images from others, for a run that goes on."""
+        return {"images": self._stamps}
+
+    @override
+    def load_state_dict(self, state_dict: dict[str, Any]) -> None:
+        """Warn where the images are not those of the checkpoint that a fit goes on from."""
+        if self.trainer is not None and self.trainer.state.fn == "fit":
+            warn_of_changes(state_dict.get("images", {}), self._stamps)
 
     @override
     def teardown(self, stage: str) -> None:
