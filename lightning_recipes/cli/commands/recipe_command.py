@@ -175,10 +175,18 @@ class RecipeCommand(LightningCLI, ABC):
         check_config(self.config)
 
     def recipe_text(self) -> str:
-        """The recipe as it was run; without a folder or a checkpoint, so that it makes a run of its own."""
+        """The recipe as it was run; without a folder or a checkpoint, so that it makes a run of its own.
+
+        These keys are left out: other commands have other ones, and a null would take back what is typed before it.
+        """
         config = self.config.clone()
-        for key in ("run_dir", "ckpt_path", "config"):
-            config[key] = None
+        for key in (
+            "run_dir",
+            "ckpt_path",
+            "config",
+            *(["weights_only"] if config.get("weights_only") is None else []),
+        ):
+            config.pop(key, None)
         text: str = self.parser.dump(config, skip_none=False, skip_validation=True)
         return text.rstrip() + "\n"
 
