@@ -13,6 +13,7 @@ from lightning_recipes.data.loading.device_images import DeviceImages
 from lightning_recipes.data.loading.image_views import ImageViews, LearnsFromViews
 from lightning_recipes.data.loading.loader_settings import LoaderSettings
 from lightning_recipes.data.loading.loaders import AnyDataset
+from lightning_recipes.data.sources.files import FileSource
 from lightning_recipes.data.sources.held_out import HeldOut
 from lightning_recipes.data.sources.joined import Joined
 from lightning_recipes.data.sources.leaks import copies_of
@@ -83,7 +84,12 @@ class PretrainingDataModule(ImageDataModule):
 
     @cached_property
     def _of_root(self) -> OpenedData:
-        return self.open_root(None)
+        try:
+            return self.open_root(None)
+        except UserError as error:
+            if str(error).startswith("data.root:"):
+                raise UserError(f"{error}; pictures without labels are named in {KEY}") from None
+            raise
 
     @property
     def _judged(self) -> OpenedData:
@@ -95,15 +101,25 @@ class PretrainingDataModule(ImageDataModule):
 
     @property
     def _held_out(self) -> OpenedData:
-        pictures, _ = self._unlabelled
+        pictures, _ = self._named
         p, alike = self.hparams, Joined([pictures], [UNLABELLED], np.zeros(len(pictures), dtype=np.int64))
+        if len(pictures) < 2:
+            raise UserError(f"{KEY}: one picture leaves none to hold out; give more")
         train, val = HeldOut(p["val_fraction"], p["split_seed"], p["group"], p["folds"], p["fold"]).of(alike)
-        return OpenedData(Splits(train, val))
+        copies = sorted({*copies_of(pictures, KEY, {"validation": val})} - {*val.indices.tolist()})
+        if not copies:
+            return OpenedData(Splits(train, val))
+        rank_zero_warn(f"{KEY}: {len(copies)} of {len(pictures)} pictures are the same as held-out ones, and left out")
+        return OpenedData(Splits(Subset(alike, np.setdiff1d(train.indices, copies)), val))
+
+    @cached_property
+    def _named(self) -> tuple[FileSource, tuple[str, ...]]:
+        p = self.hparams
+        return open_unlabelled(p["unlabelled"], p["on_bad_image"], channels=p["channels"], key=KEY)
 
     @cached_property
     def _unlabelled(self) -> tuple[ImageSource, tuple[str, ...]]:
-        p = self.hparams
-        found, skipped = open_unlabelled(p["unlabelled"], p["on_bad_image"], channels=p["channels"], key=KEY)
+        found, skipped = self._named
         if not self.has_labels:
             return found, skipped
         splits = self._of_root.splits

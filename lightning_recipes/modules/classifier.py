@@ -164,7 +164,8 @@ class ImageClassifier(ClassificationModule):
         assert weights.head is not None
         where, theirs, ours = f"model.pretrained: the head of '{weights.path}'", weights.class_names, self.class_names
         if weights.num_classes != self.num_classes or theirs != ours:
-            known = f"{weights.num_classes} classes ({', '.join((theirs or ['no names'])[:5])})"
+            many = weights.num_classes
+            known = f"{many} {'class' if many == 1 else 'classes'} ({', '.join((theirs or ['no names'])[:5])})"
             log.info("%s is for %s, not these %d; a fresh one begins", where, known, self.num_classes)
             return
         try:

@@ -17,6 +17,7 @@ from lightning_recipes.modules.classification import ClassificationModule
 from lightning_recipes.modules.classifier import ImageClassifier
 from lightning_recipes.modules.ensemble import EnsembleClassifier
 from lightning_recipes.modules.gan.conditional_gan import ConditionalGAN
+from lightning_recipes.modules.protocols import GivesProbabilities, offers
 from lightning_recipes.modules.staged import StagedModule
 
 __all__ = ["load", "load_classifier", "load_gan"]
@@ -50,6 +51,11 @@ def load(path: str | Path, **changed: Any) -> Any:
 def load_classifier(path: str | Path, **changed: Any) -> ClassificationModule | EnsembleClassifier:
     """Return the model of a file, as :func:`load` does; one that gives no probabilities is refused."""
     model: ClassificationModule | EnsembleClassifier = _load(path, (ClassificationModule,), changed)
+    if not offers(model, GivesProbabilities):
+        raise UserError(
+            f"ckpt_path: '{path}' learned without labels and gives features alone; begin a fit with it by "
+            "--model.pretrained, or take the features from Python by load(...).embed"
+        )
     return model
 
 

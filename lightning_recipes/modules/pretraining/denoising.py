@@ -74,12 +74,18 @@ class Denoising(Method):
         return (error * covered).sum() / (covered.sum() * whole.shape[1]).clamp_min(1), embeddings
 
     def spoiled(self, images: Tensor, key: StepKey) -> tuple[Tensor, Tensor]:
-        """Return images with noise and covered patches, and what is covered, (N, 1, H, W), 1 or 0."""
+        """Return images with noise and covered patches, and what is covered, (N, 1, H, W), 1 or 0.
+
+        Raises:
+            UserError: A patch is as large as an image.
+        """
         generator = generator_for("denoising", *key, device=images.device)
         noise = torch.randn(images.shape, generator=generator, device=images.device, dtype=torch.float32)
         side, size = -(-images.shape[-1] // self.patch), images.shape[-2:]
+        if self.mask and side < 2:
+            raise UserError(f"{KEY}.patch: {self.patch} pixels cover all of an image of {size[1]}; give fewer")
         drawn = torch.rand(len(images), side * side, generator=generator, device=images.device)
-        count = min(max(1, round(self.mask * side * side)), max(1, side * side - 1)) if self.mask else 0
+        count = min(max(1, round(self.mask * side * side)), side * side - 1) if self.mask else 0
         places = torch.zeros_like(drawn).scatter_(1, drawn.argsort(dim=1)[:, :count], 1.0)
         cover = places.reshape(-1, 1, side, side)
         covered = interpolate(cover, scale_factor=self.patch, mode="nearest")[..., : size[0], : size[1]]

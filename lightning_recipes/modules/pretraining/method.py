@@ -105,7 +105,13 @@ def create_method(spec: Spec, shapes: Mapping[str, Callable[[], int]]) -> Method
     kind = import_object(KEY, METHODS.get(name, name))
     if not (isinstance(kind, type) and issubclass(kind, Method)):
         raise UserError(f"{KEY}: '{name}' is no Method of lightning_recipes.modules.pretraining.method")
-    given = {shape: shapes[shape]() for shape in shapes if shape in inspect.signature(kind).parameters}
+    if taken := [shape for shape in shapes if shape in arguments]:
+        raise UserError(f"{KEY}.{taken[0]}: is read off the backbone and the images; leave it out")
     check_arguments(KEY, kind, arguments)
-    method: Method = kind(**given, **arguments)
+    given = {shape: shapes[shape]() for shape in shapes if shape in inspect.signature(kind).parameters}
+    try:
+        method: Method = kind(**given, **arguments)
+    except (TypeError, ValueError) as error:  # of a text for a number, or a fraction for a width
+        reason = " ".join(str(error).split())[:160]
+        raise UserError(f"{KEY}: {name} cannot be made of {arguments} ({reason}); see what it takes") from error
     return method

@@ -1,6 +1,6 @@
 """A backbone that learns without labels, judged by what a few labels make of its features."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -12,10 +12,13 @@ from typing_extensions import override
 
 from lightning_recipes.components import import_path, taken_by
 from lightning_recipes.data.batch import Batch, Features
+from lightning_recipes.data.pictures import Pictures
 from lightning_recipes.errors import UserError, refuse_bad_values
 from lightning_recipes.evaluation.embeddings import effective_rank, spread
 from lightning_recipes.evaluation.metrics import loss_mean
+from lightning_recipes.evaluation.prediction import Prediction
 from lightning_recipes.evaluation.probes import linear_probe, nearest_classes
+from lightning_recipes.models.backbone import check_image_size
 from lightning_recipes.models.groups import LayerGroup, groups_of, layer_groups
 from lightning_recipes.modules.classifier import ImageClassifier
 from lightning_recipes.modules.pretraining.method import Method, create_method
@@ -128,6 +131,7 @@ class PretrainingModule(ImageClassifier):
 
         @cache  # two of the shapes ask for it
         def of_map() -> torch.Size:
+            check_image_size(self.backbone, size, in_chans)
             return self._map_of_zeros(size, in_chans).shape
 
         return {
@@ -195,6 +199,17 @@ class PretrainingModule(ImageClassifier):
         logits: Tensor = self(batch[0][:, 0] if batch[0].ndim == 5 else batch[0])
         return logits
 
+    @override
+    def predict(self, images: Pictures | Sequence[Pictures], *, batch_size: int = 32) -> list[Prediction]:
+        """Return what the probe takes pictures for, as any classifier does.
+
+        Raises:
+            UserError: There were no labels to fit one on; or as of any classifier.
+        """
+        if not self.has_labels:
+            raise UserError("predict: it learned without labels, and no class is known; embed gives features")
+        return super().predict(images, batch_size=batch_size)
+
     # Training.
 
     @override
@@ -219,7 +234,16 @@ class PretrainingModule(ImageClassifier):
 
     @override
     def training_loss(self, batch: Any, key: StepKey) -> Mapping[str, Any]:
-        """Return the method's ``loss`` of a batch of views."""
+        """Return the method's ``loss`` of a batch of views.
+
+        Raises:
+            UserError: The method compares images, and there is one.
+        """
+        if self._is_alone(batch):
+            raise UserError(
+                f"data.batch_size: {type(self.method).__name__} compares the images of a batch, and this one has a "
+                "single image; give 2 or more"
+            )
         loss, embeddings = self.method.loss(self, batch.images[:, -self.views_per_image :], batch.labels, key)
         return {"loss": loss, "embeddings": embeddings.detach()}
 
@@ -242,6 +266,9 @@ class PretrainingModule(ImageClassifier):
             embeddings = self._embedded[:MOST_EMBEDDINGS].float().cpu()
             found = {"train_embedding_spread": spread(embeddings), "train_embedding_rank": effective_rank(embeddings)}
             self.log_dict(found, on_step=False, on_epoch=True, sync_dist=True)
+
+    def _is_alone(self, batch: Any) -> bool:
+        return self.method.compares_images and len(batch.images) < 2
 
     # Validation.
 
@@ -270,10 +297,11 @@ class PretrainingModule(ImageClassifier):
         """Log the method's loss, the probe's metrics and the neighbours' accuracy; return what the probe says."""
         seen = batch.images[:, 0]
         key: StepKey = ("validation", batch_idx, self.global_rank)
-        with isolate_rng():
-            seed_process(*key)
-            loss, _ = self.method.loss(self, batch.images[:, 1:], batch.labels, key)
-        self.val_pretext_loss.update(loss, weight=len(seen))
+        if not self._is_alone(batch):  # a last image by itself has nothing to be compared with
+            with isolate_rng():
+                seed_process(*key)
+                loss, _ = self.method.loss(self, batch.images[:, 1:], batch.labels, key)
+            self.val_pretext_loss.update(loss, weight=len(seen))
         self.log("val_pretext_loss", self.val_pretext_loss, batch_size=len(seen))
         features = self.features(seen)
         if not self.has_labels:

@@ -113,6 +113,12 @@ def test_so_many_patches_are_covered_and_the_loss_is_of_them_alone() -> None:
     assert float(method.loss(Flat(), pictures[:, None], LABELS[:3], KEY)[0]) == pytest.approx(float(by_hand), rel=1e-5)
 
 
+def test_a_patch_as_large_as_the_picture_is_refused() -> None:
+    method = Denoising(48, stride=4, mask=0.5, patch=16)
+    with pytest.raises(UserError, match=r"model\.method\.patch: 16 pixels cover all of an image of 16; give fewer"):
+        method.spoiled(torch.zeros(1, 3, 16, 16), KEY)
+
+
 def test_a_decoder_that_hands_on_what_it_sees_tells_the_picture() -> None:
     method: Any = Denoising(48, stride=4, noise=0.1, hidden=48)
     method.decoder = nn.Identity()  # a place of Flat's map has the pixels of its own patch
@@ -126,6 +132,9 @@ def test_a_decoder_that_hands_on_what_it_sees_tells_the_picture() -> None:
         ("simclrr", r"model.method: 'simclrr' is not one of .*; did you mean simclr"),
         ({"name": "simclr", "temp": 1}, r"model.method.temp: 'SimCLR' takes no such argument"),
         ({"name": "simclr", "temperature": 0}, r"model.method.temperature: 0 is not a number > 0"),
+        ({"name": "simclr", "temperature": "a"}, r"model.method: simclr cannot be made of {'temperature': 'a'} \("),
+        ({"name": "simclr", "width": 2.5}, r"model.method: simclr cannot be made of {'width': 2.5} \("),
+        ({"name": "simclr", "num_features": 7}, r"model.method.num_features: is read off the backbone and the images"),
         ({"name": "denoising", "noise": 0}, r"model.method: noise 0 and mask 0 leave the picture as it is"),
         ("torch.nn.Linear", r"model.method: 'torch.nn.Linear' is no Method"),
     ],

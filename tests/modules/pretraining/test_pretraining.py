@@ -1,6 +1,7 @@
 """A backbone learns without labels: what it sees, what judges it, what becomes of it."""
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,11 @@ from typing_extensions import override
 
 import lightning_recipes as lr
 from lightning_recipes.callbacks.training_doctor import TrainingDoctor
+from lightning_recipes.comparison.compare import compare
 from lightning_recipes.data.loading.train_sampler import Key
 from lightning_recipes.errors import UserError
 from lightning_recipes.evaluation.probes import linear_probe, nearest_classes
+from lightning_recipes.modules.load import load_classifier
 from lightning_recipes.modules.pretraining.simclr import SimCLR
 from tests.agreement import disagreements
 from tests.modules.pretraining.pretrained import METHODS, images, module, pretrain
@@ -144,6 +147,62 @@ def test_a_folder_without_labels_is_enough(tmp_path: Path) -> None:
     finetuned: Any = lr.ImageClassifier("test_resnet", 10, pretrained=str(best))
     x = torch.randn(2, 3, 32, 32)
     assert torch.equal(finetuned.eval().features(x), loaded.features(x))
+    assert summary["val_images"] == 12
+    assert "48 training and 12 validation images" in (run / "report.html").read_text()
+    with pytest.raises(UserError, match="learned without labels, and no class is known; embed gives features"):
+        loaded.predict(np.zeros((32, 32, 3), np.uint8))
+    with pytest.raises(UserError, match=r"ckpt_path: .*best.ckpt' learned without labels and gives features alone"):
+        load_classifier(best)
+    with pytest.raises(UserError, match=r"run: its model tells no classes apart"):
+        compare([str(run), str(other_run(run))])
+
+
+def other_run(run: Path) -> Path:
+    """A run beside one, of other weights."""
+    other = run.parent / "other"
+    shutil.copytree(run, other)
+    summary = json.loads((other / "summary.json").read_text())
+    (other / "summary.json").write_text(json.dumps({**summary, "weights_sha256": "0"}))
+    return other
+
+
+def test_copies_of_held_out_pictures_are_left_out(tmp_path: Path) -> None:
+    root = folder_of_pictures(tmp_path / "pictures", 20)
+    for path in sorted(root.rglob("*.png")):
+        shutil.copy(path, path.with_name(f"copy of {path.name}"))
+    data = images(root=None, unlabelled=str(root), images_per_class=None, batch_size=4, val_fraction=0.2)
+    with pytest.warns(
+        UserWarning, match=r"data.unlabelled: \d+ of 40 pictures are the same as held-out ones, and left"
+    ):
+        splits = data.opened.splits
+    learned = {splits.train.read(index).tobytes() for index in range(len(splits.train))}
+    held_out = {splits.val.read(index).tobytes() for index in range(len(splits.val))}
+    assert learned
+    assert not learned & held_out
+    alone = images(root=None, unlabelled=str(next(iter(sorted(root.rglob("*.png"))))), images_per_class=None)
+    with pytest.raises(UserError, match=r"^data\.unlabelled: one picture leaves none to hold out; give more$"):
+        _ = alone.opened
+
+
+@pytest.mark.parametrize("method", ["simclr", "barlow_twins", "siamese"])
+def test_a_last_validation_image_by_itself_does_not_count(method: str, tmp_path: Path) -> None:
+    """Its loss would be 0, or an error, as there is nothing that it could be compared with."""
+    found = []
+    for size in (35, 36):  # of 36 images: one of the last batch, and none
+        data, trainer = (
+            images(eval_batch_size=size, cache="device"),
+            pl.Trainer(logger=False, enable_progress_bar=False),
+        )
+        network = module(method)
+        trainer.validate(network, datamodule=data, verbose=False)
+        found.append(float(trainer.callback_metrics["val_pretext_loss"]))
+    assert all(map(np.isfinite, found))
+    assert found[0] == pytest.approx(found[1], rel=0.05)
+
+
+def test_a_step_of_one_image_is_refused_where_images_are_compared(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"^data\.batch_size: SimCLR compares the images of a batch, .*give 2 or more$"):
+        pretrain(module(), images(batch_size=1), tmp_path)
 
 
 def test_pictures_without_labels_come_beside_labelled_ones(tmp_path: Path) -> None:
@@ -235,6 +294,10 @@ def test_what_cannot_be_is_refused_in_a_line(tmp_path: Path) -> None:
         images(balance=True)
     with pytest.raises(UserError, match=r"data.images_per_class: there are no labels without data.root"):
         images(root=None, unlabelled="pictures")
+    with pytest.raises(UserError, match=r"data.root: .*; pictures without labels are named in data.unlabelled$"):
+        _ = images(root=str(folder_of_pictures(tmp_path / "flat") / "a"), images_per_class=None).opened
+    with pytest.raises(UserError, match=r"data.image_size: the backbone cannot take images of 24 px"):
+        module("denoising", backbone="test_vit", image_size=24)
     with pytest.raises(UserError, match=r"data.unlabelled: 'nowhere' does not exist"):
         _ = images(unlabelled="nowhere").train_source
     plan = lr.Stages([lr.Stage("head", epochs=1, train="head", cache_features=True)])
