@@ -14,8 +14,8 @@ from lightning_recipes.stages.plan import Plan
 __all__ = ["EpochLines", "epoch_line"]
 
 SHOWN = (
-    *("train_loss", "train_accuracy", "train_pretext_loss"),
-    *("val_loss", "val_pretext_loss", "val_accuracy", "val_knn_accuracy", "val_map"),
+    *("train_loss", "train_accuracy", "train_pretext_loss", "train_generator_loss", "train_discriminator_loss"),
+    *("val_loss", "val_pretext_loss", "val_accuracy", "val_knn_accuracy", "val_map", "val_frechet_distance"),
 )
 
 

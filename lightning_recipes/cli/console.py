@@ -76,7 +76,8 @@ def _rows(run: RunContents) -> list[tuple[str, str, str]]:
     of = "" if summary["val_images"] is None else f" ({summary['val_images']} images)"
     own = [one for one in measured if not one.name.startswith("ensemble")]
     rows = [(f"{one.name}{of}", percent(one.value), _between(one.ci95)) for one in own]
-    rows.append(("val_loss", number(summary["val_loss"], ".4f"), ""))
+    if measured or summary.get("monitor") is None:  # else what is judged by has no such loss
+        rows.append(("val_loss", number(summary["val_loss"], ".4f"), ""))
     if (monitor := summary.get("monitor")) is not None and monitor not in [name.split(" ")[0] for name, *_ in rows]:
         rows.append((monitor, number(summary["best_score"], ".4f"), ""))
     ensemble = f"ensemble of {len(summary.get('snapshots', []))} snapshots"

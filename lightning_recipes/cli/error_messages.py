@@ -7,6 +7,7 @@ from types import NoneType
 from typing import Any, get_args
 
 from lightning_recipes.cli.key_hints import arguments_of, class_hint, key_hint
+from lightning_recipes.cli.model_kind import is_gan
 from lightning_recipes.components import import_object
 from lightning_recipes.errors import UserError, did_you_mean
 
@@ -116,6 +117,8 @@ def _about(key: str, line: str, path: str, known: Sequence[str]) -> str:
     if found := NOT_OF_KIND.match(line):
         from_python = "; others are trained from Python, with Lightning's Trainer" if key == "data" else ""
         named = f"'{found['path']}' " if found["path"] else ""
+        if key == "model" and is_gan(found["path"] or ""):
+            return f"{key}: {named}makes images, and tells none apart; fit trains it, generate takes its checkpoint"
         return f"{key}: {named}is not a subclass of {found['kind']}; name one that is{from_python}"
     place = key or path
     if NO_MAPPING.match(line):

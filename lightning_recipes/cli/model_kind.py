@@ -12,7 +12,7 @@ from lightning_recipes.errors import UserError
 from lightning_recipes.modules.classifier import ImageClassifier
 from lightning_recipes.modules.gan.conditional_gan import ConditionalGAN
 
-__all__ = ["model_kind"]
+__all__ = ["is_gan", "model_kind"]
 
 
 def model_kind(words: Sequence[str]) -> type[ImageClassifier | ConditionalGAN]:
@@ -24,7 +24,7 @@ def model_kind(words: Sequence[str]) -> type[ImageClassifier | ConditionalGAN]:
     named = [value for name, value in typed_options(words) if name in ("--model", "--model.class_path")]
     files = [value for name, value in typed_options(words) if name in ("--config", "-c")]
     for name in [*reversed(named), *filter(None, map(_named_in, reversed(files)))]:
-        return ConditionalGAN if _is_gan(name) else ImageClassifier
+        return ConditionalGAN if is_gan(name) else ImageClassifier
     return ImageClassifier
 
 
@@ -37,7 +37,8 @@ def _named_in(file: str) -> str:
     return str(model.get("class_path") or "") if isinstance(model, dict) else str(model or "")
 
 
-def _is_gan(name: str) -> bool:
+def is_gan(name: str) -> bool:
+    """Tell whether a name or an import path is that of a :class:`ConditionalGAN` or of a subclass."""
     if "." not in name:
         found = getattr(lightning_recipes, name, None) if name.isidentifier() else None
     else:

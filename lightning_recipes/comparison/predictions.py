@@ -6,7 +6,6 @@ import re
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 import numpy as np
@@ -85,7 +84,7 @@ def _runs(group: Group, split: Split) -> dict[str, dict[Key, Row]]:
         seeds.setdefault(seed if by_fold else str(run.folder), []).append(run)
     for name, runs in seeds.items():
         _refuse_bad_folds(name, runs)
-    return {name: _keyed([row for run in runs for row in _rows(run.folder, split)]) for name, runs in seeds.items()}
+    return {name: _keyed([row for run in runs for row in _rows(run, split)]) for name, runs in seeds.items()}
 
 
 def _refuse_bad_folds(name: str, runs: Sequence[RunContents]) -> None:
@@ -106,13 +105,16 @@ def _number(cell: str | None) -> float:
         return math.nan
 
 
-def _rows(folder: Path, split: Split) -> list[Row]:
+def _rows(run: RunContents, split: Split) -> list[Row]:
+    folder = run.folder
     path = folder / f"{split}_predictions.csv"
     how = (
         f"lightning-recipes {COMMANDS[split]} --ckpt_path {folder / 'checkpoints' / 'best.ckpt'} --predictions {path} "
         "writes it"
     )
     if not path.exists():
+        if run.summary.get("monitor") is not None and not run.measured:
+            raise UserError(f"{folder}: its model tells no classes apart; compare pairs what classifiers say of images")
         raise UserError(f"{path}: is not there; {how}")
     try:
         with path.open(newline="", encoding="utf-8") as file:

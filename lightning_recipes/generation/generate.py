@@ -18,6 +18,9 @@ from lightning_recipes.randomness import seed_for
 
 __all__ = ["generate"]
 
+MOST = 1_000_000
+"""Images of a class, which are in memory together."""
+
 
 def generate(
     ckpt_path: str,
@@ -36,7 +39,7 @@ def generate(
     Args:
         ckpt_path: A checkpoint (``best.ckpt``), or the run's folder.
         out: A new folder, or an empty one.
-        images_per_class: Images of each class, >= 1.
+        images_per_class: Images of each class, from 1 to 1,000,000.
         seed: Of the draws, >= 0.
         classes: Names of the classes to make, with commas between them (default: all).
         progress: Told what is done, how many classes of it, and of how many.
@@ -50,7 +53,7 @@ def generate(
     """
     refuse_bad_values(
         "generate",
-        ("images_per_class", images_per_class, images_per_class >= 1, "a number >= 1"),
+        ("images_per_class", images_per_class, 1 <= images_per_class <= MOST, f"a number from 1 to {MOST:,}"),
         ("seed", seed, seed >= 0, "a number >= 0"),
     )
     folder = Path(out).expanduser()
@@ -58,7 +61,7 @@ def generate(
     model = load_gan(Path(ckpt_path).expanduser())
     chosen = _chosen(model, classes)
     said = {
-        "checkpoint": Path(ckpt_path).name,
+        "checkpoint": str(ckpt_path),
         "weights_sha256": weights_sha256(model),
         "seed": seed,
         "images": dict.fromkeys(chosen, images_per_class),

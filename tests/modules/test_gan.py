@@ -161,6 +161,22 @@ def test_the_frechet_distance_is_that_of_equation_6() -> None:
 # Among the others.
 
 
+def test_in_half_precision_the_distance_is_that_of_whole_numbers(tmp_path: Path) -> None:
+    """Lightning makes the metric's sums bf16 with all of the module, in which they cannot be had."""
+    found = []
+    for precision in ("32-true", "bf16-true"):
+        module, trainer, _ = train(tmp_path / precision, max_epochs=1, precision=precision)
+        assert module.val_frechet_distance is not None
+        assert module.val_frechet_distance.real_features_sum.dtype == torch.float64
+        found.append(float(trainer.callback_metrics["val_frechet_distance"]))
+    assert found[1] == pytest.approx(found[0], rel=0.1)
+
+
+def test_labels_may_be_a_list() -> None:
+    module = gan()
+    assert torch.equal(module.generate([0, 3], seed=1), module.generate(torch.tensor([0, 3]), seed=1))
+
+
 def test_the_same_seed_makes_the_same_images_whatever_else_is_drawn() -> None:
     module, labels = gan(), torch.tensor([0, 3, 9])
     first = module.generate(labels, seed=5)

@@ -171,7 +171,9 @@ class RunSummary(pl.Callback):
         if offers(pl_module, GivesProbabilities) and not trainer.fast_dev_run:  # type: ignore[attr-defined]
             self._judge_file(trainer, pl_module)
         elif (best := best_of(trainer)) is not None:  # of a module without labels: what its validation logged
-            self.seen = Judgement(best.epoch, best.step, None, best.metrics.get("val_loss"))
+            data = image_data_of(trainer)
+            images = None if data is None else len(data.opened.splits.val)
+            self.seen = Judgement(best.epoch, best.step, images, best.metrics.get("val_loss"))
         self._write(trainer, pl_module)
 
     def _judge_file(self, trainer: pl.Trainer, module: pl.LightningModule) -> None:

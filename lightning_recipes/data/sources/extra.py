@@ -60,7 +60,7 @@ def parse_extra(given: str | os.PathLike[str] | Mapping[str, Any] | None) -> Ext
         raise UserError(
             f"{KEY}: {given!r} is neither a path nor a mapping; give one, as in {{root: made, weight: 0.5}}"
         )
-    values = dict(given) if isinstance(given, Mapping) else {"root": given}
+    values: dict[str, Any] = dict(given) if isinstance(given, Mapping) else {"root": given}
     if unknown := sorted(set(values) - {"root", "weight"}):
         raise UserError(f"{KEY}.{unknown[0]}: there is no such key{did_you_mean(unknown[0], ('root', 'weight'))}")
     root, weight = values.get("root"), values.get("weight", 1.0)

@@ -1,6 +1,6 @@
 """A generator and a discriminator that train against each other, as one module with one optimizer."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -194,7 +194,7 @@ class ConditionalGAN(StagedModule):
         self.log("val_frechet_distance", self.val_frechet_distance, prog_bar=True, batch_size=len(labels))
 
     @torch.inference_mode()
-    def generate(self, labels: Tensor, seed: int) -> Tensor:
+    def generate(self, labels: Tensor | Sequence[int], seed: int) -> Tensor:
         """Return made images (N, C, H, W), uint8, on the CPU.
 
         The same labels and seed give the same images on one machine, whatever else is drawn.
@@ -206,6 +206,7 @@ class ConditionalGAN(StagedModule):
         Raises:
             UserError: A label is of no class.
         """
+        labels = torch.as_tensor(labels, dtype=torch.int64)
         if len(labels) and not 0 <= int(labels.min()) <= int(labels.max()) < self.num_classes:
             raise UserError(f"generate: labels are numbers from 0 to {self.num_classes - 1}")
         latents = self._latents(len(labels), generator_for("made images", seed=seed))

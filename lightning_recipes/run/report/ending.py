@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from lightning_recipes.run.reader import newest_recipe
+from lightning_recipes.run.reader import RunContents, newest_recipe
 
 __all__ = ["command_to_go_on", "ending"]
 
@@ -43,8 +43,8 @@ def ending(summary: Mapping[str, Any]) -> str:
 def command_to_go_on(folder: Path, summary: Mapping[str, Any]) -> str:
     """Return the command with which a run goes on; empty where its plan is over or it has no checkpoint.
 
-    A limit that ended the run is lifted, because the time and steps that are spent count on. Of a run that has no
-    recipe, as from Python, it is the call.
+    It is the one that began the run, ``fit`` or ``pretrain``. A limit that ended the run is lifted, because the time
+    and steps that are spent count on. Of a run that has no recipe, as from Python, it is the call.
 
     Args:
         folder: The run's.
@@ -59,4 +59,5 @@ def command_to_go_on(folder: Path, summary: Mapping[str, Any]) -> str:
     limit = summary.get("stopped_by")
     if limit in NO_LIMIT:
         words += [f"--trainer.{limit}", NO_LIMIT[limit]]
-    return f"lightning-recipes fit {shlex.join(words)}"
+    began = "pretrain" if "pretrain" in RunContents(folder).environment.get("command", [])[:2] else "fit"
+    return f"lightning-recipes {began} {shlex.join(words)}"

@@ -39,8 +39,8 @@ def lead_of(run: RunContents) -> str:
     if summary.get("train_images"):
         of = f" of {len(summary['classes'])} classes" if summary.get("classes") else ""
         beside = f" (and {summary['extra_images']:,} extra)" if summary.get("extra_images") else ""
-        counts = f"{summary['train_images']:,} training{beside} and {summary['val_images'] or 0:,} validation images"
-        what.append(counts + of)
+        judged = "" if summary["val_images"] is None else f" and {summary['val_images']:,} validation"
+        what.append(f"{summary['train_images']:,} training{beside}{judged} images{of}")
     went = [f"{summary[name]:,} {text}" for name, text in LENGTHS.items() if name in summary]
     if "seconds" in summary:
         went.append(_duration(summary["seconds"]))
@@ -117,7 +117,7 @@ def _of_before(run: RunContents) -> list[Part]:
 
 def _curves(run: RunContents) -> Section:
     caption = (
-        "Loss and accuracy of training and validation over the epochs; dashed lines begin a stage. Training is "
+        "Losses and metrics of training and validation over the epochs; dashed lines begin a stage. Training is "
         "measured while it trains, on the images of its stage: where these change, as from cached features to "
         "augmented images, its curve is broken, and a step there is one of the images and not of the model."
     )
