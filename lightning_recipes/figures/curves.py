@@ -78,7 +78,7 @@ def learning_curves(
         mark_stages(axes, {stage: epoch - 0.5 for stage, epoch in boundaries.items()})
         axes.set_xlabel("epoch")
         axes.set_ylabel(SAID.get(name, name))
-        axes.xaxis.get_major_locator().set_params(integer=True)
+        axes.xaxis.get_major_locator().set_params(integer=True, min_n_ticks=1)
     lines = {str(line.get_label()): line for axes in figure.axes for line in axes.lines if line.get_gid() == "curve"}
     if lines:
         figure.legend(list(lines.values()), list(lines), loc="outside lower center", ncols=len(lines), frameon=False)

@@ -64,7 +64,8 @@ class PretrainingFigures(pl.Callback):
         title = f"{len(indices)} validation images where their features put them"
         self._save(trainer, "embedding_map", embedding_map(features, pictures, title=title))
         rows = _neighbours(features, pictures)
-        self._save(trainer, "neighbours", class_sheet(rows, title="Validation images, and those nearest to each"))
+        title = "First in each row a validation image, then those nearest to it"
+        self._save(trainer, "neighbours", class_sheet(rows, title=title))
         self._compare(trainer, pl_module, data, indices[:COMPARED], images[:COMPARED])
 
     def _compare(
@@ -72,7 +73,7 @@ class PretrainingFigures(pl.Callback):
     ) -> None:
         if isinstance(module.method, Reconstructs):
             rows = _reconstructed(trainer, module, images)
-            title = "As they are; as they were shown; as they were told"
+            title = "As they are; as they were shown; as they were reconstructed"
             self._save(trainer, "reconstructions", class_sheet(rows, title=title))
         elif module.views_per_image > 1:
             drawn = [data.augmented_images("val", indices, view) for view in range(module.views_per_image)]
@@ -113,8 +114,8 @@ def _reconstructed(
     try:
         shown, _ = method.spoiled(images.to(module.device), ("figure",))
         with trainer.precision_plugin.forward_context():
-            told = method.reconstruct(module, trainer.precision_plugin.convert_input(shown))
+            reconstructed = method.reconstruct(module, trainer.precision_plugin.convert_input(shown))
     finally:
         module.to(was_on).train(was_training)
-    parts = {"image": images, "shown": shown, "told": told}
+    parts = {"image": images, "shown": shown, "reconstructed": reconstructed}
     return [(name, list(_pictures(part, module))) for name, part in parts.items()]

@@ -83,7 +83,7 @@ def test_three_channels_and_no_names(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("words", "said"),
     [
-        (("--images_per_class", "0"), "generate.images_per_class: 0 is not a number >= 1"),
+        (("--images_per_class", "0"), "generate.images_per_class: 0 is not a number from 1 to 1,000,000"),
         (("--seed", "-1"), "generate.seed: -1 is not a number >= 0"),
         (("--classes", "ant,bees"), "classes: 'bees' is none of ant, bee"),
         (("--classes", ""), "classes: '' is none of"),
