@@ -29,7 +29,7 @@ NETWORKS: dict[str, tuple[str, int, dict[str, Any]]] = {
     "swin": ("swin_tiny_patch4_window7_224", 224, {"depths": (1, 1, 1, 1), "embed_dim": 24}),
     "maxvit": ("test_maxvit", 160, {}),
     "efficientnet": ("test_efficientnet", 64, {}),
-    "mixer": ("mixer_s16_224", 224, {"num_blocks": 2}),
+    "mixer": ("mixer_s32_224", 224, {}),
 }
 
 

@@ -64,4 +64,4 @@ def test_an_interrupted_run_leaves_its_summary_and_its_page(tmp_path: Path) -> N
     assert goes_on in (tmp_path / "output.txt").read_text()
     page = (tmp_path / "run" / "report.html").read_text(encoding="utf-8")
     assert "Stopped before its end." in page
-    assert 'alt="Loss and accuracy of training and validation' in page  # the curves so far
+    assert 'alt="Losses and metrics of training and validation' in page  # the curves so far

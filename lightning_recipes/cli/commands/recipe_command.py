@@ -180,13 +180,10 @@ class RecipeCommand(LightningCLI, ABC):
         These keys are left out: other commands have other ones, and a null would take back what is typed before it.
         """
         config = self.config.clone()
-        for key in (
-            "run_dir",
-            "ckpt_path",
-            "config",
-            *(["weights_only"] if config.get("weights_only") is None else []),
-        ):
+        for key in ("run_dir", "ckpt_path", "config"):
             config.pop(key, None)
+        if config.get("weights_only") is None:
+            config.pop("weights_only", None)
         text: str = self.parser.dump(config, skip_none=False, skip_validation=True)
         return text.rstrip() + "\n"
 
