@@ -2,7 +2,7 @@
 
 import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any, cast
@@ -11,7 +11,7 @@ import timm
 import torch
 from timm.data import resolve_data_config
 from timm.layers import get_act_layer
-from torch import nn
+from torch import Tensor, nn
 
 from lightning_recipes.errors import UserError, did_you_mean
 from lightning_recipes.input_config import InputConfig, of_channels
@@ -240,8 +240,19 @@ def _split(model: Any, name: str, pooling: str | None) -> tuple[nn.Module, nn.Li
     return model, classifier if isinstance(classifier, nn.Linear) else None, width
 
 
-def check_image_size(backbone: nn.Module, size: int, in_chans: int = 3) -> None:
+def check_image_size(
+    backbone: nn.Module, size: int, in_chans: int = 3, forward: Callable[[Tensor], Tensor] | None = None
+) -> Tensor:
     """Refuse a size of images that the backbone cannot take, by one forward pass of zeros that leaves no trace.
+
+    Args:
+        backbone: The network.
+        size: Side of the images in pixels.
+        in_chans: Their channels.
+        forward: What is asked of it (default: its own call).
+
+    Returns:
+        What it makes of the zeros.
 
     Raises:
         UserError: It cannot.
@@ -250,7 +261,9 @@ def check_image_size(backbone: nn.Module, size: int, in_chans: int = 3) -> None:
     device = next(backbone.parameters()).device
     try:
         with torch.inference_mode():
-            backbone.eval()(torch.zeros(1, in_chans, size, size, device=device))
+            backbone.eval()
+            found: Tensor = (forward or backbone)(torch.zeros(1, in_chans, size, size, device=device))
+            return found
     except Exception as error:
         reason = " ".join(str(error).split())[:160]
         raise UserError(f"data.image_size: the backbone cannot take images of {size} px ({reason})") from error

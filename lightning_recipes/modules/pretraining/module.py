@@ -131,8 +131,7 @@ class PretrainingModule(ImageClassifier):
 
         @cache  # two of the shapes ask for it
         def of_map() -> torch.Size:
-            check_image_size(self.backbone, size, in_chans)
-            return self._map_of_zeros(size, in_chans).shape
+            return check_image_size(self.backbone, size, in_chans, forward=self.feature_map).shape
 
         return {
             "num_features": lambda: width,
@@ -140,15 +139,6 @@ class PretrainingModule(ImageClassifier):
             "stride": lambda: -(-size // of_map()[-1]),
             "in_chans": lambda: in_chans,
         }
-
-    @torch.no_grad()
-    def _map_of_zeros(self, size: int, in_chans: int) -> Tensor:
-        was_training = self.training
-        self.eval()
-        try:
-            return self.feature_map(torch.zeros(1, in_chans, size, size))
-        finally:
-            self.train(was_training)
 
     @override
     def configure_loss(self) -> nn.Module:
