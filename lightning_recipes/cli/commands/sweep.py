@@ -27,6 +27,7 @@ from lightning_recipes.errors import UserError, first_few
 from lightning_recipes.modules.tasks import create_task
 from lightning_recipes.sweeps.ablations import lines_of, name_of
 from lightning_recipes.sweeps.analysis import analyse
+from lightning_recipes.sweeps.file_lock import locked
 from lightning_recipes.sweeps.gpus import Gpus, visible_gpus
 from lightning_recipes.sweeps.page import write_page
 from lightning_recipes.sweeps.plan import SweepPlan, runs_of, trial_folder
@@ -136,13 +137,14 @@ class Sweep(RecipeCommand):
         return self._end(shared, plan, outcome, said)
 
     def _end(self, shared: Study, plan: SweepPlan, outcome: Outcome, said: str) -> int:
-        report = write_report(shared, plan)
-        if plan.sampler == ONE_AT_A_TIME:
-            self._end_ablation(plan, report)
-        else:
-            analysis = analyse(plan, report)
-            write_page(plan, report, analysis)
-            print_sweep(plan, report, analysis)
+        with locked(plan.out / ".end.lock"):  # workers that end at the same moment write the same figures
+            report = write_report(shared, plan)
+            if plan.sampler == ONE_AT_A_TIME:
+                self._end_ablation(plan, report)
+            else:
+                analysis = analyse(plan, report)
+                write_page(plan, report, analysis)
+                print_sweep(plan, report, analysis)
         if said:
             print(f"test: {said}.")
         if signal := outcome.signal or self.signals.received:
