@@ -6,9 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import lightning.pytorch as pl
+import torch
 from lightning.fabric.utilities.exceptions import MisconfigurationException
 from lightning.pytorch.callbacks import EarlyStopping as LightningEarlyStopping
 from lightning.pytorch.callbacks import Timer
+from lightning.pytorch.utilities import rank_zero_warn
 
 from lightning_recipes.callbacks.best_checkpoint import BestCheckpoint
 from lightning_recipes.callbacks.checkpoints import LastCheckpoint
@@ -67,13 +69,13 @@ def refuse_endless(callbacks: Sequence[pl.Callback], trainer: Mapping[str, Any])
 
 
 def make_trainer(kind: Callable[..., pl.Trainer], options: Mapping[str, Any]) -> pl.Trainer:
-    """Call the trainer's class; what it refuses is said under its key.
+    """Call the trainer's class; what it refuses is said under its key, and a precision that makes it slow is named.
 
     Raises:
         UserError: Lightning's own text, after the key that it speaks of.
     """
     try:
-        return kind(**options)
+        trainer = kind(**options)
     except UserError:
         raise
     except (MisconfigurationException, ValueError, TypeError, ModuleNotFoundError) as error:
@@ -85,6 +87,18 @@ def make_trainer(kind: Callable[..., pl.Trainer], options: Mapping[str, Any]) ->
                 f"trainer.callbacks: {twice['name']} is there twice, and one can be saved; keep one"
             ) from error
         raise
+    _warn_of_bfloat16_in_software(trainer)
+    return trainer
+
+
+def _warn_of_bfloat16_in_software(trainer: pl.Trainer) -> None:
+    """A processor of AVX2 alone trained ``resnet10_cifar`` twelve times slower in bfloat16 than in float32."""
+    on_cpu = trainer.strategy.root_device.type == "cpu"
+    if on_cpu and str(trainer.precision).startswith("bf16") and torch.backends.cpu.get_cpu_capability() == "AVX2":
+        rank_zero_warn(
+            f"trainer.precision: {trainer.precision} is done in software by this processor, which has no AVX-512; "
+            "--trainer.precision 32-true is many times faster here"
+        )
 
 
 def _key_of(text: str, options: Mapping[str, Any]) -> str:

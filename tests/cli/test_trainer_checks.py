@@ -11,6 +11,7 @@ from lightning.pytorch.callbacks import StochasticWeightAveraging
 from typing_extensions import override
 
 from lightning_recipes.__main__ import main
+from lightning_recipes.cli.trainer_checks import make_trainer
 from lightning_recipes.errors import UserError
 from tests.small import SMALL, classifier, digits, fit, two_stages
 
@@ -98,3 +99,20 @@ def test_no_epoch_at_all_ends_well(tmp_path: Path) -> None:
 def test_a_callback_that_would_replace_the_schedule_is_refused() -> None:
     with pytest.raises(UserError, match="StochasticWeightAveraging would put its own schedule in the plan's place"):
         fit(classifier(), digits(), two_stages(), StochasticWeightAveraging(0.01), max_epochs=-1)
+
+
+@pytest.mark.parametrize(
+    ("capability", "precision", "said"),
+    [
+        ("AVX2", "bf16-mixed", True),
+        ("AVX2", "bf16-true", True),
+        ("AVX2", "32-true", False),
+        ("AVX512", "bf16-mixed", False),
+    ],
+)
+def test_a_processor_that_has_no_bfloat16_is_named(
+    capability: str, precision: str, said: bool, monkeypatch: pytest.MonkeyPatch, recwarn: pytest.WarningsRecorder
+) -> None:
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: capability)
+    make_trainer(pl.Trainer, {"accelerator": "cpu", "precision": precision, "logger": False})
+    assert any("--trainer.precision 32-true" in str(warning.message) for warning in recwarn) is said
