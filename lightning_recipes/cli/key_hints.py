@@ -82,7 +82,7 @@ def key_hint(key: str, top: Iterable[str], own: Mapping[str, Sequence[str]] | No
     if name in OTHER_NAMES:
         return _ask([OTHER_NAMES[name]])
     near = [f"{other}.{one}" for other, names in sections.items() for one in nearest(name, names, most=1)]
-    return _ask(near) or "; `lightning-recipes fit --help all` lists the keys"
+    return _ask(near) or "; --help all lists the keys"
 
 
 def class_hint(given: str, key: str) -> str:
