@@ -13,7 +13,7 @@ BLOCK = 10
 MOST_MEANS = 60
 """Means at which two neighbours become one."""
 LOST = 0.5
-"""Share of the run's first loss by which a loss has to rise to have shot up."""
+"""Share of the run's first loss, or of what it has fallen by, by which a loss has to rise to have shot up."""
 LEFT, HARDLY = 0.9, 0.02
 """Share of the run's first loss above which next to nothing has been learnt, and by which it hardly falls."""
 ENOUGH = 100
@@ -75,10 +75,13 @@ class StepLosses:
 
 
 def shot_up(losses: StepLosses) -> Symptom | None:
-    """Tell whether nine of the last ten losses are above the stage's lowest by half of the run's first loss."""
+    """Tell whether nine of the last ten losses are above the stage's lowest by half of the run's first loss.
+
+    A loss that begins at nothing and falls below it, as SimSiam's negative cosine: by half of what it has fallen.
+    """
     if losses.first is None or losses.lowest is None or not losses.latest:
         return None
-    if losses.latest[1] - losses.lowest <= LOST * abs(losses.first):
+    if losses.latest[1] - losses.lowest <= LOST * max(abs(losses.first), losses.first - losses.lowest):
         return None
     return Symptom(
         "loss_shot_up",
