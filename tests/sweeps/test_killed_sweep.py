@@ -64,7 +64,7 @@ def test_workers_that_end_at_the_same_moment_all_end_well(tmp_path: Path) -> Non
     write_files(tmp_path)
     words = ("--trials", "1", "--out", str(tmp_path / "out"))
     assert start_sweep(tmp_path, "alone", *words).wait() == 0, (tmp_path / "alone.txt").read_text()
-    # Without a lock one of four failed, twice in two tries with a sweep of four trials.
+    # Without a lock one of them failed in each of three tries.
     late = [start_sweep(tmp_path, f"late-{number}", *words) for number in range(4)]
     for number, worker in enumerate(late):
         assert worker.wait() == 0, (tmp_path / f"late-{number}.txt").read_text()
