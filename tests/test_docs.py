@@ -112,9 +112,19 @@ def test_what_a_page_shows_works(page: Path, run: Path, capfd: pytest.CaptureFix
 
 
 def alike(shown: Path, drawn: Path) -> bool:
-    """Whether a figure is the one that was drawn, but for fewer colours and the last digits of a machine."""
+    """Whether a figure is the one that was drawn, but for fewer colours and the last digits of a machine.
+
+    Pictures that are sorted by how sure the model is come in another order where the processor rounds otherwise:
+    of them the colours are compared, however they lie (0.9 between a processor of AVX2 and one of AVX-512; 5.0 to 7.6
+    without the maps' colours or with others).
+    """
     one, other = (np.asarray(Image.open(path).convert("RGB"), dtype=float) for path in (shown, drawn))
-    return one.shape == other.shape and float(np.abs(one - other).mean()) < 12.0
+    if one.shape != other.shape:
+        return False
+    if shown.name == "gradcam.png":
+        one, other = (np.sort(pixels.reshape(-1, 3), axis=0) for pixels in (one, other))
+        return float(np.abs(one - other).mean()) < 3.0
+    return float(np.abs(one - other).mean()) < 12.0
 
 
 KEYS = sorted(
