@@ -20,7 +20,8 @@ class Siamese(Method):
     Source: Hadsell, Chopra and LeCun (2006), "Dimensionality Reduction by Learning an Invariant Mapping", section 2.1.
 
     When: labels, and distances that are to mean something: finding alike pictures, telling new classes apart. Not
-    with: pictures without labels alone, which have no pair that is to be apart.
+    with: pictures without labels alone, which have no pair that is to be apart. Several processes each pair
+    their own images.
 
     Args:
         num_features: Width of the backbone's features.
@@ -59,7 +60,9 @@ def contrastive_loss(embeddings: Tensor, images: Tensor, labels: Tensor, *, marg
         labels: (N,), -1 where it is not known.
         margin: Least distance of pairs of two classes.
     """
-    squared = (embeddings[:, None] - embeddings[None]).square().sum(dim=2)
+    with torch.autocast(embeddings.device.type, enabled=False):  # of two that are near each other little is left
+        lengths, products = embeddings.square().sum(dim=1), embeddings @ embeddings.T
+    squared = (lengths[:, None] + lengths[None] - 2 * products).clamp_min(0)
     known = (labels[:, None] >= 0) & (labels[None] >= 0)
     same = images[:, None] == images[None]
     pairs = torch.triu(torch.ones_like(same), diagonal=1)
