@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from lightning_recipes.components import parse_spec
-from lightning_recipes.run.resume.rules import ANEW, Answer, rule_of
+from lightning_recipes.run.resume.rules import ANEW, JUDGED, Answer, rule_of
 from lightning_recipes.run.resume.stages import KEPT_RATE, Reached, begun_stage, stage_answers
 
 __all__ = ["recipe_answers"]
@@ -43,6 +43,8 @@ def recipe_answers(old: Mapping[str, Any], new: Mapping[str, Any], reached: Reac
             answers.append(Answer(key, "kept", "has no effect: the stage under way and those to come have their own"))
         elif key == "model.pretrained" and after is False:
             answers.append(Answer(key, "kept", "has no effect: the weights come from the checkpoint"))
+        elif key == "data.eval_batch_size" and _pretrains_unlabelled(new):
+            answers.append(Answer(key, *JUDGED))
         elif key == "trainer.devices" and _devices(before) == _devices(after):
             answers.append(Answer(key, "now", "takes effect at once"))
         elif key == "trainer.devices" and None in (_devices(before), _devices(after)):
@@ -74,6 +76,11 @@ def _plain(section: Any) -> Any:
     if isinstance(section, Mapping) and "class_path" in section:
         return {"class_path": section["class_path"], **(section.get("init_args") or {})}
     return section
+
+
+def _pretrains_unlabelled(recipe: Mapping[str, Any]) -> bool:
+    """Whether what a method makes of the images of a validation's batch decides which epoch is best."""
+    return "method" in _plain(recipe["model"]) and _plain(recipe["data"]).get("root") is None
 
 
 def _devices(value: Any) -> int | None:

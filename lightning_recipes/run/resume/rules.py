@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Literal
 
-__all__ = ["ANEW", "RULES", "Answer", "Kind", "rule_of"]
+__all__ = ["ANEW", "JUDGED", "RULES", "Answer", "Kind", "rule_of"]
 
 Kind = Literal["now", "next", "kept", "refused", "silent"]
 Rule = tuple[Kind, str]

@@ -95,6 +95,19 @@ TABLE: dict[str, list[tuple[str, Any]]] = {
 ROWS = [(kind, path, value) for kind, rows in TABLE.items() for path, value in rows]
 
 
+def test_the_batch_that_a_pretraining_is_judged_by_stays_where_no_label_judges() -> None:
+    old, new = (copy.deepcopy(OLD) for _ in range(2))
+    for recipe in (old, new):
+        recipe["model"]["init_args"]["method"] = "simclr"
+    new["data"]["init_args"]["eval_batch_size"] = 5
+    assert [answer.kind for answer in recipe_answers(old, new, INSIDE_SECOND)] == ["silent"]
+    for recipe in (old, new):
+        recipe["data"]["init_args"]["root"] = None
+    (answer,) = recipe_answers(old, new, INSIDE_SECOND)
+    assert str(answer).startswith("data.eval_batch_size: validation would be another")
+    assert answer.kind == "refused"
+
+
 @pytest.mark.parametrize(("kind", "path", "value"), ROWS, ids=[f"{kind} {path}" for kind, path, _ in ROWS])
 def test_a_changed_value_is_answered_by_its_key(kind: str, path: str, value: Any) -> None:
     answers = recipe_answers(OLD, changed(path, value), INSIDE_SECOND)
