@@ -13,35 +13,48 @@ class LossHistory:
     Attributes:
         train: Training loss by epoch, from 0.
         val: Validation loss by epoch, of those that were validated.
+        others: Sums of a module's losses of other names, such as ``train_pretext_loss``, by epoch, of training and of
+            validation.
     """
 
     def __init__(self) -> None:
         self.train: dict[int, float] = {}
         self.val: dict[int, float] = {}
+        self.others: dict[str, dict[int, float]] = {"train": {}, "val": {}}
 
     def trained(self, epoch: int, metrics: Mapping[str, Any]) -> None:
         """Note the training loss of an epoch that is over, of what was logged."""
         if "train_loss" in metrics:
             self.train[epoch] = float(metrics["train_loss"])
+        self._note_others("train", epoch, metrics)
 
     def validated(self, epoch: int, metrics: Mapping[str, Any]) -> None:
         """Note the loss of a validation that is over; the last one within an epoch counts."""
         if "val_loss" in metrics:
             self.val[epoch] = float(metrics["val_loss"])
+        self._note_others("val", epoch, metrics)
+
+    def _note_others(self, split: str, epoch: int, metrics: Mapping[str, Any]) -> None:
+        own = [name for name in metrics if name.startswith(f"{split}_") and name.endswith("_loss")]
+        found = [float(metrics[name]) for name in own if name != f"{split}_loss"]
+        if found:
+            self.others[split][epoch] = sum(found)
 
     @property
     def diverged_at_epoch(self) -> int | None:
         """See :func:`diverged_at_epoch`."""
-        return diverged_at_epoch(self.train, self.val)
+        return diverged_at_epoch(self.train, self.val, *self.others.values())
 
     def state_dict(self) -> dict[str, Any]:
         """Return the losses so far."""
-        return {"train": dict(self.train), "val": dict(self.val)}
+        others = {split: dict(losses) for split, losses in self.others.items()}
+        return {"train": dict(self.train), "val": dict(self.val), "others": others}
 
     def load_state_dict(self, state: Mapping[str, Any] | None) -> None:
         """Go on with the losses so far; None, of an older version's checkpoint, knows of none."""
         if state is not None:
             self.train, self.val = dict(state["train"]), dict(state["val"])
+            self.others |= {split: dict(losses) for split, losses in state.get("others", {}).items()}
 
 
 def epochs_not_finite(*losses: Mapping[int, float]) -> list[int]:

@@ -1,5 +1,7 @@
 """Whether embeddings still tell images apart: how far they are spread, and over how many directions."""
 
+import math
+
 import torch
 from torch import Tensor
 from torch.nn.functional import normalize
@@ -21,7 +23,7 @@ def spread(embeddings: Tensor) -> float:
 
 
 def effective_rank(embeddings: Tensor) -> float:
-    """Return over how many directions embeddings vary, from 1 to the smaller of N - 1 and D.
+    """Return over how many directions embeddings vary, from 1 to the smaller of N - 1 and D; nan if one is not finite.
 
     The exponential of the entropy of the singular values' shares (Garrido et al. 2023, "RankMe", equation 1), here of
     embeddings less their mean: what all images have in common tells none apart.
@@ -29,6 +31,8 @@ def effective_rank(embeddings: Tensor) -> float:
     Args:
         embeddings: (N, D).
     """
+    if not embeddings.isfinite().all():  # of a training that diverged, where the values are an error
+        return math.nan
     values = torch.linalg.svdvals(embeddings.double() - embeddings.double().mean(dim=0))
     total = values.sum()
     if total <= 0:
