@@ -21,7 +21,7 @@ from lightning_recipes.engine.trial_steps import no_trace, rehearse_loss, rehear
 from lightning_recipes.errors import UserError, refuse_bad_values
 from lightning_recipes.figures.range_test import range_test_figure
 from lightning_recipes.figures.saving import save_figure
-from lightning_recipes.modules.protocols import require_one_loss, require_staged
+from lightning_recipes.modules.protocols import Staged, require_one_loss, require_staged
 from lightning_recipes.optim.range_test import (
     SUGGESTIONS,
     Suggestion,
@@ -150,8 +150,8 @@ class LearningRateFinder(pl.Callback):
             )
         rates = geometric_rates(self.min_lr, self.max_lr, self.steps)
         raw = self.curves(trainer, pl_module, rates)
-        curves = [smooth(curve, self.smoothing) for curve in raw]
-        found, problem = self._judge(rates, curves)
+        curves, floor = [smooth(curve, self.smoothing) for curve in raw], module.lowest_loss
+        found, problem = self._judge(rates, _above(curves, floor))
         chosen = found.get(self.suggestion)
         if problem is None and chosen is None:
             flat = list(found) == ["divergence"]
@@ -177,24 +177,24 @@ class LearningRateFinder(pl.Callback):
 
     def curves(self, trainer: pl.Trainer, pl_module: pl.LightningModule, rates: list[float]) -> list[list[float]]:
         """Return the loss on held-out images after a step at each rate, for each data order, until it diverges."""
-        curves, base_lr = [], require_staged(pl_module, "LearningRateFinder").base_lr
+        curves, module = [], require_staged(pl_module, "LearningRateFinder")
         for order in range(self.orders):
             with no_trace(trainer, pl_module) as optimizer:
                 trained, held_out = _batches(trainer, order)
-                curves.append(self._curve(trainer, base_lr, optimizer, rates, trained, held_out, order))
+                curves.append(self._curve(trainer, module, optimizer, rates, trained, held_out, order))
         return curves
 
     def _curve(
         self,
         trainer: pl.Trainer,
-        base_lr: float,
+        module: Staged,
         optimizer: Optimizer,
         rates: list[float],
         trained: Iterator[Any],
         held_out: list[Any],
         order: int,
     ) -> list[float]:
-        relative = [group["initial_lr"] / base_lr for group in optimizer.param_groups]
+        relative = [group["initial_lr"] / module.base_lr for group in optimizer.param_groups]
         losses: list[float] = []
         for step, rate in enumerate(rates):
             for group, share in zip(optimizer.param_groups, relative, strict=True):
@@ -204,7 +204,8 @@ class LearningRateFinder(pl.Callback):
             # The same images with the same draws every time: what changes is the weights alone.
             same = ("range_test", trainer.current_epoch, order, self.steps)
             losses.append(rehearse_loss(trainer, held_out, key=same))
-            if has_diverged(losses, beta=self.smoothing, threshold=self.divergence):
+            (above,) = _above([losses], module.lowest_loss)
+            if has_diverged(above, beta=self.smoothing, threshold=self.divergence):
                 break
         while losses and not math.isfinite(losses[-1]):
             losses.pop()
@@ -218,7 +219,7 @@ class LearningRateFinder(pl.Callback):
         if min(mean) > (1 - FALL) * mean[0]:
             found = {rule: s for rule, s in found.items() if rule == "divergence"}
             highest = f"{rates[len(mean) - 1]:g}"
-            neither = f"the loss of {mean[0]:.4g} hardly fell, and did not rise, up to a rate of {highest}"
+            neither = f"the loss hardly fell, and did not rise, up to a rate of {highest}"
             return found, None if found else neither
         return found, None
 
@@ -243,6 +244,11 @@ class LearningRateFinder(pl.Callback):
         figure = range_test_figure(rates, curves, found, chosen=result["suggestion"], title=_title(name, result))
         save_figure(figure, path, key=f"lr_finder/{name}", loggers=trainer.loggers)
         _add_to_json(folder / "lr_finder.json", name, {**result, "figure": path.stem})
+
+
+def _above(curves: list[list[float]], floor: float) -> list[list[float]]:
+    """Return losses measured from what they can fall to."""
+    return [[loss - floor for loss in curve] for curve in curves]
 
 
 def _batches(trainer: pl.Trainer, order: int) -> tuple[Iterator[Any], list[Any]]:

@@ -192,7 +192,7 @@ class TrainingDoctor(pl.Callback):
         for loss in losses[0][None].tolist() if len(losses) == 1 else torch.stack(losses).tolist():
             if math.isfinite(loss):
                 if self.losses.add(loss) and _lowers_one_loss(module):
-                    self._say(trainer, shot_up(self.losses))
+                    self._say(trainer, shot_up(self.losses, _lowest_loss(module)))
             elif not self._knows("not_finite"):
                 self._say(trainer, not_finite(None, layers_not_finite(module)))
 
@@ -255,7 +255,9 @@ class TrainingDoctor(pl.Callback):
         workers = getattr(trainer.train_dataloader, "num_workers", None)
         self._say(
             trainer,
-            crawls(self.losses, course.rate) if course.half_over and _lowers_one_loss(pl_module) else None,
+            crawls(self.losses, course.rate, _lowest_loss(pl_module))
+            if course.half_over and _lowers_one_loss(pl_module)
+            else None,
             overfits(course, score, lowers_later=lowers_later),
             stands_still(course, self.losses.first, lowers_later=lowers_later),
             all_known(course),
@@ -312,6 +314,12 @@ def _lowers_one_loss(module: pl.LightningModule) -> bool:
     """Whether the loss of a step says how a training goes; of adversaries it does not."""
     staged = staged_of(module)
     return staged is None or staged.one_loss
+
+
+def _lowest_loss(module: pl.LightningModule) -> float:
+    """What the loss of a step can fall to."""
+    staged = staged_of(module)
+    return 0.0 if staged is None else staged.lowest_loss
 
 
 def _count(labels: Tensor, classes: int) -> Tensor:

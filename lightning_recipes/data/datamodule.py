@@ -398,10 +398,12 @@ class ImageDataModule(pl.LightningDataModule):
         settings, source = self.settings_of(self._stage()), self.opened.splits.val
         trained = self._make_train_loader(settings, None, purpose=("rehearsal", order))
         in_order, world_size = stratified_order(source.labels, self.hparams["split_seed"]), self._process.world_size
-        each = max(1, min(held_out, len(source)) // world_size)
+        each, batch_size = max(1, min(held_out, len(source)) // world_size), self._eval_batch_size()
+        if each > 1 and each % batch_size == 1:  # one by itself is compared with nothing, and counts as a whole batch
+            each -= 1
         some = np.resize(np.roll(in_order, -order * held_out), each * world_size)
         dataset = self.dataset_of("val", source, settings)
-        return trained, self._process.eval_loader(dataset, self._eval_batch_size(), order=some)
+        return trained, self._process.eval_loader(dataset, batch_size, order=some)
 
     @override
     def val_dataloader(self) -> DataLoader[Any]:

@@ -36,9 +36,11 @@ class StagedModule(KeyedSteps, PlannedModule):
         additions: What callbacks add to each step and to validation.
         backwards_left: Backward passes of the step under way that are not done.
         one_loss: Whether there is one loss that all weights lower. False: of adversaries, whose sum says nothing.
+        lowest_loss: What the training loss can fall to: how far it falls and rises is measured from there.
     """
 
     one_loss: bool = True
+    lowest_loss: float = 0.0
 
     def __init__(self, **optimization: Any) -> None:
         super().__init__(**optimization)

@@ -45,11 +45,17 @@ def smooth(losses: Floats, beta: float) -> list[float]:
 
 
 def has_diverged(losses: Sequence[float], *, beta: float, threshold: float) -> bool:
-    """Tell whether the last loss is not finite, or the smoothed loss ``threshold`` times its lowest so far."""
+    """Tell whether the last loss is not finite, or the smoothed loss ``threshold`` times its lowest so far.
+
+    Args:
+        losses: Measured from what they can fall to, >= 0: of a loss below zero no multiple says that it rose.
+        beta: Weight of the past in the smoothed loss.
+        threshold: > 1.
+    """
     if not math.isfinite(losses[-1]):
         return True
     smoothed = smooth(losses, beta)
-    return smoothed[-1] > threshold * min(smoothed)
+    return 0 < threshold * min(smoothed) < smoothed[-1]
 
 
 def mean_curve(curves: Sequence[Sequence[float]]) -> list[float]:
@@ -134,6 +140,8 @@ def divergence(rates: Floats, losses: Floats, *, rise: float = 1.5) -> float | N
     It asks what the weights bear, not where they learn fastest, so it has an answer also where a head that has learned
     all that its features give leaves the loss no way down in a step or two at each rate.
     """
+    if losses[0] <= 0:
+        return None
     above = np.flatnonzero(np.asarray(losses, dtype=float) > rise * losses[0])
     return float(rates[int(above[0])]) / 10 if len(above) else None
 

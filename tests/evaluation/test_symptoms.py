@@ -78,10 +78,12 @@ def test_a_loss_that_shoots_up_and_one_that_is_noisy() -> None:
     assert shot_up(begins_anew) is None
 
 
-def test_a_loss_below_zero_has_shot_up_by_half_of_its_fall() -> None:
-    fallen = (-0.01, *[-0.3] * 9, *[-0.716] * 10)  # SimSiam's
-    assert shot_up(losses(*fallen, *[-0.681] * 10)) is None
-    assert shot_up(losses(*fallen, *[-0.2] * 10)) is not None
+def test_a_loss_below_zero_is_measured_from_what_it_can_fall_to() -> None:
+    fallen = (-0.01, *[-0.3] * 9, *[-0.716] * 10)  # SimSiam's, which ends at -1
+    assert shot_up(losses(*fallen, *[-0.681] * 10), floor=-1) is None
+    assert shot_up(losses(*fallen, *[-0.2] * 10), floor=-1) is not None
+    assert crawls(losses(*[-0.005] * 150), 0.1, floor=-1) is not None
+    assert crawls(losses(0.001, *[-0.3] * 150), 0.1, floor=-1) is None
 
 
 def test_a_loss_that_hardly_falls() -> None:

@@ -97,3 +97,5 @@ def test_divergence_is_a_multiple_of_the_lowest_or_no_number() -> None:
     assert has_diverged([1.0, 0.5, 2.1], beta=0.0, threshold=4)
     assert has_diverged([1.0, math.nan], beta=0.9, threshold=4)
     assert has_diverged([math.inf], beta=0.9, threshold=4)
+    assert not has_diverged([-0.001, -0.5, -0.4], beta=0.0, threshold=4)  # of which there are no multiples
+    assert SUGGESTIONS["divergence"](RATES, [-0.001 * (i + 1) for i in range(121)]) is None

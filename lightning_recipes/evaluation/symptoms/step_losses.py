@@ -13,7 +13,7 @@ BLOCK = 10
 MOST_MEANS = 60
 """Means at which two neighbours become one."""
 LOST = 0.5
-"""Share of the run's first loss, or of what it has fallen by, by which a loss has to rise to have shot up."""
+"""Share of the run's first loss by which a loss has to rise to have shot up."""
 LEFT, HARDLY = 0.9, 0.02
 """Share of the run's first loss above which next to nothing has been learnt, and by which it hardly falls."""
 ENOUGH = 100
@@ -74,14 +74,16 @@ class StepLosses:
         vars(self).update({name: list(value) if isinstance(value, list) else value for name, value in state.items()})
 
 
-def shot_up(losses: StepLosses) -> Symptom | None:
+def shot_up(losses: StepLosses, floor: float = 0.0) -> Symptom | None:
     """Tell whether nine of the last ten losses are above the stage's lowest by half of the run's first loss.
 
-    A loss that begins at nothing and falls below it, as SimSiam's negative cosine: by half of what it has fallen.
+    Args:
+        losses: Of a stage.
+        floor: What the loss can fall to, -1 of a negative cosine; the first loss is measured from there.
     """
     if losses.first is None or losses.lowest is None or not losses.latest:
         return None
-    if losses.latest[1] - losses.lowest <= LOST * max(abs(losses.first), losses.first - losses.lowest):
+    if losses.latest[1] - losses.lowest <= LOST * abs(losses.first - floor):
         return None
     return Symptom(
         "loss_shot_up",
@@ -91,7 +93,7 @@ def shot_up(losses: StepLosses) -> Symptom | None:
     )
 
 
-def crawls(losses: StepLosses, rate: float | None) -> Symptom | None:
+def crawls(losses: StepLosses, rate: float | None, floor: float = 0.0) -> Symptom | None:
     """Tell whether the stage has learnt next to nothing by now.
 
     Its last third is lower than its first by less than a fiftieth of the run's first loss, and above nine tenths of it.
@@ -99,12 +101,13 @@ def crawls(losses: StepLosses, rate: float | None) -> Symptom | None:
     Args:
         losses: Of a stage that is half over.
         rate: Its highest learning rate so far, to be said.
+        floor: As of :func:`shot_up`.
     """
     third = len(losses.means) // 3
     if losses.first is None or losses.steps < ENOUGH or third == 0:
         return None
     early, late = statistics.fmean(losses.means[:third]), statistics.fmean(losses.means[-third:])
-    if late < LEFT * losses.first or early - late > HARDLY * losses.first:
+    if late - floor < LEFT * (losses.first - floor) or early - late > HARDLY * (losses.first - floor):
         return None
     at = "" if rate is None else f", at a rate of up to {rate:.3g}"
     return Symptom(

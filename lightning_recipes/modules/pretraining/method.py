@@ -51,11 +51,13 @@ class Method(nn.Module):
         needs_labels: Whether it learns nothing where no label is known.
         compares_images: Whether the loss of a batch is more than the mean over its images: it then cannot be had in
             parts.
+        lowest_loss: What the loss can fall to: how far it falls and rises is measured from there.
     """
 
     views: ClassVar[int] = 2
     compares_images: ClassVar[bool] = True
     needs_labels: ClassVar[bool] = False
+    lowest_loss: ClassVar[float] = 0.0
 
     @abstractmethod
     def loss(self, encoder: Encoder, images: Tensor, labels: Tensor, key: StepKey) -> tuple[Tensor, Tensor]:

@@ -28,6 +28,8 @@ class SimSiam(Method):
         stop_gradient: Let no gradient flow into what is predicted; without it the embeddings fall into one.
     """
 
+    lowest_loss = -1.0
+
     def __init__(
         self,
         num_features: int,
