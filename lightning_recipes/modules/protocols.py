@@ -26,6 +26,7 @@ __all__ = [
     "Staged",
     "backbone_of",
     "offers",
+    "refuse_fitted_head",
     "require_backbone",
     "require_one_loss",
     "require_probabilities",
@@ -39,6 +40,7 @@ class Staged(Protocol):
 
     additions: StepAdditions
     backwards_left: int
+    lowest_loss: float
     one_loss: bool
     plan: Plan | None
     stage_begun_at: int | None
@@ -226,6 +228,23 @@ def require_probabilities(module: pl.LightningModule, who: str) -> GivesProbabil
     """Return the module of a run as one that gives class probabilities; arguments and errors as above."""
     what = "a module that gives class probabilities, such as a ClassificationModule"
     return cast(GivesProbabilities, _require(module, GivesProbabilities, who, what))
+
+
+def refuse_fitted_head(module: pl.LightningModule, who: str) -> None:
+    """Refuse a module whose head is fitted to the weights of each validation: other weights have none.
+
+    Args:
+        module: Of the run.
+        who: Would judge other weights, for the error.
+
+    Raises:
+        UserError: It is one.
+    """
+    if getattr(module, "fits_head", False):
+        raise UserError(
+            f"{who}: judges weights that the head of a {type(module).__name__} is not fitted to, which is done in each "
+            "validation for those that are validated; leave it out"
+        )
 
 
 def require_backbone(module: pl.LightningModule, who: str) -> HasBackbone:

@@ -18,7 +18,8 @@ class BarlowTwins(Method):
     Source: Zbontar et al. (2021), "Barlow Twins: Self-Supervised Learning via Redundancy Reduction", section 2.
 
     When: many unlabelled pictures; it needs no negatives. Not with: batches smaller than the embeddings are wide by
-    much, whose correlations say little.
+    much, whose correlations say little. Several processes each standardise their own images' columns; the correlations
+    are of all.
 
     Args:
         num_features: Width of the backbone's features.

@@ -28,7 +28,7 @@ class Denoising(Method):
         map_features: Width of the backbone's features before they are pooled.
         stride: Pixels between two places of the backbone's map.
         in_chans: Channels of an image.
-        noise: Standard deviation of the noise, of normalised pixels, >= 0.
+        noise: Standard deviation of the noise, of normalised pixels, >= 0 (default: 0.5; with ``mask`` none).
         mask: Share of the patches that are covered by the mean colour, in [0, 1).
         patch: Side of a covered patch in pixels (default: ``stride``).
         hidden: Width between the two layers of the decoder, >= 1.
@@ -42,12 +42,13 @@ class Denoising(Method):
         map_features: int,
         stride: int,
         in_chans: int = 3,
-        noise: float = 0.5,
+        noise: float | None = None,
         mask: float = 0.0,
         patch: int | None = None,
         hidden: int = 256,
     ) -> None:
         super().__init__()
+        noise = (0.0 if mask else 0.5) if noise is None else noise
         refuse_bad_values(
             KEY,
             ("noise", noise, 0 <= noise < float("inf"), "a number >= 0"),

@@ -69,9 +69,14 @@ class PretrainingModule(ImageClassifier):
         in_chans: Channels of an image (linked from the data).
         metrics: What validation measures of the probe besides.
 
+    Attributes:
+        fits_head: The probe belongs to the weights of the last validation, and to no others.
+
     Raises:
         UserError: As of :class:`ImageClassifier`; or there is no such method.
     """
+
+    fits_head = True
 
     def __init__(
         self,
@@ -118,6 +123,7 @@ class PretrainingModule(ImageClassifier):
         refuse_bad_values("model", ("neighbours", neighbours, neighbours >= 1, "a number >= 1"))
         self.head.requires_grad_(False)  # it is fitted, not trained
         self.method: Method = create_method(method, self._shapes(image_size, in_chans))
+        self.lowest_loss = self.method.lowest_loss
         if channels_last:
             self.method.to(memory_format=torch.channels_last)
         self.val_pretext_loss = loss_mean()
@@ -136,9 +142,15 @@ class PretrainingModule(ImageClassifier):
         return {
             "num_features": lambda: width,
             "map_features": lambda: of_map()[1],
-            "stride": lambda: -(-size // of_map()[-1]),
+            "stride": lambda: self._stride(size, of_map()[-1]),
             "in_chans": lambda: in_chans,
         }
+
+    def _stride(self, size: int, places: int) -> int:
+        """Pixels between two places of the map: as timm says, where that covers the image; else as they cover it."""
+        infos: Any = getattr(self.backbone, "feature_info", None) or [{}]
+        said = infos[-1].get("reduction", 0) if isinstance(infos, list) else 0
+        return said if said * (places - 1) < size <= said * places else -(-size // places)
 
     @override
     def configure_loss(self) -> nn.Module:

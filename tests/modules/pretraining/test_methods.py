@@ -113,6 +113,14 @@ def test_so_many_patches_are_covered_and_the_loss_is_of_them_alone() -> None:
     assert float(method.loss(Flat(), pictures[:, None], LABELS[:3], KEY)[0]) == pytest.approx(float(by_hand), rel=1e-5)
 
 
+def test_noise_is_left_out_where_patches_are_covered_unless_it_is_asked_for() -> None:
+    pictures = torch.randn(3, 3, 16, 16, generator=torch.Generator().manual_seed(0))
+    shown, covered = Denoising(48, stride=4, mask=0.25).spoiled(pictures, KEY)
+    assert torch.equal(shown, pictures * (1 - covered))
+    noise = Denoising(48, stride=4).spoiled(pictures, KEY)[0] - pictures
+    assert float(noise.std()) == pytest.approx(0.5, rel=0.1)
+
+
 def test_a_patch_as_large_as_the_picture_is_refused() -> None:
     method = Denoising(48, stride=4, mask=0.5, patch=16)
     with pytest.raises(UserError, match=r"model\.method\.patch: 16 pixels cover all of an image of 16; give fewer"):

@@ -265,8 +265,47 @@ def test_embeddings_of_a_method_as_it_is_are_not(method: str, tmp_path: Path) ->
 
 @pytest.mark.parametrize("size", [40, 65])
 def test_a_size_that_is_no_multiple_of_the_stride_is_told_too(size: int, tmp_path: Path) -> None:
-    trainer = pretrain(module("denoising", image_size=size), images(image_size=size), tmp_path, epochs=1)
+    network: Any = module("denoising", image_size=size)
+    assert network.method.stride == 32  # test_resnet's: a place tells the pixels that it lies over
+    smaller = lr.Stages([lr.Stage("smaller", epochs=1, image_size=32), lr.Stage("whole", epochs=1)])
+    trainer = pretrain(network, images(image_size=size), tmp_path, smaller, epochs=-1)
     assert trainer.callback_metrics["val_pretext_loss"].isfinite()
+
+
+def test_a_run_that_diverges_is_whole_and_says_so(tmp_path: Path) -> None:
+    root = folder_of_pictures(tmp_path / "pictures")
+    data = images(root=None, unlabelled=str(root), images_per_class=None, batch_size=16, val_fraction=0.2)
+    options = {"num_classes": data.num_classes, "class_names": data.classes, "schedule": "constant"}
+    network = module("denoising", lr=1e20, optimizer="sgd", **options)
+    run = tmp_path / "run"
+    pretrain(network, data, run, lr.RunRecorder(run), epochs=3)
+    summary = json.loads((run / "summary.json").read_text())
+    assert summary["epochs"] == 3
+    assert summary["diverged_at_epoch"] == 0
+
+
+def test_the_finder_reads_a_rate_off_a_loss_below_zero(tmp_path: Path) -> None:
+    """SimSiam's, which begins at about 0; of 36 held-out images in batches of 35, one would be by itself."""
+    finder = lr.LearningRateFinder(steps=40, orders=2, min_lr=1e-4, max_lr=1.0, smoothing=0.5, apply=False)
+    network = module("simsiam", schedule="constant")
+    pretrain(network, images(eval_batch_size=35), tmp_path, finder, epochs=1)
+    (found,) = json.loads((tmp_path / "lr_finder.json").read_text()).values()
+    assert found["problem"] is None
+    assert [len(curve) for curve in found["losses"]] == [40, 40]
+    assert min(found["losses"][0]) < -0.1
+    assert {"steep", "minimum"} <= found["suggestions"].keys()
+
+
+def test_what_would_judge_other_weights_than_the_probes_is_refused(tmp_path: Path) -> None:
+    plan = lr.Stages([lr.Stage("all", epochs=2, schedule={"name": "warm_restarts", "cycle_epochs": 1})])
+    with pytest.raises(
+        UserError, match=r"^SnapshotEnsemble: judges weights that the head of a PretrainingModule is not"
+    ):
+        pretrain(module(), images(), tmp_path, plan, lr.SnapshotEnsemble(), epochs=-1)
+    with pytest.raises(
+        UserError, match=r"^EMA.validate: both: judges weights that the head of a PretrainingModule is not"
+    ):
+        pretrain(module(), images(), tmp_path, lr.EMA(validate="both"))
 
 
 @pytest.mark.parametrize("mask", [0.0, 0.5])
