@@ -10,8 +10,10 @@ import multiprocessing
 import os
 import signal
 import warnings
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
+from unittest.mock import patch
 
 import lightning.pytorch as pl
 import pytest
@@ -20,6 +22,7 @@ from lightning.pytorch.plugins import MixedPrecision
 from typing_extensions import override
 
 import lightning_recipes
+from lightning_recipes.callbacks import error_analysis
 from lightning_recipes.callbacks.best_checkpoint import BestCheckpoint
 from lightning_recipes.callbacks.checkpoints import LastCheckpoint
 from lightning_recipes.callbacks.error_analysis import ErrorAnalysis
@@ -59,6 +62,11 @@ class KillAt(pl.Callback):
             os.kill(os.getpid(), signal.SIGKILL)
 
 
+def undrawn() -> AbstractContextManager[Any]:
+    """Leave out the pictures of what went wrong, which take longer than a small training and change nothing of it."""
+    return patch.object(error_analysis, "save_figure")
+
+
 def train(connection: Any, recipe: Recipe, folder: Path, kill: int | None, ckpt_path: Path | None) -> None:
     """Run a recipe, keep ``last.ckpt`` after each step, and send back steps, fingerprint and what it reports."""
     torch.set_num_threads(1)
@@ -66,7 +74,8 @@ def train(connection: Any, recipe: Recipe, folder: Path, kill: int | None, ckpt_
     doctor = TrainingDoctor(["waits_for_images"])
     reports = [ErrorAnalysis(), doctor, RunSummary(str(folder), "recipe"), BestCheckpoint()]
     more = [*reports, LastCheckpoint(every_n_train_steps=1), *([KillAt(kill)] if kill is not None else [])]
-    trainer, sha = run(recipe, folder, *more, ckpt_path=ckpt_path)
+    with undrawn():
+        trainer, sha = run(recipe, folder, *more, ckpt_path=ckpt_path)
     summary = json.loads((folder / "summary.json").read_text())
     reported = {name: summary[name] for name in ("best_epoch", "val_loss", "val_accuracy")}
     reported["symptoms"] = json.loads((folder / "symptoms.json").read_text())

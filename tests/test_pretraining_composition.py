@@ -15,7 +15,7 @@ from lightning_recipes.callbacks.recording.run_summary import RunSummary
 from lightning_recipes.models.fingerprint import weights_sha256
 from tests.agreement import disagreements
 from tests.modules.pretraining.pretrained import METHODS, images, module, pretrain
-from tests.test_composition import IMPORTED_ONCE, KillAt
+from tests.test_composition import IMPORTED_ONCE, KillAt, undrawn
 
 # What acts on a step of any module, in sets that each method meets with one of; together they bring all of them.
 SETS: dict[str, dict[str, Any]] = {
@@ -50,7 +50,8 @@ def train(connection: Any, method: str, name: str, folder: Path, kill: int | Non
     callbacks += [KillAt(kill)] if kill is not None else []
     network, data = module(method, **chosen.get("model", {})), images(**chosen.get("data", {}))
     options = {**chosen.get("trainer", {}), "epochs": -1 if "stages" in chosen else 2}
-    trainer = pretrain(network, data, folder, *callbacks, ckpt_path=ckpt_path, **options)
+    with undrawn():
+        trainer = pretrain(network, data, folder, *callbacks, ckpt_path=ckpt_path, **options)
     precision = {"precision": "bf16-mixed"} if name == "bf16" else {}
     differ = disagreements(folder, images(), loose=0.3 if precision else 0, **precision)  # of a probe on 40 images
     connection.send((trainer.global_step, weights_sha256(network), differ))
