@@ -52,9 +52,10 @@ class LearningRateFinder(pl.Callback):
     orders, each from the same weights and on other images as far as there are any, and the curves' mean decides; what
     the single curves suggest is the spread.
 
-    Where the loss falls by less than a tenth, as after a head that has learned all that its features give, there is no
-    descent to read a rate from: the stage keeps its own, and what the rule ``divergence`` says is reported. A tenth of
-    that rate throws out a pretrained network as often as it trains it (``benchmarks/RESULTS.md``).
+    How far a loss falls and rises is measured from what it can fall to, which is 0 of most (``lowest_loss``; -1 of
+    SimSiam). Where it falls by less than a tenth, as after a head that has learned all that its features give, there is
+    no descent to read a rate from: the stage keeps its own, and what the rule ``divergence`` says is reported. A tenth
+    of that rate throws out a pretrained network as often as it trains it (``benchmarks/RESULTS.md``).
 
     Nothing else changes: weights, statistics, optimizer, loss scale, order of the data, random draws and logs are to
     the bit as without it. Every step goes through the trainer's strategy and precision, so accumulation, mixed
@@ -151,7 +152,7 @@ class LearningRateFinder(pl.Callback):
         rates = geometric_rates(self.min_lr, self.max_lr, self.steps)
         raw = self.curves(trainer, pl_module, rates)
         curves, floor = [smooth(curve, self.smoothing) for curve in raw], module.lowest_loss
-        found, problem = self._judge(rates, _above(curves, floor))
+        found, problem = self._judge(rates, curves, floor)
         chosen = found.get(self.suggestion)
         if problem is None and chosen is None:
             flat = list(found) == ["divergence"]
@@ -211,15 +212,18 @@ class LearningRateFinder(pl.Callback):
             losses.pop()
         return losses
 
-    def _judge(self, rates: list[float], curves: list[list[float]]) -> tuple[dict[str, Suggestion], str | None]:
+    def _judge(
+        self, rates: list[float], curves: list[list[float]], floor: float
+    ) -> tuple[dict[str, Suggestion], str | None]:
         """Return the suggestions, and what is wrong with the curves if something is."""
         if min(map(len, curves)) < ENOUGH:
             return {}, f"the loss was not finite after {min(map(len, curves))} steps from a rate of {rates[0]:g} on"
-        mean, found = mean_curve(curves), suggest(rates, curves)
+        measured = _above(curves, floor)
+        mean, found = mean_curve(measured), suggest(rates, measured)
         if min(mean) > (1 - FALL) * mean[0]:
             found = {rule: s for rule, s in found.items() if rule == "divergence"}
             highest = f"{rates[len(mean) - 1]:g}"
-            neither = f"the loss hardly fell, and did not rise, up to a rate of {highest}"
+            neither = f"the loss of {mean[0] + floor:.4g} hardly fell, and did not rise, up to a rate of {highest}"
             return found, None if found else neither
         return found, None
 

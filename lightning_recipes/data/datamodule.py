@@ -393,7 +393,8 @@ class ImageDataModule(pl.LightningDataModule):
 
         Args:
             order: Which rehearsal; each has another order, and holds out other images as far as there are any.
-            held_out: Validation images of all processes to hold out, at most as many as there are, and as many in each.
+            held_out: Validation images of all processes to hold out, at most as many as there are, and as many in each;
+                one fewer where a last batch would be of one.
         """
         settings, source = self.settings_of(self._stage()), self.opened.splits.val
         trained = self._make_train_loader(settings, None, purpose=("rehearsal", order))

@@ -77,6 +77,7 @@ def outcome_of(
         train_set=None if seen is None or data is None else len(data.opened.splits.train) - data.extra_images,
         train_losses=history.train,
         val_losses=history.val,
+        other_losses=(history.others["train"], history.others["val"]),
         loss_error=_relative_error(task.losses_of(p, labels)),
         stage_starts=[0] if plan is None else [plan.start_of(position) for position in range(len(plan.stages))],
         epochs=trainer.current_epoch,

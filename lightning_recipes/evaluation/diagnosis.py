@@ -39,7 +39,7 @@ def diagnose(run: Outcome) -> list[Finding]:
     was ended before its plan. Two shares are said to differ where 0 is outside the 95 % interval of their
     difference (Newcombe 1998, method 10).
     """
-    if (epoch := diverged_at_epoch(run.train_losses, run.val_losses)) is not None:
+    if (epoch := diverged_at_epoch(run.train_losses, run.val_losses, *run.other_losses)) is not None:
         return [diverged(run, epoch), _size(run)]
     findings, trend = not_finite(run), trend_of(run)
     if run.stopped_by is not None:

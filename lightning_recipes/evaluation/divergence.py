@@ -13,8 +13,8 @@ class LossHistory:
     Attributes:
         train: Training loss by epoch, from 0.
         val: Validation loss by epoch, of those that were validated.
-        others: Sums of a module's losses of other names, such as ``train_pretext_loss``, by epoch, of training and of
-            validation.
+        others: Sums of the losses of a module that has none of these names, such as ``train_pretext_loss``, by epoch,
+            of training and of validation.
     """
 
     def __init__(self) -> None:
@@ -35,10 +35,11 @@ class LossHistory:
         self._note_others("val", epoch, metrics)
 
     def _note_others(self, split: str, epoch: int, metrics: Mapping[str, Any]) -> None:
+        if f"{split}_loss" in metrics:  # which says it; of others there may be none for want of what they compare
+            return
         own = [name for name in metrics if name.startswith(f"{split}_") and name.endswith("_loss")]
-        found = [float(metrics[name]) for name in own if name != f"{split}_loss"]
-        if found:
-            self.others[split][epoch] = sum(found)
+        if own:
+            self.others[split][epoch] = sum(float(metrics[name]) for name in own)
 
     @property
     def diverged_at_epoch(self) -> int | None:
@@ -54,7 +55,8 @@ class LossHistory:
         """Go on with the losses so far; None, of an older version's checkpoint, knows of none."""
         if state is not None:
             self.train, self.val = dict(state["train"]), dict(state["val"])
-            self.others |= {split: dict(losses) for split, losses in state.get("others", {}).items()}
+            others = state.get("others", {"train": {}, "val": {}})
+            self.others = {split: dict(losses) for split, losses in others.items()}
 
 
 def epochs_not_finite(*losses: Mapping[int, float]) -> list[int]:

@@ -12,8 +12,9 @@ STOOD_STILL = 0.02  # a training has not begun, where its loss has changed by le
 
 def diverged(run: Outcome, epoch: int) -> Finding:
     """From an epoch on no loss was a number."""
-    before = [e for e in run.train_losses if e < epoch]
-    last = f"training loss {run.train_losses[max(before)]:.4g} in epoch {max(before)}" if before else "none before it"
+    trained = run.train_losses or run.other_losses[0]
+    before = [e for e in trained if e < epoch]
+    last = f"training loss {trained[max(before)]:.4g} in epoch {max(before)}" if before else "none before it"
     return Finding(
         f"It diverged: the loss was not finite from epoch {epoch} on",
         f"{last}; {run.epochs - epoch} of {run.epochs} epochs were without a finite loss",
@@ -24,7 +25,7 @@ def diverged(run: Outcome, epoch: int) -> Finding:
 
 def not_finite(run: Outcome) -> list[Finding]:
     """Losses that were no numbers, before others that are."""
-    epochs = epochs_not_finite(run.train_losses, run.val_losses)
+    epochs = epochs_not_finite(run.train_losses, run.val_losses, *run.other_losses)
     if not epochs:
         return []
     return [

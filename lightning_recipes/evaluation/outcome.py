@@ -36,6 +36,7 @@ class Outcome:
         train_set: Of which these were drawn; None for endlessly many.
         train_losses: By epoch, from 0.
         val_losses: By epoch, of those that were validated.
+        other_losses: The same of other names, of training and of validation, by which it may have diverged.
         loss_error: Standard error of the validation loss over its images, as a share of it.
         stage_starts: The epochs in which stages begin; what trains, and on what, changes there.
         epochs: That were trained.
@@ -57,6 +58,7 @@ class Outcome:
     train_set: int | None = None
     train_losses: Mapping[int, float] = field(default_factory=dict)
     val_losses: Mapping[int, float] = field(default_factory=dict)
+    other_losses: tuple[Mapping[int, float], Mapping[int, float]] = ({}, {})
     loss_error: float = 0.0
     stage_starts: Sequence[int] = (0,)
     epochs: int = 0

@@ -40,6 +40,7 @@ class Staged(Protocol):
 
     additions: StepAdditions
     backwards_left: int
+    fits_head: bool
     lowest_loss: float
     one_loss: bool
     plan: Plan | None
@@ -240,10 +241,10 @@ def refuse_fitted_head(module: pl.LightningModule, who: str) -> None:
     Raises:
         UserError: It is one.
     """
-    if getattr(module, "fits_head", False):
+    if require_staged(module, who).fits_head:
         raise UserError(
-            f"{who}: judges weights that the head of a {type(module).__name__} is not fitted to, which is done in each "
-            "validation for those that are validated; leave it out"
+            f"{who}: would judge weights that the head of a {type(module).__name__} is not fitted to: each validation "
+            f"fits it to those that it validates; leave {who} out"
         )
 
 

@@ -37,10 +37,12 @@ class StagedModule(KeyedSteps, PlannedModule):
         backwards_left: Backward passes of the step under way that are not done.
         one_loss: Whether there is one loss that all weights lower. False: of adversaries, whose sum says nothing.
         lowest_loss: What the training loss can fall to: how far it falls and rises is measured from there.
+        fits_head: Whether the head is no part of the training, but fitted in each validation to the weights there.
     """
 
     one_loss: bool = True
     lowest_loss: float = 0.0
+    fits_head: bool = False
 
     def __init__(self, **optimization: Any) -> None:
         super().__init__(**optimization)

@@ -80,6 +80,7 @@ def test_a_loss_that_shoots_up_and_one_that_is_noisy() -> None:
 
 def test_a_loss_below_zero_is_measured_from_what_it_can_fall_to() -> None:
     fallen = (-0.01, *[-0.3] * 9, *[-0.716] * 10)  # SimSiam's, which ends at -1
+    assert shot_up(losses(*fallen, *[-0.681] * 10)) is None  # of a module that does not say what it can fall to
     assert shot_up(losses(*fallen, *[-0.681] * 10), floor=-1) is None
     assert shot_up(losses(*fallen, *[-0.2] * 10), floor=-1) is not None
     assert crawls(losses(*[-0.005] * 150), 0.1, floor=-1) is not None

@@ -13,7 +13,7 @@ BLOCK = 10
 MOST_MEANS = 60
 """Means at which two neighbours become one."""
 LOST = 0.5
-"""Share of the run's first loss by which a loss has to rise to have shot up."""
+"""Share of the run's first loss, or of what it has fallen by, by which a loss has to rise to have shot up."""
 LEFT, HARDLY = 0.9, 0.02
 """Share of the run's first loss above which next to nothing has been learnt, and by which it hardly falls."""
 ENOUGH = 100
@@ -79,11 +79,12 @@ def shot_up(losses: StepLosses, floor: float = 0.0) -> Symptom | None:
 
     Args:
         losses: Of a stage.
-        floor: What the loss can fall to, -1 of a negative cosine; the first loss is measured from there.
+        floor: What the loss can fall to, -1 of a negative cosine; the first loss is measured from there. Of one that
+            falls below it all the same, half of its fall counts.
     """
     if losses.first is None or losses.lowest is None or not losses.latest:
         return None
-    if losses.latest[1] - losses.lowest <= LOST * abs(losses.first - floor):
+    if losses.latest[1] - losses.lowest <= LOST * max(abs(losses.first - floor), losses.first - losses.lowest):
         return None
     return Symptom(
         "loss_shot_up",

@@ -28,7 +28,7 @@ class Denoising(Method):
         map_features: Width of the backbone's features before they are pooled.
         stride: Pixels between two places of the backbone's map.
         in_chans: Channels of an image.
-        noise: Standard deviation of the noise, of normalised pixels, >= 0 (default: 0.5; with ``mask`` none).
+        noise: Standard deviation of the noise, of normalised pixels, >= 0 (default: 0.5, or 0 where ``mask`` is given).
         mask: Share of the patches that are covered by the mean colour, in [0, 1).
         patch: Side of a covered patch in pixels (default: ``stride``).
         hidden: Width between the two layers of the decoder, >= 1.

@@ -219,7 +219,7 @@ class PretrainingModule(ImageClassifier):
         """Refuse what would change what is compared, and labels that a method needs and that there are not.
 
         Raises:
-            UserError: There is such a callback, or no label.
+            UserError: There is such a callback, no label, or nothing that an image is compared with in validation.
         """
         super().on_train_start()
         if self.additions.batch_transforms:
@@ -233,6 +233,10 @@ class PretrainingModule(ImageClassifier):
         if self.method.needs_labels and not self.has_labels:
             name = type(self.method).__name__
             raise UserError(f"model.method: {name} pairs images by their labels, and there are none; give data.root")
+        data = self.image_data()
+        if self.method.compares_images and data is not None and data.hparams["eval_batch_size"] == 1:
+            name = type(self.method).__name__
+            raise UserError(f"data.eval_batch_size: {name} compares the images of a batch; give 2 or more")
 
     @override
     def training_loss(self, batch: Any, key: StepKey) -> Mapping[str, Any]:

@@ -60,7 +60,7 @@ def contrastive_loss(embeddings: Tensor, images: Tensor, labels: Tensor, *, marg
         labels: (N,), -1 where it is not known.
         margin: Least distance of pairs of two classes.
     """
-    with torch.autocast(embeddings.device.type, enabled=False):  # of two that are near each other little is left
+    with torch.autocast(embeddings.device.type, enabled=False):  # in 16 bits the distance of two that are near is lost
         lengths, products = embeddings.square().sum(dim=1), embeddings @ embeddings.T
     squared = (lengths[:, None] + lengths[None] - 2 * products).clamp_min(0)
     known = (labels[:, None] >= 0) & (labels[None] >= 0)

@@ -43,7 +43,7 @@ def recipe_answers(old: Mapping[str, Any], new: Mapping[str, Any], reached: Reac
             answers.append(Answer(key, "kept", "has no effect: the stage under way and those to come have their own"))
         elif key == "model.pretrained" and after is False:
             answers.append(Answer(key, "kept", "has no effect: the weights come from the checkpoint"))
-        elif key == "data.eval_batch_size" and _pretrains_unlabelled(new):
+        elif key == "data.eval_batch_size" and _judged_in_batches(new):
             answers.append(Answer(key, *JUDGED))
         elif key == "trainer.devices" and _devices(before) == _devices(after):
             answers.append(Answer(key, "now", "takes effect at once"))
@@ -78,9 +78,10 @@ def _plain(section: Any) -> Any:
     return section
 
 
-def _pretrains_unlabelled(recipe: Mapping[str, Any]) -> bool:
-    """Whether what a method makes of the images of a validation's batch decides which epoch is best."""
-    return "method" in _plain(recipe["model"]) and _plain(recipe["data"]).get("root") is None
+def _judged_in_batches(recipe: Mapping[str, Any]) -> bool:
+    """Whether what a method of pretraining makes of the images of a validation's batch decides which epoch is best."""
+    model, data, best = (_plain(recipe.get(section) or {}) for section in ("model", "data", "best_checkpoint"))
+    return "method" in model and (data.get("root") is None or best.get("monitor") == "val_pretext_loss")
 
 
 def _devices(value: Any) -> int | None:

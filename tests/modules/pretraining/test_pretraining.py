@@ -205,6 +205,11 @@ def test_a_step_of_one_image_is_refused_where_images_are_compared(tmp_path: Path
         pretrain(module(), images(batch_size=1), tmp_path)
 
 
+def test_a_validation_of_one_image_at_a_time_is_refused_there_too(tmp_path: Path) -> None:
+    with pytest.raises(UserError, match=r"^data\.eval_batch_size: SimCLR compares the images of a batch; give 2 "):
+        pretrain(module(), images(eval_batch_size=1), tmp_path)
+
+
 def test_pictures_without_labels_come_beside_labelled_ones(tmp_path: Path) -> None:
     data = images(unlabelled=str(folder_of_pictures(tmp_path, 20)))
     assert len(data.train_source) == len(images().train_source) + 20
@@ -284,6 +289,15 @@ def test_a_run_that_diverges_is_whole_and_says_so(tmp_path: Path) -> None:
     assert summary["diverged_at_epoch"] == 0
 
 
+def test_the_diagnosis_of_a_run_that_labels_judge_and_the_summary_name_the_same_epoch(tmp_path: Path) -> None:
+    """Validated in the second epoch alone."""
+    network = module("denoising", lr=1e20, optimizer="sgd", schedule="constant")
+    recorder = lr.RunRecorder(tmp_path, gradcam=lr.MisclassifiedGradCAM(images=0))
+    pretrain(network, images(), tmp_path, recorder, epochs=2, check_val_every_n_epoch=2)
+    assert json.loads((tmp_path / "summary.json").read_text())["diverged_at_epoch"] == 0
+    assert "the loss was not finite from epoch 0 on" in (tmp_path / "report.html").read_text()
+
+
 def test_the_finder_reads_a_rate_off_a_loss_below_zero(tmp_path: Path) -> None:
     """SimSiam's, which begins at about 0; of 36 held-out images in batches of 35, one would be by itself."""
     finder = lr.LearningRateFinder(steps=40, orders=2, min_lr=1e-4, max_lr=1.0, smoothing=0.5, apply=False)
@@ -298,12 +312,10 @@ def test_the_finder_reads_a_rate_off_a_loss_below_zero(tmp_path: Path) -> None:
 
 def test_what_would_judge_other_weights_than_the_probes_is_refused(tmp_path: Path) -> None:
     plan = lr.Stages([lr.Stage("all", epochs=2, schedule={"name": "warm_restarts", "cycle_epochs": 1})])
-    with pytest.raises(
-        UserError, match=r"^SnapshotEnsemble: judges weights that the head of a PretrainingModule is not"
-    ):
+    with pytest.raises(UserError, match=r"^SnapshotEnsemble: would judge weights that the head of a PretrainingModule"):
         pretrain(module(), images(), tmp_path, plan, lr.SnapshotEnsemble(), epochs=-1)
     with pytest.raises(
-        UserError, match=r"^EMA.validate: both: judges weights that the head of a PretrainingModule is not"
+        UserError, match=r"^EMA.validate: both: would judge weights that the head of a PretrainingModule"
     ):
         pretrain(module(), images(), tmp_path, lr.EMA(validate="both"))
 

@@ -102,6 +102,10 @@ def test_the_batch_that_a_pretraining_is_judged_by_stays_where_no_label_judges()
     new["data"]["init_args"]["eval_batch_size"] = 5
     assert [answer.kind for answer in recipe_answers(old, new, INSIDE_SECOND)] == ["silent"]
     for recipe in (old, new):
+        recipe["best_checkpoint"]["monitor"] = "val_pretext_loss"
+    assert [answer.kind for answer in recipe_answers(old, new, INSIDE_SECOND)] == ["refused"]
+    for recipe in (old, new):
+        recipe["best_checkpoint"]["monitor"] = None
         recipe["data"]["init_args"]["root"] = None
     (answer,) = recipe_answers(old, new, INSIDE_SECOND)
     assert str(answer).startswith("data.eval_batch_size: validation would be another")
