@@ -13,7 +13,12 @@ from lightning_recipes.evaluation.metrics import loss_mean
 from lightning_recipes.models.averaging import move_towards_
 from lightning_recipes.modules.averaged_weights import AveragedWeights
 from lightning_recipes.modules.network_tensors import network_tensors
-from lightning_recipes.modules.protocols import refuse_fitted_head, require_probabilities, require_staged, staged_of
+from lightning_recipes.modules.protocols import (
+    require_probabilities,
+    require_staged,
+    require_trained_head,
+    staged_of,
+)
 
 __all__ = ["EMA", "decay_at"]
 
@@ -94,7 +99,7 @@ class EMA(pl.Callback):
             require_staged(pl_module, "EMA")
             if self.validate == "both":
                 require_probabilities(pl_module, "EMA.validate: both")
-                refuse_fitted_head(pl_module, "EMA.validate: both")
+                require_trained_head(pl_module, "EMA.validate: both")
             self.updates, self.average, self._seen_step = 0, None, 0
 
     @override

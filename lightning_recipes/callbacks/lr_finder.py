@@ -151,8 +151,8 @@ class LearningRateFinder(pl.Callback):
             )
         rates = geometric_rates(self.min_lr, self.max_lr, self.steps)
         raw = self.curves(trainer, pl_module, rates)
-        curves, floor = [smooth(curve, self.smoothing) for curve in raw], module.lowest_loss
-        found, problem = self._judge(rates, curves, floor)
+        curves = [smooth(curve, self.smoothing) for curve in raw]
+        found, problem = self._judge(rates, curves, module.lowest_loss)
         chosen = found.get(self.suggestion)
         if problem is None and chosen is None:
             flat = list(found) == ["divergence"]
@@ -205,8 +205,8 @@ class LearningRateFinder(pl.Callback):
             # The same images with the same draws every time: what changes is the weights alone.
             same = ("range_test", trainer.current_epoch, order, self.steps)
             losses.append(rehearse_loss(trainer, held_out, key=same))
-            (above,) = _above([losses], module.lowest_loss)
-            if has_diverged(above, beta=self.smoothing, threshold=self.divergence):
+            measured = [loss - module.lowest_loss for loss in losses]
+            if has_diverged(measured, beta=self.smoothing, threshold=self.divergence):
                 break
         while losses and not math.isfinite(losses[-1]):
             losses.pop()
@@ -218,7 +218,7 @@ class LearningRateFinder(pl.Callback):
         """Return the suggestions, and what is wrong with the curves if something is."""
         if min(map(len, curves)) < ENOUGH:
             return {}, f"the loss was not finite after {min(map(len, curves))} steps from a rate of {rates[0]:g} on"
-        measured = _above(curves, floor)
+        measured = [[loss - floor for loss in curve] for curve in curves]
         mean, found = mean_curve(measured), suggest(rates, measured)
         if min(mean) > (1 - FALL) * mean[0]:
             found = {rule: s for rule, s in found.items() if rule == "divergence"}
@@ -248,11 +248,6 @@ class LearningRateFinder(pl.Callback):
         figure = range_test_figure(rates, curves, found, chosen=result["suggestion"], title=_title(name, result))
         save_figure(figure, path, key=f"lr_finder/{name}", loggers=trainer.loggers)
         _add_to_json(folder / "lr_finder.json", name, {**result, "figure": path.stem})
-
-
-def _above(curves: list[list[float]], floor: float) -> list[list[float]]:
-    """Return losses measured from what they can fall to."""
-    return [[loss - floor for loss in curve] for curve in curves]
 
 
 def _batches(trainer: pl.Trainer, order: int) -> tuple[Iterator[Any], list[Any]]:

@@ -21,7 +21,7 @@ from lightning_recipes.models.norm_statistics import reestimate_statistics
 from lightning_recipes.models.snapshot_files import INDEX, find_snapshots, save_snapshot
 from lightning_recipes.modules.classification import ClassificationModule
 from lightning_recipes.modules.ensemble import EnsembleClassifier
-from lightning_recipes.modules.protocols import Staged, refuse_fitted_head, require_staged
+from lightning_recipes.modules.protocols import Staged, require_staged, require_trained_head
 
 __all__ = ["SnapshotEnsemble"]
 
@@ -75,8 +75,7 @@ class SnapshotEnsemble(pl.Callback):
     @override
     def on_train_start(self, trainer: pl.Trainer, pl_module: pl.LightningModule) -> None:
         """Refuse a plan that has no cycles, or whose cycles do not end with epochs."""
-        module = require_staged(pl_module, "SnapshotEnsemble")
-        refuse_fitted_head(pl_module, "SnapshotEnsemble")
+        module = require_trained_head(pl_module, "SnapshotEnsemble")
         module.timeline.plan.require_stages("SnapshotEnsemble.stages", self.stages)
         ends = self.ends(module)
         if not ends:

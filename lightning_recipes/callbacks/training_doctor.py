@@ -191,8 +191,8 @@ class TrainingDoctor(pl.Callback):
         losses, self._unread = self._unread, []
         for loss in losses[0][None].tolist() if len(losses) == 1 else torch.stack(losses).tolist():
             if math.isfinite(loss):
-                if self.losses.add(loss) and _lowers_one_loss(module):
-                    self._say(trainer, shot_up(self.losses, _lowest_loss(module)))
+                if self.losses.add(loss) and (floor := _lowest_loss(module)) is not None:
+                    self._say(trainer, shot_up(self.losses, floor))
             elif not self._knows("not_finite"):
                 self._say(trainer, not_finite(None, layers_not_finite(module)))
 
@@ -253,11 +253,10 @@ class TrainingDoctor(pl.Callback):
         course.rows[trainer.current_epoch] = row
         lowers_later = staged is not None and staged.timeline.halves_after(trainer.global_step - 1)
         workers = getattr(trainer.train_dataloader, "num_workers", None)
+        floor = _lowest_loss(pl_module)
         self._say(
             trainer,
-            crawls(self.losses, course.rate, _lowest_loss(pl_module))
-            if course.half_over and _lowers_one_loss(pl_module)
-            else None,
+            crawls(self.losses, course.rate, floor) if course.half_over and floor is not None else None,
             overfits(course, score, lowers_later=lowers_later),
             stands_still(course, self.losses.first, lowers_later=lowers_later),
             all_known(course),
@@ -310,16 +309,12 @@ def _looks_at(step: int) -> bool:
     return step == FIRST_LOOK
 
 
-def _lowers_one_loss(module: pl.LightningModule) -> bool:
-    """Whether the loss of a step says how a training goes; of adversaries it does not."""
+def _lowest_loss(module: pl.LightningModule) -> float | None:
+    """What the loss of a step can fall to; None of adversaries, whose loss does not say how a training goes."""
     staged = staged_of(module)
-    return staged is None or staged.one_loss
-
-
-def _lowest_loss(module: pl.LightningModule) -> float:
-    """What the loss of a step can fall to."""
-    staged = staged_of(module)
-    return 0.0 if staged is None else staged.lowest_loss
+    if staged is None:
+        return 0.0
+    return staged.lowest_loss if staged.one_loss else None
 
 
 def _count(labels: Tensor, classes: int) -> Tensor:

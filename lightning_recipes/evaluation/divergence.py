@@ -24,18 +24,15 @@ class LossHistory:
 
     def trained(self, epoch: int, metrics: Mapping[str, Any]) -> None:
         """Note the training loss of an epoch that is over, of what was logged."""
-        if "train_loss" in metrics:
-            self.train[epoch] = float(metrics["train_loss"])
-        self._note_others("train", epoch, metrics)
+        self._note("train", self.train, epoch, metrics)
 
     def validated(self, epoch: int, metrics: Mapping[str, Any]) -> None:
         """Note the loss of a validation that is over; the last one within an epoch counts."""
-        if "val_loss" in metrics:
-            self.val[epoch] = float(metrics["val_loss"])
-        self._note_others("val", epoch, metrics)
+        self._note("val", self.val, epoch, metrics)
 
-    def _note_others(self, split: str, epoch: int, metrics: Mapping[str, Any]) -> None:
+    def _note(self, split: str, losses: dict[int, float], epoch: int, metrics: Mapping[str, Any]) -> None:
         if f"{split}_loss" in metrics:  # which says it; of others there may be none for want of what they compare
+            losses[epoch] = float(metrics[f"{split}_loss"])
             return
         own = [name for name in metrics if name.startswith(f"{split}_") and name.endswith("_loss")]
         if own:

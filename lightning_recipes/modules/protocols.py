@@ -26,11 +26,11 @@ __all__ = [
     "Staged",
     "backbone_of",
     "offers",
-    "refuse_fitted_head",
     "require_backbone",
     "require_one_loss",
     "require_probabilities",
     "require_staged",
+    "require_trained_head",
     "staged_of",
 ]
 
@@ -225,27 +225,21 @@ def require_one_loss(module: pl.LightningModule, who: str) -> Staged:
     return staged
 
 
-def require_probabilities(module: pl.LightningModule, who: str) -> GivesProbabilities:
-    """Return the module of a run as one that gives class probabilities; arguments and errors as above."""
-    what = "a module that gives class probabilities, such as a ClassificationModule"
-    return cast(GivesProbabilities, _require(module, GivesProbabilities, who, what))
-
-
-def refuse_fitted_head(module: pl.LightningModule, who: str) -> None:
-    """Refuse a module whose head is fitted to the weights of each validation: other weights have none.
-
-    Args:
-        module: Of the run.
-        who: Would judge other weights, for the error.
-
-    Raises:
-        UserError: It is one.
-    """
-    if require_staged(module, who).fits_head:
+def require_trained_head(module: pl.LightningModule, who: str) -> Staged:
+    """Return the module of a run as one whose head belongs to any of its weights; arguments and errors as above."""
+    staged = require_staged(module, who)
+    if staged.fits_head:
         raise UserError(
             f"{who}: would judge weights that the head of a {type(module).__name__} is not fitted to: each validation "
             f"fits it to those that it validates; leave {who} out"
         )
+    return staged
+
+
+def require_probabilities(module: pl.LightningModule, who: str) -> GivesProbabilities:
+    """Return the module of a run as one that gives class probabilities; arguments and errors as above."""
+    what = "a module that gives class probabilities, such as a ClassificationModule"
+    return cast(GivesProbabilities, _require(module, GivesProbabilities, who, what))
 
 
 def require_backbone(module: pl.LightningModule, who: str) -> HasBackbone:

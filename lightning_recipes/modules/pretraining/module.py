@@ -230,12 +230,10 @@ class PretrainingModule(ImageClassifier):
                 "trainer.callbacks: MicroBatches would compare the images of each part alone; leave it out, and give a "
                 "smaller data.batch_size"
             )
+        name, data = type(self.method).__name__, self.image_data()
         if self.method.needs_labels and not self.has_labels:
-            name = type(self.method).__name__
             raise UserError(f"model.method: {name} pairs images by their labels, and there are none; give data.root")
-        data = self.image_data()
         if self.method.compares_images and data is not None and data.hparams["eval_batch_size"] == 1:
-            name = type(self.method).__name__
             raise UserError(f"data.eval_batch_size: {name} compares the images of a batch; give 2 or more")
 
     @override
